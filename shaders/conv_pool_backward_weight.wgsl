@@ -1,0 +1,82 @@
+// conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
+// max-pool, in slices of the batch.
+//   dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*POOL+r+u,j*POOL+q+v], (r,q) the cell's winner
+//   db[s,o]       = sum over n in slice s, and i,j, of dy[n,o,i,j]
+// Reads dy and winner (N,O,Hp,Wp) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices,
+// in order.
+// One invocation per slice, c and tile_o output channels: it holds their k * k sums each. Per pooled cell it reads the
+// PATCH x PATCH inputs under it once; which of them meet the gradient is chosen by select, since an index that differs
+// from lane to lane would push the window out of registers. Those of c = 0 also sum the bias.
+// Twin: src/reference/conv_pool_backward_weight.rs
+const batch = 64u;
+const c_in = 10u;
+const h_in = 12u;
+const w_in = 12u;
+const c_out = 20u;
+const k = 5u;
+const pool = 2u;
+const slices = 16u;
+const tile_o = 2u;
+
+const H_OUT = (h_in - k + 1u) / pool;
+const W_OUT = (w_in - k + 1u) / pool;
+const PATCH = k + pool - 1u;
+const SLICE = (batch + slices - 1u) / slices;
+const WG = 64u;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> winner: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(4) var<storage, read_write> db: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= slices * c_in * (c_out / tile_o) {
+        return;
+    }
+    let c = id.x % c_in;
+    let o = id.x / c_in % (c_out / tile_o) * tile_o;
+    let slice = id.x / (c_in * (c_out / tile_o));
+
+    var sum: array<f32, tile_o * k * k>;
+    var sum_b: array<f32, tile_o>;
+    for (var n = slice * SLICE; n < min(batch, (slice + 1u) * SLICE); n++) {
+        for (var i = 0u; i < H_OUT; i++) {
+            for (var j = 0u; j < W_OUT; j++) {
+                var window: array<f32, PATCH * PATCH>;
+                let corner = ((n * c_in + c) * h_in + i * pool) * w_in + j * pool;
+                for (var r = 0u; r < PATCH; r++) {
+                    for (var s = 0u; s < PATCH; s++) {
+                        window[r * PATCH + s] = x[corner + r * w_in + s];
+                    }
+                }
+                for (var t = 0u; t < tile_o; t++) {
+                    let cell = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j;
+                    let delta = dy[cell];
+                    let place = winner[cell];
+                    sum_b[t] += delta;
+                    for (var r = 0u; r < pool; r++) {
+                        for (var s = 0u; s < pool; s++) {
+                            let dz = select(0.0, delta, place == r * pool + s);
+                            for (var u = 0u; u < k; u++) {
+                                for (var v = 0u; v < k; v++) {
+                                    sum[(t * k + u) * k + v] += dz * window[(r + u) * PATCH + s + v];
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for (var t = 0u; t < tile_o; t++) {
+        let at = ((slice * c_out + o + t) * c_in + c) * k * k;
+        for (var u = 0u; u < k * k; u++) {
+            dw[at + u] = sum[t * k * k + u];
+        }
+        if c == 0u {
+            db[slice * c_out + o + t] = sum_b[t];
+        }
+    }
+}

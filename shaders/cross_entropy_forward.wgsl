@@ -1,0 +1,50 @@
+// cross_entropy_forward: softmax, loss and prediction of each image.
+//   predicted[start+n]   = the first class with the largest logit
+//   probability[start+n] = exp(x[n,predicted] - max) / sum over j of exp(x[n,j] - max)
+//   loss[start+n]        = log(sum over j of exp(x[n,j] - max)) + max - x[n,label]
+// Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Writes rows start .. start + n of
+// loss, predicted and probability, which hold one row for each image of an epoch; rows past the end of the set are none.
+// The largest logit is subtracted first, so that no exponential overflows. One invocation per image.
+// Twin: src/reference/cross_entropy_forward.rs
+const batch = 64u;
+const classes = 10u;
+
+const WG = 64u;
+
+struct Cursor {
+    step: u32,
+    start: u32,
+    total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<u32>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> cursor: Cursor;
+@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> predicted: array<u32>;
+@group(0) @binding(6) var<storage, read_write> probability: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let n = id.x;
+    let row = cursor.start + n;
+    if n >= batch || row >= cursor.total {
+        return;
+    }
+    var best = x[n * classes];
+    var at = 0u;
+    for (var j = 1u; j < classes; j++) {
+        if x[n * classes + j] > best {
+            best = x[n * classes + j];
+            at = j;
+        }
+    }
+    var sum = 0.0;
+    for (var j = 0u; j < classes; j++) {
+        sum += exp(x[n * classes + j] - best);
+    }
+    loss[row] = log(sum) + (best - x[n * classes + labels[order[row]]]);
+    predicted[row] = at;
+    probability[row] = 1.0 / sum;
+}

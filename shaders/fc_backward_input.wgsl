@@ -1,0 +1,63 @@
+// fc_backward_input: gradient of the loss with respect to a fully connected layer's input.
+//   dx[n,i] = act'(x[n,i]) * sum over o of dy[n,o] * w[o,i]
+// Reads dy (N,O), w (O,I) and x (N,I), the output of the activation below. Overwrites dx (N,I).
+// One invocation per tile_i inputs and tile_n images, so that each read serves several sums.
+// Twin: src/reference/fc_backward_input.rs
+const batch = 64u;
+const c_in = 320u;
+const c_out = 50u;
+const activation_in = 1u;
+const tile_n = 2u;
+const tile_i = 2u;
+
+// The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
+const LANES = c_in / tile_i;
+const RELU = 1u;
+const SIGMOID = 2u;
+const WG = 64u;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+fn act_derivative(y: f32) -> f32 {
+    if activation_in == RELU {
+        return select(0.0, 1.0, y > 0.0);
+    }
+    if activation_in == SIGMOID {
+        return y * (1.0 - y);
+    }
+    return 1.0;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let i = id.x % LANES;
+    let n = id.x / LANES * tile_n;
+    if n >= batch {
+        return;
+    }
+
+    var sum: array<f32, tile_n * tile_i>;
+    for (var o = 0u; o < c_out; o++) {
+        var delta: array<f32, tile_n>;
+        for (var s = 0u; s < tile_n; s++) {
+            delta[s] = dy[min(n + s, batch - 1u) * c_out + o];
+        }
+        for (var t = 0u; t < tile_i; t++) {
+            let weight = w[o * c_in + i + t * LANES];
+            for (var s = 0u; s < tile_n; s++) {
+                sum[s * tile_i + t] += delta[s] * weight;
+            }
+        }
+    }
+    for (var s = 0u; s < tile_n; s++) {
+        if n + s < batch {
+            for (var t = 0u; t < tile_i; t++) {
+                let at = (n + s) * c_in + i + t * LANES;
+                dx[at] = sum[s * tile_i + t] * act_derivative(x[at]);
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Which device: listing, ranking and choosing.
+
+use super::GpuError;
+use crate::plan::DeviceClass;
+use serde::Serialize;
+
+/// An adapter as reports name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AdapterInfo {
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `gl`.
+    pub backend: &'static str,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub driver: String,
+}
+
+impl std::fmt::Display for AdapterInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} ({}, {}", self.name, self.backend, self.kind)?;
+        if !self.driver.is_empty() {
+            write!(f, ", driver {}", self.driver)?;
+        }
+        write!(f, ")")
+    }
+}
+
+impl AdapterInfo {
+    pub(super) fn of(adapter: &wgpu::Adapter) -> AdapterInfo {
+        let info = adapter.get_info();
+        let backend = match info.backend {
+            wgpu::Backend::Vulkan => "vulkan",
+            wgpu::Backend::Metal => "metal",
+            wgpu::Backend::Dx12 => "dx12",
+            _ => "gl",
+        };
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "cpu",
+            wgpu::DeviceType::Other => "other",
+        };
+        let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
+        AdapterInfo { name: info.name, backend, kind, driver }
+    }
+
+    /// Whether a CPU plays the GPU.
+    pub fn is_software(&self) -> bool {
+        self.kind == "cpu"
+    }
+
+    /// The row of the tile table.
+    pub fn class(&self) -> DeviceClass {
+        match self.kind {
+            "cpu" => DeviceClass::Software,
+            "discrete" => DeviceClass::Discrete,
+            _ => DeviceClass::Integrated,
+        }
+    }
+
+    /// Smaller is better: real GPUs before software, the system's own API before GL.
+    fn rank(&self) -> (usize, usize) {
+        let kind = ["discrete", "integrated", "virtual", "other", "cpu"].iter().position(|k| *k == self.kind);
+        (kind.unwrap_or(5), usize::from(self.backend == "gl"))
+    }
+}
+
+/// What `--adapter` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    Auto,
+    Backend(&'static str),
+    Index(usize),
+    /// Part of a name, in any case.
+    Name(String),
+}
+
+impl Selection {
+    /// Reads `auto`, a backend, an index or part of a name.
+    pub fn parse(text: &str) -> Selection {
+        match text.to_lowercase().as_str() {
+            "auto" => Selection::Auto,
+            "vulkan" | "vk" => Selection::Backend("vulkan"),
+            "metal" => Selection::Backend("metal"),
+            "dx12" => Selection::Backend("dx12"),
+            "gl" | "gles" => Selection::Backend("gl"),
+            other => other.parse().map_or_else(|_| Selection::Name(other.into()), Selection::Index),
+        }
+    }
+
+    /// The flag if given, else `WGPU_ADAPTER_NAME`, else `WGPU_BACKEND`, else `auto`.
+    pub fn from_flag_or_env(flag: Option<&str>) -> Selection {
+        let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        match flag.map(str::to_string).or_else(|| env("WGPU_BACKEND")) {
+            Some(text) if flag.is_some() => Selection::parse(&text),
+            backend => match (env("WGPU_ADAPTER_NAME"), backend) {
+                (Some(name), _) => Selection::Name(name.to_lowercase()),
+                (None, Some(backend)) => Selection::parse(&backend),
+                (None, None) => Selection::Auto,
+            },
+        }
+    }
+
+    fn matches(&self, index: usize, info: &AdapterInfo) -> bool {
+        match self {
+            Selection::Auto => true,
+            Selection::Backend(backend) => info.backend == *backend,
+            Selection::Index(wanted) => index == *wanted,
+            Selection::Name(part) => info.name.to_lowercase().contains(part),
+        }
+    }
+
+    fn wanted(&self) -> String {
+        match self {
+            Selection::Auto => "auto".into(),
+            Selection::Backend(backend) => (*backend).into(),
+            Selection::Index(index) => index.to_string(),
+            Selection::Name(name) => name.clone(),
+        }
+    }
+}
+
+/// Every adapter of this machine, in a fixed order.
+pub fn adapters() -> Vec<(wgpu::Adapter, AdapterInfo)> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
+    let instance = wgpu::Instance::new(descriptor);
+    pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
+        .into_iter()
+        .filter(|adapter| adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS))
+        .map(|adapter| {
+            let info = AdapterInfo::of(&adapter);
+            (adapter, info)
+        })
+        .collect()
+}
+
+/// The place of the adapter that a selection takes.
+pub fn default_index(selection: &Selection, infos: &[AdapterInfo]) -> Option<usize> {
+    let matching = infos.iter().enumerate().filter(|(index, info)| selection.matches(*index, info));
+    matching.min_by_key(|(_, info)| info.rank()).map(|(index, _)| index)
+}
+
+/// The adapter that a selection takes.
+///
+/// # Errors
+/// No adapter matches; the message lists those there are.
+pub(super) fn choose(selection: &Selection) -> Result<(wgpu::Adapter, AdapterInfo), GpuError> {
+    let mut found = adapters();
+    let infos: Vec<AdapterInfo> = found.iter().map(|(_, info)| info.clone()).collect();
+    match default_index(selection, &infos) {
+        Some(index) => Ok(found.swap_remove(index)),
+        None => Err(GpuError::NoAdapter {
+            wanted: selection.wanted(),
+            found: infos.iter().enumerate().map(|(i, info)| format!("{i}: {info}")).collect(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(name: &str, backend: &'static str, kind: &'static str) -> AdapterInfo {
+        AdapterInfo { name: name.into(), backend, kind, driver: String::new() }
+    }
+
+    #[test]
+    fn auto_takes_discrete_then_integrated_then_software() {
+        let all = [
+            info("llvmpipe", "vulkan", "cpu"),
+            info("UHD 620", "gl", "integrated"),
+            info("UHD 620", "vulkan", "integrated"),
+            info("RTX 4060", "vulkan", "discrete"),
+        ];
+        assert_eq!(default_index(&Selection::Auto, &all), Some(3));
+        assert_eq!(default_index(&Selection::Auto, &all[..3]), Some(2));
+        assert_eq!(default_index(&Selection::Auto, &all[..1]), Some(0));
+        assert_eq!(default_index(&Selection::Auto, &[]), None);
+        assert_eq!(default_index(&Selection::parse("gl"), &all), Some(1));
+        assert_eq!(default_index(&Selection::parse("1"), &all), Some(1));
+        assert_eq!(default_index(&Selection::parse("LLVM"), &all), Some(0));
+        assert_eq!(default_index(&Selection::parse("dx12"), &all), None);
+        assert_eq!(default_index(&Selection::parse("4"), &all), None);
+    }
+}

@@ -1,0 +1,221 @@
+//! A device with its queue: buffers, read-back, and every way in which the driver can say no.
+
+use super::{AdapterInfo, GpuError, Selection, adapter};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+/// A submission that takes this long is taken for dead. Submissions are meant to take a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An opened device.
+pub struct Device {
+    pub info: AdapterInfo,
+    /// Whether kernels keep wgpu's run-time checks.
+    pub checked: bool,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    /// The first error that no scope caught, or why the device is gone.
+    failure: Arc<Mutex<Option<GpuError>>>,
+}
+
+/// A read-back that is under way.
+pub struct Pending {
+    staging: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    lens: Vec<usize>,
+    mapped: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl Device {
+    /// Opens the adapter that the selection takes.
+    ///
+    /// # Errors
+    /// No adapter matches, or it gives no device.
+    pub fn open(selection: &Selection, checked: bool) -> Result<Device, GpuError> {
+        let (adapter, info) = adapter::choose(selection)?;
+        Device::of(&adapter, info, checked)
+    }
+
+    /// Opens an adapter. Asks for WebGPU's default limits, or what there is of them, and for the adapter's own buffer sizes.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub fn of(adapter: &wgpu::Adapter, info: AdapterInfo, checked: bool) -> Result<Device, GpuError> {
+        let offered = adapter.limits();
+        let mut limits = wgpu::Limits::default().or_worse_values_from(&offered);
+        limits.max_buffer_size = offered.max_buffer_size;
+        limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("mnist-gpu"),
+            required_limits: limits,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| GpuError::NoDevice { name: info.name.clone(), reason: e.to_string() })?;
+
+        let failure = Arc::new(Mutex::new(None));
+        let note = |failure: &Arc<Mutex<Option<GpuError>>>, error: GpuError| {
+            let mut first = failure.lock().unwrap_or_else(|e| e.into_inner());
+            first.get_or_insert(error);
+        };
+        let uncaptured = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |error| note(&uncaptured, rejected("a command", error))));
+        let lost = failure.clone();
+        device.set_device_lost_callback(move |reason, text| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&lost, GpuError::Lost(text));
+            }
+        });
+        Ok(Device { info, checked, device, queue, failure })
+    }
+
+    /// The error that the driver reported since the last call, if any.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check(&self) -> Result<(), GpuError> {
+        match self.failure.lock().unwrap_or_else(|e| e.into_inner()).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs something that creates objects, and turns what the driver says into an error that names `what`.
+    pub(super) fn scoped<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T, GpuError> {
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let made = create();
+        let errors = [internal, memory, validation].map(|scope| pollster::block_on(scope.pop()));
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(rejected(what, error)),
+            None => Ok(made),
+        }
+    }
+
+    /// A storage buffer of zeros, `len` elements of four bytes.
+    ///
+    /// # Errors
+    /// It is larger than the device allows, or there is no memory for it.
+    pub fn buffer(&self, name: &str, len: usize) -> Result<wgpu::Buffer, GpuError> {
+        let size = (len.max(4) * 4) as u64;
+        let limits = self.device.limits();
+        let remedy = match name {
+            crate::plan::names::IMAGES => "fewer images fit: use --limit",
+            _ => "use a smaller --batch",
+        };
+        for (limit, allowed) in [
+            ("max_buffer_size", limits.max_buffer_size),
+            ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+        ] {
+            if size > allowed {
+                return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
+            }
+        }
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.scoped(&format!("buffer {name}"), || {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(name),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// A storage buffer with content.
+    ///
+    /// # Errors
+    /// As [`Device::buffer`].
+    pub fn upload(&self, name: &str, content: &[u32]) -> Result<wgpu::Buffer, GpuError> {
+        let buffer = self.buffer(name, content.len())?;
+        self.write(&buffer, content);
+        Ok(buffer)
+    }
+
+    /// Overwrites the start of a buffer, before whatever is submitted next.
+    pub fn write(&self, buffer: &wgpu::Buffer, content: &[u32]) {
+        // In parts, so that the staging copy of a large data set is never held whole.
+        const PART: usize = 1 << 20;
+        for (at, part) in content.chunks(PART).enumerate() {
+            self.queue.write_buffer(buffer, (at * PART * 4) as u64, bytemuck::cast_slice(part));
+            if content.len() > PART {
+                self.queue.submit([]);
+                let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+            }
+        }
+    }
+
+    /// An encoder for the next submission.
+    pub fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("steps") })
+    }
+
+    /// Submits, and asks for parts of buffers, in elements, as they are when the submission is done.
+    pub fn submit(&self, mut encoder: wgpu::CommandEncoder, parts: &[(&wgpu::Buffer, usize, usize)]) -> Pending {
+        let lens: Vec<usize> = parts.iter().map(|part| part.2).collect();
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read-back"),
+            size: (lens.iter().sum::<usize>().max(1) * 4) as u64,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut at = 0;
+        for (buffer, start, len) in parts {
+            encoder.copy_buffer_to_buffer(buffer, (start * 4) as u64, &staging, at, (len * 4) as u64);
+            at += (len * 4) as u64;
+        }
+        let submission = self.queue.submit([encoder.finish()]);
+        let (sender, mapped) = mpsc::channel();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            // The receiver is gone when the caller gave up on the answer.
+            let _ = sender.send(result);
+        });
+        Pending { staging, submission, lens, mapped }
+    }
+
+    /// Waits for a read-back: the parts in the order they were asked for.
+    ///
+    /// # Errors
+    /// Whatever the driver reported, or its silence.
+    pub fn wait(&self, pending: Pending) -> Result<Vec<Vec<u32>>, GpuError> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(pending.submission), timeout: Some(PATIENCE) };
+        let polled = self.device.poll(wait);
+        self.check()?;
+        if polled.is_err() {
+            return Err(GpuError::Silent(PATIENCE.as_secs()));
+        }
+        match pending.mapped.recv_timeout(PATIENCE) {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(GpuError::Lost(e.to_string())),
+            Err(_) => return Err(GpuError::Silent(PATIENCE.as_secs())),
+        }
+        let view = pending.staging.slice(..).get_mapped_range().map_err(|e| GpuError::Lost(e.to_string()))?;
+        let words: &[u32] = bytemuck::cast_slice(&view);
+        let mut at = 0;
+        let parts = pending.lens.iter().map(|len| {
+            at += len;
+            words[at - len..at].to_vec()
+        });
+        Ok(parts.collect())
+    }
+
+    /// Reads a part of a buffer, in elements, after everything submitted so far.
+    ///
+    /// # Errors
+    /// As [`Device::wait`].
+    pub fn read(&self, buffer: &wgpu::Buffer, start: usize, len: usize) -> Result<Vec<u32>, GpuError> {
+        let mut parts = self.wait(self.submit(self.encoder(), &[(buffer, start, len)]))?;
+        Ok(parts.pop().unwrap_or_default())
+    }
+}
+
+fn rejected(what: &str, error: wgpu::Error) -> GpuError {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => GpuError::OutOfMemory(what.into()),
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            GpuError::Rejected { what: what.into(), reason: description }
+        }
+    }
+}

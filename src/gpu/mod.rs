@@ -1,0 +1,43 @@
+//! The product: adapter choice, WGSL to pipelines, and the player that runs a plan on a device.
+
+mod adapter;
+mod device;
+mod player;
+
+pub use adapter::{AdapterInfo, Selection, adapters, default_index};
+pub use device::{Device, Pending};
+pub use player::Player;
+
+use crate::plan::shader::ShaderError;
+
+/// What can go wrong between this program and a device.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    #[error(
+        "no adapter matches {wanted:?}; this machine offers: {}",
+        if .found.is_empty() { "none. Install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
+        mesa-vulkan-drivers`)".to_string() } else { .found.join("; ") }
+    )]
+    NoAdapter { wanted: String, found: Vec<String> },
+    #[error("{name} gives no device: {reason}")]
+    NoDevice { name: String, reason: String },
+    #[error("buffer {buffer:?} needs {needed} bytes and this device's {limit} is {allowed}; {remedy}")]
+    Limit { buffer: String, needed: u64, limit: &'static str, allowed: u64, remedy: &'static str },
+    #[error(transparent)]
+    Shader(#[from] ShaderError),
+    #[error("kernel {kernel} is bound to {expected:?} in the plan and to {found:?} in its shader")]
+    Bindings { kernel: String, expected: Vec<String>, found: Vec<String> },
+    #[error("the driver rejects {what}: {reason}")]
+    Rejected { what: String, reason: String },
+    #[error("the device ran out of memory for {0}; take a smaller --batch or --limit")]
+    OutOfMemory(String),
+    #[error("the device was lost: {0}")]
+    Lost(String),
+    #[error("the device gave no answer for {0} seconds")]
+    Silent(u64),
+    #[error(
+        "the device stopped before the end of its work: {expected} steps were submitted and {found} are done. The driver \
+         may have killed a submission that took too long; try a smaller --batch, or another --adapter"
+    )]
+    Killed { expected: u32, found: u32 },
+}

@@ -1,0 +1,295 @@
+//! What a network is: a list of layers, from which shapes and the parameter table follow.
+
+use serde::{Deserialize, Serialize};
+
+/// One layer, as a user thinks of it. Convolutions have stride 1 and no padding; pooling cells do not overlap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Layer {
+    Conv { channels: usize, kernel: usize },
+    MaxPool { size: usize },
+    Relu,
+    Sigmoid,
+    Linear { units: usize },
+}
+
+impl Layer {
+    /// The stem of the layer's name: `conv` gives `conv1`, `conv2` and so on.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Layer::Conv { .. } => "conv",
+            Layer::MaxPool { .. } => "pool",
+            Layer::Relu => "relu",
+            Layer::Sigmoid => "sigmoid",
+            Layer::Linear { .. } => "fc",
+        }
+    }
+}
+
+/// A layer in its place: its name and the shapes (channels, height, width) around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub name: String,
+    pub layer: Layer,
+    pub input: [usize; 3],
+    pub output: [usize; 3],
+}
+
+/// A tensor that can learn. `start` is where it lies in the parameter arena.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// `conv1.weight`: the checkpoint's key.
+    pub name: String,
+    /// `conv1`.
+    pub layer: String,
+    /// PyTorch's shape: OIHW, (O,I) or (O).
+    pub shape: Vec<usize>,
+    pub start: usize,
+    /// The number of inputs to each of the layer's outputs.
+    pub fan_in: usize,
+}
+
+impl Parameter {
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no elements; never, in a valid network.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Why a list of layers is no network.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NetworkError {
+    #[error("{layer} cannot take its input: {text}")]
+    DoesNotFit { layer: String, text: String },
+    #[error("a network must end with a linear layer of as many units as there are classes, at least 2 and at most 256")]
+    NoClassifier,
+    #[error("images of {0}x{1} pixels are too large; a network takes at most 4096x4096")]
+    TooLarge(usize, usize),
+    #[error("there is no layer {unknown:?} with parameters; this network has {}", .known.join(", "))]
+    UnknownLayer { unknown: String, known: Vec<String> },
+    #[error("every layer is frozen, so there is nothing to train")]
+    AllFrozen,
+}
+
+/// Tensors of an arena start at multiples of this many elements: 256 bytes, the alignment of a binding.
+pub const ALIGN: usize = 64;
+
+/// A checked network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    input: [usize; 3],
+    nodes: Vec<Node>,
+    parameters: Vec<Parameter>,
+}
+
+impl Network {
+    /// Checks a list of layers against an input (channels, height, width) and works out every shape.
+    ///
+    /// # Errors
+    /// A layer that does not fit its input, or a list that does not end in a classifier.
+    pub fn new(input: [usize; 3], layers: &[Layer]) -> Result<Network, NetworkError> {
+        if input[1] > 4096 || input[2] > 4096 {
+            return Err(NetworkError::TooLarge(input[1], input[2]));
+        }
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut parameters: Vec<Parameter> = Vec::new();
+        let mut shape = input;
+        let mut start = 0;
+        for layer in layers {
+            let number = 1 + nodes.iter().filter(|n| n.layer.kind() == layer.kind()).count();
+            let name = format!("{}{number}", layer.kind());
+            let fail = |text: String| Err(NetworkError::DoesNotFit { layer: name.clone(), text });
+            let [c, h, w] = shape;
+            let mut parameter = |kind: &str, shape: Vec<usize>, fan_in: usize| {
+                let parameter = Parameter { name: format!("{name}.{kind}"), layer: name.clone(), shape, start, fan_in };
+                start += parameter.len().next_multiple_of(ALIGN);
+                parameters.push(parameter);
+            };
+            let output = match *layer {
+                Layer::Conv { channels, kernel } => {
+                    if !(1..=4096).contains(&channels) || kernel == 0 {
+                        return fail(format!("{channels} channels with a kernel of {kernel}"));
+                    }
+                    if kernel > h || kernel > w {
+                        return fail(format!("a {kernel}x{kernel} kernel is larger than its {h}x{w} input"));
+                    }
+                    parameter("weight", vec![channels, c, kernel, kernel], c * kernel * kernel);
+                    parameter("bias", vec![channels], c * kernel * kernel);
+                    [channels, h - kernel + 1, w - kernel + 1]
+                }
+                Layer::MaxPool { size } => {
+                    if size == 0 || size > h || size > w {
+                        return fail(format!("a {size}x{size} cell does not fit its {h}x{w} input"));
+                    }
+                    [c, h / size, w / size]
+                }
+                Layer::Relu | Layer::Sigmoid => shape,
+                Layer::Linear { units } => {
+                    if !(1..=65_536).contains(&units) {
+                        return fail(format!("{units} units"));
+                    }
+                    parameter("weight", vec![units, c * h * w], c * h * w);
+                    parameter("bias", vec![units], c * h * w);
+                    [units, 1, 1]
+                }
+            };
+            nodes.push(Node { name, layer: layer.clone(), input: shape, output });
+            shape = output;
+        }
+        match layers.last() {
+            Some(Layer::Linear { units: 2..=256 }) => Ok(Network { input, nodes, parameters }),
+            _ => Err(NetworkError::NoClassifier),
+        }
+    }
+
+    /// The tutorial's network: two convolutions of 5x5 with pooling and relu, 10 and 20 channels, then 50 hidden units.
+    ///
+    /// # Errors
+    /// Images too small for the two convolutions.
+    pub fn tutorial(input: [usize; 3], classes: usize) -> Result<Network, NetworkError> {
+        Network::new(input, &tutorial_layers(classes))
+    }
+
+    /// The input's (channels, height, width).
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// Number of classes: units of the last layer.
+    pub fn classes(&self) -> usize {
+        self.nodes.last().map_or(0, |n| n.output[0])
+    }
+
+    /// The layers in order, each with its name and shapes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The bare list of layers.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.nodes.iter().map(|n| n.layer.clone()).collect()
+    }
+
+    /// Every tensor that can learn, in order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Elements of the parameter arena, gaps included.
+    pub fn arena_len(&self) -> usize {
+        self.parameters.last().map_or(0, |p| p.start + p.len().next_multiple_of(ALIGN))
+    }
+
+    /// Names of the layers that have parameters.
+    pub fn learning_layers(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.parameters.iter().map(|p| p.layer.clone()).collect();
+        names.dedup();
+        names
+    }
+
+    /// Names of the convolutions.
+    pub fn convolutions(&self) -> Vec<String> {
+        self.nodes.iter().filter(|n| matches!(n.layer, Layer::Conv { .. })).map(|n| n.name.clone()).collect()
+    }
+
+    /// Number of values that can learn.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.iter().map(Parameter::len).sum()
+    }
+
+    /// Number of values that learn when these layers are frozen.
+    pub fn trainable_count(&self, frozen: &[String]) -> usize {
+        self.parameters.iter().filter(|p| !frozen.contains(&p.layer)).map(Parameter::len).sum()
+    }
+
+    /// Checks a list of layers to freeze.
+    ///
+    /// # Errors
+    /// A name that is no layer with parameters, or a list that leaves nothing to train.
+    pub fn check_frozen(&self, frozen: &[String]) -> Result<(), NetworkError> {
+        let known = self.learning_layers();
+        if let Some(unknown) = frozen.iter().find(|name| !known.contains(name)) {
+            return Err(NetworkError::UnknownLayer { unknown: unknown.clone(), known });
+        }
+        if known.iter().all(|name| frozen.contains(name)) {
+            return Err(NetworkError::AllFrozen);
+        }
+        Ok(())
+    }
+
+    /// The same network with another number of classes.
+    ///
+    /// # Errors
+    /// A number of classes that no network can have.
+    pub fn with_classes(&self, classes: usize) -> Result<Network, NetworkError> {
+        let mut layers = self.layers();
+        if let Some(Layer::Linear { units }) = layers.last_mut() {
+            *units = classes;
+        }
+        Network::new(self.input, &layers)
+    }
+}
+
+/// The tutorial's layers.
+pub fn tutorial_layers(classes: usize) -> Vec<Layer> {
+    vec![
+        Layer::Conv { channels: 10, kernel: 5 },
+        Layer::MaxPool { size: 2 },
+        Layer::Relu,
+        Layer::Conv { channels: 20, kernel: 5 },
+        Layer::MaxPool { size: 2 },
+        Layer::Relu,
+        Layer::Linear { units: 50 },
+        Layer::Relu,
+        Layer::Linear { units: classes },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tutorial_network_has_pytorchs_names_and_21840_parameters() {
+        let net = Network::tutorial([1, 28, 28], 10).unwrap();
+        let table: Vec<_> = net.parameters().iter().map(|p| (p.name.as_str(), p.shape.clone(), p.fan_in)).collect();
+        assert_eq!(
+            table,
+            [
+                ("conv1.weight", vec![10, 1, 5, 5], 25),
+                ("conv1.bias", vec![10], 25),
+                ("conv2.weight", vec![20, 10, 5, 5], 250),
+                ("conv2.bias", vec![20], 250),
+                ("fc1.weight", vec![50, 320], 320),
+                ("fc1.bias", vec![50], 320),
+                ("fc2.weight", vec![10, 50], 50),
+                ("fc2.bias", vec![10], 50),
+            ]
+        );
+        assert_eq!(net.parameter_count(), 21_840);
+        assert_eq!(net.trainable_count(&["conv1".into(), "conv2".into()]), 16_560);
+        assert!(net.parameters().iter().all(|p| p.start % ALIGN == 0));
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_named() {
+        let text = Network::tutorial([1, 12, 12], 10).unwrap_err().to_string();
+        assert_eq!(text, "conv2 cannot take its input: a 5x5 kernel is larger than its 4x4 input");
+        assert_eq!(Network::new([1, 8, 8], &[Layer::Relu]), Err(NetworkError::NoClassifier));
+        assert_eq!(Network::tutorial([1, 28, 28], 300), Err(NetworkError::NoClassifier));
+    }
+
+    #[test]
+    fn freezing_is_checked() {
+        let net = Network::tutorial([1, 28, 28], 10).unwrap();
+        let text = net.check_frozen(&["conv9".into()]).unwrap_err().to_string();
+        assert_eq!(text, "there is no layer \"conv9\" with parameters; this network has conv1, conv2, fc1, fc2");
+        assert_eq!(net.check_frozen(&net.learning_layers()), Err(NetworkError::AllFrozen));
+        assert_eq!(net.check_frozen(&["fc1".into()]), Ok(()));
+    }
+}

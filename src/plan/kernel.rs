@@ -1,0 +1,497 @@
+//! The kernels: for each one its shader, its sizes, what it reads and writes, and how it is dispatched.
+//!
+//! # Adding a kernel
+//! A kernel is four places with one stem, and nothing else:
+//! 1. `shaders/<stem>.wgsl`: complete WGSL, with example values in its lower-case `const` lines; the loader puts the
+//!    plan's values there ([`crate::plan::shader::specialise`]);
+//! 2. `src/reference/<stem>.rs`: its twin, plain loops in f64, named in `reference::play`;
+//! 3. a variant and a match arm here, and its cases in `src/verify/cases.rs`;
+//! 4. `tests/kernels/<stem>.rs`: a worked example; `tests/mutations.rs`: three faults that its cases must catch.
+
+use super::Tiles;
+
+/// The element type of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    U32,
+}
+
+/// What a kernel does with a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reads it.
+    Read,
+    /// Writes every element, and reads none that it has not written.
+    Overwrite,
+    /// Changes some elements and leaves the others as they are.
+    Update,
+}
+
+/// One binding of a kernel: its name in the shader, its type, and how many elements it must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: &'static str,
+    pub element: Element,
+    pub access: Access,
+    pub len: usize,
+}
+
+/// Everything about a kernel that depends on its sizes.
+pub struct Spec {
+    pub stem: &'static str,
+    /// The shader as it lies in `shaders/`.
+    pub wgsl: &'static str,
+    /// Values for every lower-case `const` of the shader.
+    pub constants: Vec<(&'static str, u32)>,
+    pub ports: Vec<Port>,
+    pub workgroups: [u32; 3],
+}
+
+/// An activation that a kernel applies to its result, or whose derivative it applies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Activation {
+    #[default]
+    None = 0,
+    Relu = 1,
+    Sigmoid = 2,
+}
+
+/// Sizes of `load_images`. `set` is the number of images in the data set, `rows` that of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LoadShape {
+    pub batch: u32,
+    pub pixels: u32,
+    pub set: u32,
+    pub rows: u32,
+}
+
+/// Sizes of a convolution: x (batch, c_in, h_in, w_in), w (c_out, c_in, k, k), y (batch, c_out, h_in-k+1, w_in-k+1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvShape {
+    pub batch: u32,
+    pub c_in: u32,
+    pub h_in: u32,
+    pub w_in: u32,
+    pub c_out: u32,
+    pub k: u32,
+    /// Applied to the result of a forward pass.
+    pub activation: Activation,
+    /// What made x: a backward pass multiplies dx with its derivative.
+    pub activation_in: Activation,
+}
+
+/// Sizes of a convolution followed by max-pooling of `pool` x `pool` cells, and by `conv.activation`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvPoolShape {
+    pub conv: ConvShape,
+    pub pool: u32,
+}
+
+/// Sizes of max-pooling: x (planes, h_in, w_in), y (planes, h_in/pool, w_in/pool).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolShape {
+    pub planes: u32,
+    pub h_in: u32,
+    pub w_in: u32,
+    pub pool: u32,
+}
+
+/// Sizes of an activation by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActivationShape {
+    pub count: u32,
+    pub activation: Activation,
+}
+
+/// Sizes of a fully connected layer: x (batch, c_in), w (c_out, c_in), y (batch, c_out).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FcShape {
+    pub batch: u32,
+    pub c_in: u32,
+    pub c_out: u32,
+    pub activation: Activation,
+    pub activation_in: Activation,
+}
+
+/// Sizes of softmax cross-entropy. `set` is the number of images in the data set, `rows` that of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossShape {
+    pub batch: u32,
+    pub classes: u32,
+    pub set: u32,
+    pub rows: u32,
+}
+
+/// One tensor that an update changes: where it starts in the arena and in the gradients, in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    pub start: u32,
+    pub len: u32,
+    pub grad: u32,
+    pub slices: u32,
+}
+
+/// What an update changes, and how large the arenas are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateShape {
+    pub ranges: Vec<Range>,
+    pub parameters: u32,
+    pub gradients: u32,
+}
+
+/// A kernel with its sizes. `slices` is the number of parts in which a weight gradient sums the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kernel {
+    LoadImages(LoadShape),
+    ConvForward(ConvShape, Tiles),
+    ConvBackwardInput(ConvShape, Tiles),
+    ConvBackwardWeight(ConvShape, u32),
+    ConvPoolForward(ConvPoolShape, Tiles),
+    ConvPoolBackwardInput(ConvPoolShape, Tiles),
+    ConvPoolBackwardWeight(ConvPoolShape, u32, Tiles),
+    MaxPoolForward(PoolShape),
+    MaxPoolBackward(PoolShape),
+    ActivationForward(ActivationShape),
+    ActivationBackward(ActivationShape),
+    FcForward(FcShape, Tiles),
+    FcBackwardInput(FcShape, Tiles),
+    FcBackwardWeight(FcShape, u32, Tiles),
+    CrossEntropyForward(LossShape),
+    CrossEntropyBackward(LossShape),
+    SgdUpdate(UpdateShape),
+    /// The batch size.
+    Advance(u32),
+}
+
+impl ConvShape {
+    pub fn h_out(&self) -> u32 {
+        self.h_in - self.k + 1
+    }
+    pub fn w_out(&self) -> u32 {
+        self.w_in - self.k + 1
+    }
+    /// Elements of x, w and y.
+    pub fn lens(&self) -> (usize, usize, usize) {
+        (
+            size([self.batch, self.c_in, self.h_in, self.w_in]),
+            size([self.c_out, self.c_in, self.k, self.k]),
+            size([self.batch, self.c_out, self.h_out(), self.w_out()]),
+        )
+    }
+}
+
+impl ConvPoolShape {
+    /// Height of the pooled map.
+    pub fn h_out(&self) -> u32 {
+        self.conv.h_out() / self.pool
+    }
+    /// Width of the pooled map.
+    pub fn w_out(&self) -> u32 {
+        self.conv.w_out() / self.pool
+    }
+    /// Elements of x, w and the pooled y.
+    pub fn lens(&self) -> (usize, usize, usize) {
+        let (x, w, _) = self.conv.lens();
+        (x, w, size([self.conv.batch, self.conv.c_out, self.h_out(), self.w_out()]))
+    }
+}
+
+impl PoolShape {
+    pub fn h_out(&self) -> u32 {
+        self.h_in / self.pool
+    }
+    pub fn w_out(&self) -> u32 {
+        self.w_in / self.pool
+    }
+    /// Elements of x and y.
+    pub fn lens(&self) -> (usize, usize) {
+        (size([self.planes, self.h_in, self.w_in]), size([self.planes, self.h_out(), self.w_out()]))
+    }
+}
+
+impl LossShape {
+    /// Elements of the logits.
+    pub fn logits(&self) -> usize {
+        size([self.batch, self.classes])
+    }
+}
+
+/// The workgroup size of every kernel but `advance`; the shaders say so themselves as `WG`.
+pub const WORKGROUP: u32 = 64;
+
+/// Elements of the cursor: step, start, total.
+pub const CURSOR: usize = 3;
+
+fn size<const N: usize>(dims: [u32; N]) -> usize {
+    dims.iter().map(|&d| d as usize).product()
+}
+
+/// Workgroups for this many invocations in x.
+fn groups(invocations: u64) -> u32 {
+    invocations.div_ceil(WORKGROUP as u64).try_into().unwrap_or(u32::MAX)
+}
+
+fn product<const N: usize>(dims: [u32; N]) -> u64 {
+    dims.iter().map(|&d| d as u64).product()
+}
+
+const fn port(name: &'static str, element: Element, access: Access, len: usize) -> Port {
+    Port { name, element, access, len }
+}
+const fn read(name: &'static str, len: usize) -> Port {
+    port(name, Element::F32, Access::Read, len)
+}
+const fn read_u32(name: &'static str, len: usize) -> Port {
+    port(name, Element::U32, Access::Read, len)
+}
+const fn write(name: &'static str, len: usize) -> Port {
+    port(name, Element::F32, Access::Overwrite, len)
+}
+const fn write_u32(name: &'static str, len: usize) -> Port {
+    port(name, Element::U32, Access::Overwrite, len)
+}
+const fn update(name: &'static str, len: usize) -> Port {
+    port(name, Element::F32, Access::Update, len)
+}
+const fn update_u32(name: &'static str, len: usize) -> Port {
+    port(name, Element::U32, Access::Update, len)
+}
+
+macro_rules! shader {
+    ($stem:literal) => {
+        ($stem, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")))
+    };
+}
+
+macro_rules! constants {
+    ($($shape:expr => $($field:ident),+);+ $(, @$name:ident = $value:expr)*) => {
+        vec![$($((stringify!($field), $shape.$field as u32)),+),+ $(, (stringify!($name), $value))*]
+    };
+}
+
+impl Kernel {
+    /// The kernel's name: that of its shader, its twin and its test.
+    pub fn stem(&self) -> &'static str {
+        self.spec().stem
+    }
+
+    /// Everything about the kernel that follows from its sizes.
+    pub fn spec(&self) -> Spec {
+        let ((stem, wgsl), constants, ports, workgroups) = match self {
+            Kernel::LoadImages(s) => (
+                shader!("load_images"),
+                constants![s => batch, pixels],
+                vec![
+                    read_u32("images", (s.set as usize * s.pixels as usize).div_ceil(4)),
+                    read_u32("order", s.rows as usize),
+                    read_u32("cursor", CURSOR),
+                    read("table", 256),
+                    write("y", size([s.batch, s.pixels])),
+                ],
+                [groups(s.pixels.into()), s.batch, 1],
+            ),
+            Kernel::ConvForward(s, tiles) => {
+                let (x, w, y) = s.lens();
+                let tile_o = tiles.conv_o(s.c_out);
+                (
+                    shader!("conv_forward"),
+                    constants![s => batch, c_in, h_in, w_in, c_out, k, activation, @tile_o = tile_o],
+                    vec![read("x", x), read("w", w), read("b", s.c_out as usize), write("y", y)],
+                    [groups(product([s.batch, s.h_out(), s.w_out()])), s.c_out / tile_o, 1],
+                )
+            }
+            Kernel::ConvBackwardInput(s, tiles) => {
+                let (x, w, y) = s.lens();
+                let tile_c = tiles.conv_c(s.c_in);
+                (
+                    shader!("conv_backward_input"),
+                    constants![s => batch, c_in, h_in, w_in, c_out, k, activation_in, @tile_c = tile_c],
+                    vec![read("dy", y), read("w", w), read("x", x), write("dx", x)],
+                    [groups(product([s.batch, s.h_in, s.w_in])), s.c_in / tile_c, 1],
+                )
+            }
+            Kernel::ConvBackwardWeight(s, slices) => {
+                let (x, w, y) = s.lens();
+                (
+                    shader!("conv_backward_weight"),
+                    constants![s => batch, c_in, h_in, w_in, c_out, k, @slices = *slices],
+                    vec![
+                        read("dy", y),
+                        read("x", x),
+                        write("dw", w * *slices as usize),
+                        write("db", size([*slices, s.c_out])),
+                    ],
+                    [groups(product([s.c_out, s.c_in, s.k])), *slices, 1],
+                )
+            }
+            Kernel::ConvPoolForward(s, tiles) => {
+                let (x, w, y) = s.lens();
+                let (tile_o, tile_j) = (tiles.conv_o(s.conv.c_out), tiles.conv_j(s.w_out()));
+                (
+                    shader!("conv_pool_forward"),
+                    constants![
+                        s.conv => batch, c_in, h_in, w_in, c_out, k, activation;
+                        s => pool, @tile_o = tile_o, @tile_j = tile_j
+                    ],
+                    vec![
+                        read("x", x),
+                        read("w", w),
+                        read("b", s.conv.c_out as usize),
+                        write("y", y),
+                        write_u32("winner", y),
+                    ],
+                    [groups(product([s.conv.batch, s.h_out(), s.w_out() / tile_j])), s.conv.c_out / tile_o, 1],
+                )
+            }
+            Kernel::ConvPoolBackwardInput(s, tiles) => {
+                let (x, w, y) = s.lens();
+                let (h, w_blocks) = (s.conv.h_in.div_ceil(s.pool), s.conv.w_in.div_ceil(s.pool));
+                let (tile_c, tile_j) = (tiles.conv_c(s.conv.c_in), tiles.conv_j(w_blocks));
+                (
+                    shader!("conv_pool_backward_input"),
+                    constants![
+                        s.conv => batch, c_in, h_in, w_in, c_out, k, activation_in;
+                        s => pool, @tile_c = tile_c, @tile_j = tile_j
+                    ],
+                    vec![read("dy", y), read_u32("winner", y), read("w", w), read("x", x), write("dx", x)],
+                    [groups(product([s.conv.batch, h, w_blocks / tile_j])), s.conv.c_in / tile_c, 1],
+                )
+            }
+            Kernel::ConvPoolBackwardWeight(s, slices, tiles) => {
+                let (x, w, y) = s.lens();
+                let tile_o = tiles.conv_weight_o(s.conv.c_out);
+                (
+                    shader!("conv_pool_backward_weight"),
+                    constants![
+                        s.conv => batch, c_in, h_in, w_in, c_out, k;
+                        s => pool, @slices = *slices, @tile_o = tile_o
+                    ],
+                    vec![
+                        read("dy", y),
+                        read_u32("winner", y),
+                        read("x", x),
+                        write("dw", w * *slices as usize),
+                        write("db", size([*slices, s.conv.c_out])),
+                    ],
+                    [groups(product([*slices, s.conv.c_in, s.conv.c_out / tile_o])), 1, 1],
+                )
+            }
+            Kernel::MaxPoolForward(s) => {
+                let (x, y) = s.lens();
+                (
+                    shader!("max_pool_forward"),
+                    constants![s => planes, h_in, w_in, pool],
+                    vec![read("x", x), write("y", y), write_u32("winner", y)],
+                    [groups(y as u64), 1, 1],
+                )
+            }
+            Kernel::MaxPoolBackward(s) => {
+                let (x, y) = s.lens();
+                (
+                    shader!("max_pool_backward"),
+                    constants![s => planes, h_in, w_in, pool],
+                    vec![read("dy", y), read_u32("winner", y), write("dx", x)],
+                    [groups(x as u64), 1, 1],
+                )
+            }
+            Kernel::ActivationForward(s) => (
+                shader!("activation_forward"),
+                constants![s => count, activation],
+                vec![read("x", s.count as usize), write("y", s.count as usize)],
+                [groups(s.count.into()), 1, 1],
+            ),
+            Kernel::ActivationBackward(s) => (
+                shader!("activation_backward"),
+                constants![s => count, activation],
+                vec![read("dy", s.count as usize), read("y", s.count as usize), write("dx", s.count as usize)],
+                [groups(s.count.into()), 1, 1],
+            ),
+            Kernel::FcForward(s, tiles) => {
+                let (tile_n, tile_o) = (tiles.fc_n(s.batch), tiles.fc_o(s.c_out));
+                (
+                    shader!("fc_forward"),
+                    constants![s => batch, c_in, c_out, activation, @tile_n = tile_n, @tile_o = tile_o],
+                    vec![
+                        read("x", size([s.batch, s.c_in])),
+                        read("w", size([s.c_out, s.c_in])),
+                        read("b", s.c_out as usize),
+                        write("y", size([s.batch, s.c_out])),
+                    ],
+                    [groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1],
+                )
+            }
+            Kernel::FcBackwardInput(s, tiles) => {
+                let (tile_n, tile_i) = (tiles.fc_n(s.batch), tiles.fc_i(s.c_in));
+                (
+                    shader!("fc_backward_input"),
+                    constants![s => batch, c_in, c_out, activation_in, @tile_n = tile_n, @tile_i = tile_i],
+                    vec![
+                        read("dy", size([s.batch, s.c_out])),
+                        read("w", size([s.c_out, s.c_in])),
+                        read("x", size([s.batch, s.c_in])),
+                        write("dx", size([s.batch, s.c_in])),
+                    ],
+                    [groups(product([s.batch.div_ceil(tile_n), s.c_in / tile_i])), 1, 1],
+                )
+            }
+            Kernel::FcBackwardWeight(s, slices, tiles) => {
+                let (tile_o, tile_i) = (tiles.fc_weight_o(s.c_out), tiles.fc_i(s.c_in));
+                (
+                    shader!("fc_backward_weight"),
+                    constants![s => batch, c_in, c_out, @slices = *slices, @tile_o = tile_o, @tile_i = tile_i],
+                    vec![
+                        read("dy", size([s.batch, s.c_out])),
+                        read("x", size([s.batch, s.c_in])),
+                        write("dw", size([*slices, s.c_out, s.c_in])),
+                        write("db", size([*slices, s.c_out])),
+                    ],
+                    [groups(product([s.c_in / tile_i, s.c_out / tile_o])), *slices, 1],
+                )
+            }
+            Kernel::CrossEntropyForward(s) => (
+                shader!("cross_entropy_forward"),
+                constants![s => batch, classes],
+                vec![
+                    read("x", s.logits()),
+                    read_u32("labels", s.set as usize),
+                    read_u32("order", s.rows as usize),
+                    read_u32("cursor", CURSOR),
+                    update("loss", s.rows as usize),
+                    update_u32("predicted", s.rows as usize),
+                    update("probability", s.rows as usize),
+                ],
+                [groups(s.batch.into()), 1, 1],
+            ),
+            Kernel::CrossEntropyBackward(s) => (
+                shader!("cross_entropy_backward"),
+                constants![s => batch, classes],
+                vec![
+                    read("x", s.logits()),
+                    read_u32("labels", s.set as usize),
+                    read_u32("order", s.rows as usize),
+                    read_u32("cursor", CURSOR),
+                    write("dx", s.logits()),
+                ],
+                [groups(s.batch.into()), 1, 1],
+            ),
+            Kernel::SgdUpdate(s) => (
+                shader!("sgd_update"),
+                vec![("ranges", s.ranges.len() as u32)],
+                vec![
+                    read("grad", s.gradients as usize),
+                    read_u32("table", 4 * s.ranges.len()),
+                    read("hyper", 2),
+                    update("w", s.parameters as usize),
+                    update("v", s.parameters as usize),
+                ],
+                [s.ranges.iter().map(|r| groups(r.len.into())).sum(), 1, 1],
+            ),
+            Kernel::Advance(batch) => {
+                (shader!("advance"), vec![("batch", *batch)], vec![update_u32("cursor", CURSOR)], [1, 1, 1])
+            }
+        };
+        Spec { stem, wgsl, constants, ports, workgroups }
+    }
+}

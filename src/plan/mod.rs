@@ -1,0 +1,113 @@
+//! A training step as data: the kernels of a batch in order, with no GPU type in it.
+//!
+//! A [`Plan`] names buffers and steps. Two players can play it: `gpu::player` on a device, `reference::player` in plain
+//! Rust. Tensors of a plan are called as the checkpoint calls them: `conv1.weight`, its gradient `conv1.weight.grad`, its
+//! momentum `conv1.weight.momentum`; the output of a stage is `conv1.out`. `conv1.out.grad` is the gradient of the loss
+//! with respect to that output, or, where the stage ends in a fused activation, to what goes into the activation.
+
+mod kernel;
+mod recorder;
+pub mod shader;
+mod tiles;
+
+pub use kernel::*;
+pub use recorder::{Options, PlanError, record};
+pub use tiles::{DeviceClass, Tiles};
+
+/// A buffer of a plan. Those without content start with whatever the player or the caller puts there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    pub name: String,
+    pub element: Element,
+    pub len: usize,
+    /// Bits that are fixed when the plan is made.
+    pub content: Option<Vec<u32>>,
+}
+
+/// What a kernel's port is bound to: a part of a buffer, and the tensors that lie there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arg {
+    /// Index into [`Plan::buffers`].
+    pub buffer: usize,
+    /// First element.
+    pub start: usize,
+    /// Elements that the kernel can reach: as many as the port asks for, and more only where a test guards them.
+    pub len: usize,
+    pub tensors: Vec<String>,
+}
+
+/// One kernel invocation. `args` stand in the order of the kernel's ports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    pub kernel: Kernel,
+    pub label: String,
+    pub args: Vec<Arg>,
+}
+
+impl Step {
+    /// Names of the tensors that the step reads, then of those that it writes. A tensor that is updated counts as both.
+    pub fn tensors(&self) -> (Vec<String>, Vec<String>) {
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for (port, arg) in self.kernel.spec().ports.iter().zip(&self.args) {
+            if port.access != Access::Overwrite {
+                reads.extend(arg.tensors.iter().cloned());
+            }
+            if port.access != Access::Read {
+                writes.extend(arg.tensors.iter().cloned());
+            }
+        }
+        (reads, writes)
+    }
+}
+
+/// A batch, recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub batch: usize,
+    pub buffers: Vec<Buffer>,
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// The index of a buffer by its name.
+    pub fn buffer(&self, name: &str) -> Option<usize> {
+        self.buffers.iter().position(|b| b.name == name)
+    }
+
+    /// Where a tensor lies: its buffer, its first element, and the first step that writes it.
+    pub fn find(&self, tensor: &str) -> Option<(usize, usize)> {
+        self.steps
+            .iter()
+            .flat_map(|s| &s.args)
+            .find(|a| a.tensors.len() == 1 && a.tensors[0] == tensor)
+            .map(|a| (a.buffer, a.start))
+    }
+}
+
+/// Names of the buffers that a plan shares with the world: the caller fills and reads them.
+pub mod names {
+    /// The data set's images, four bytes to a word.
+    pub const IMAGES: &str = "images";
+    /// The data set's labels, in file order.
+    pub const LABELS: &str = "labels";
+    /// The epoch's images, by their place in the file.
+    pub const ORDER: &str = "order";
+    /// Step, first row of the next batch, rows in all.
+    pub const CURSOR: &str = "cursor";
+    /// The 256 values that a byte can become.
+    pub const TABLE: &str = "table";
+    /// Parameters of the network, at the places its parameter table says.
+    pub const PARAMETERS: &str = "parameters";
+    /// Momentum, at the same places.
+    pub const MOMENTUM: &str = "momentum";
+    /// Gradients in slices.
+    pub const GRADIENTS: &str = "gradients";
+    /// Learning rate, momentum.
+    pub const HYPER: &str = "hyper";
+    /// One value for each image of the epoch, in its order.
+    pub const LOSS: &str = "loss";
+    /// The same, for the predicted class.
+    pub const PREDICTED: &str = "predicted";
+    /// The same, for its probability.
+    pub const PROBABILITY: &str = "probability";
+}

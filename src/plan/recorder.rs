@@ -1,0 +1,368 @@
+//! From a network to a plan.
+
+use super::{
+    Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, Kernel, LoadShape, LossShape,
+    Plan, PoolShape, Port, Range, Step, Tiles, UpdateShape, names,
+};
+use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
+
+/// What to record.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Images in a batch.
+    pub batch: usize,
+    /// Images in the data set.
+    pub set: usize,
+    /// Images in an epoch.
+    pub rows: usize,
+    /// Layers that do not learn.
+    pub frozen: Vec<String>,
+    /// Forward pass and loss only.
+    pub inference: bool,
+    /// Pooling and activations as steps of their own.
+    pub unfused: bool,
+    pub tiles: Tiles,
+}
+
+/// Why a network cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(
+        "{step} needs {groups} workgroups in one direction and 65535 are allowed; take a smaller --batch than {batch}"
+    )]
+    TooManyWorkgroups { step: String, groups: u32, batch: usize },
+    #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]
+    TooLarge { name: String, len: u64 },
+}
+
+/// What a stage computes. In the unfused plan every layer is a stage of its own.
+enum Op {
+    Conv,
+    ConvPool(u32),
+    Pool(u32),
+    Activation(Activation),
+    Linear,
+}
+
+/// A group of layers that one kernel computes, named after the first.
+struct Stage<'a> {
+    op: Op,
+    node: &'a Node,
+    /// (channels, height, width) of what it writes.
+    output: [usize; 3],
+    /// Fused into the stage's kernel, after everything else.
+    activation: Activation,
+    learns: bool,
+}
+
+fn activation_of(layer: &Layer) -> Option<Activation> {
+    match layer {
+        Layer::Relu => Some(Activation::Relu),
+        Layer::Sigmoid => Some(Activation::Sigmoid),
+        _ => None,
+    }
+}
+
+/// Groups `conv, max-pool, activation` and `linear, activation` (see `plan`'s documentation).
+///
+/// An activation is fused only where the next stage has weights: the backward kernel of that stage applies its derivative.
+fn stages<'a>(net: &'a Network, options: &Options) -> Vec<Stage<'a>> {
+    let nodes = net.nodes();
+    let mut stages = Vec::new();
+    let mut at = 0;
+    while let Some(node) = nodes.get(at) {
+        at += 1;
+        let mut output = node.output;
+        let mut op = match node.layer {
+            Layer::Conv { .. } => Op::Conv,
+            Layer::MaxPool { size } => Op::Pool(size as u32),
+            Layer::Relu => Op::Activation(Activation::Relu),
+            Layer::Sigmoid => Op::Activation(Activation::Sigmoid),
+            Layer::Linear { .. } => Op::Linear,
+        };
+        let mut activation = Activation::None;
+        if !options.unfused {
+            if let (Op::Conv, Some(Layer::MaxPool { size })) = (&op, nodes.get(at).map(|n| &n.layer)) {
+                op = Op::ConvPool(*size as u32);
+                output = nodes[at].output;
+                at += 1;
+            }
+            let weights_next =
+                matches!(nodes.get(at + 1).map(|n| &n.layer), Some(Layer::Conv { .. } | Layer::Linear { .. }));
+            let next = nodes.get(at).and_then(|n| activation_of(&n.layer));
+            if let (Op::Conv | Op::ConvPool(_) | Op::Linear, Some(fused), true) = (&op, next, weights_next) {
+                activation = fused;
+                at += 1;
+            }
+        }
+        let learns = matches!(op, Op::Conv | Op::ConvPool(_) | Op::Linear) && !options.frozen.contains(&node.name);
+        stages.push(Stage { op, node, output, activation, learns });
+    }
+    stages
+}
+
+/// Collects buffers and steps, and checks each step as it comes.
+struct Recorder<'a> {
+    net: &'a Network,
+    options: &'a Options,
+    plan: Plan,
+    ranges: Vec<Range>,
+    learning: Vec<String>,
+    gradients: usize,
+}
+
+impl Recorder<'_> {
+    /// The buffer of this name, made at its first use.
+    fn buffer(&mut self, name: &str, element: Element, len: usize) -> usize {
+        if let Some(at) = self.plan.buffer(name) {
+            return at;
+        }
+        self.plan.buffers.push(Buffer { name: name.into(), element, len, content: None });
+        self.plan.buffers.len() - 1
+    }
+
+    /// A whole buffer, made at its first use with the length that the port asks for.
+    fn whole(&mut self, port: &Port, name: &str) -> Arg {
+        Arg { buffer: self.buffer(name, port.element, port.len), start: 0, len: port.len, tensors: vec![name.into()] }
+    }
+
+    /// Appends a step. A binding's text is the name of a buffer, of a parameter, or of a parameter's gradient.
+    fn step(&mut self, kernel: Kernel, label: String, bindings: &[&str]) -> Result<(), PlanError> {
+        let spec = kernel.spec();
+        assert_eq!(spec.ports.len(), bindings.len(), "{label}: as many bindings as ports");
+        if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > 65_535) {
+            return Err(PlanError::TooManyWorkgroups { step: label, groups, batch: self.options.batch });
+        }
+        let mut args = Vec::new();
+        for (port, &name) in spec.ports.iter().zip(bindings) {
+            if port.len > 1 << 30 {
+                return Err(PlanError::TooLarge { name: name.into(), len: port.len as u64 });
+            }
+            let parameter = self.net.parameters().iter().find(|p| p.name == name).cloned();
+            let gradient = name.strip_suffix(".grad").filter(|of| self.net.parameters().iter().any(|p| p.name == *of));
+            args.push(if let Some(parameter) = parameter {
+                let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
+                Arg { buffer, start: parameter.start, len: port.len, tensors: vec![name.into()] }
+            } else if gradient.is_some() {
+                let buffer = self.buffer(names::GRADIENTS, Element::F32, 0);
+                let start = self.gradients;
+                self.gradients += port.len.next_multiple_of(ALIGN);
+                self.plan.buffers[buffer].len = self.gradients;
+                Arg { buffer, start, len: port.len, tensors: vec![name.into()] }
+            } else {
+                self.whole(port, name)
+            });
+        }
+        self.plan.steps.push(Step { kernel, label, args });
+        Ok(())
+    }
+
+    /// Notes that the update folds this gradient, which the last step wrote.
+    fn learn(&mut self, parameter: &str, slices: u32) {
+        let grad = format!("{parameter}.grad");
+        let start = self.plan.find(&grad).map_or(0, |(_, start)| start);
+        if let Some(p) = self.net.parameters().iter().find(|p| p.name == parameter) {
+            self.ranges.push(Range { start: p.start as u32, len: p.len() as u32, grad: start as u32, slices });
+            self.learning.push(parameter.into());
+        }
+    }
+
+    fn forward(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
+        let name = &stage.node.name;
+        let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
+        let (y, winner) = (format!("{name}.out"), format!("{name}.winner"));
+        let tiles = self.options.tiles;
+        let (kernel, bindings): (Kernel, Vec<&str>) = match stage.op {
+            Op::Conv => (Kernel::ConvForward(self.conv(stage, below), tiles), vec![x, &w, &b, &y]),
+            Op::ConvPool(pool) => (
+                Kernel::ConvPoolForward(ConvPoolShape { conv: self.conv(stage, below), pool }, tiles),
+                vec![x, &w, &b, &y, &winner],
+            ),
+            Op::Pool(pool) => (Kernel::MaxPoolForward(self.pool(stage, pool)), vec![x, &y, &winner]),
+            Op::Activation(activation) => (Kernel::ActivationForward(self.activation(stage, activation)), vec![x, &y]),
+            Op::Linear => (Kernel::FcForward(self.linear(stage, below), tiles), vec![x, &w, &b, &y]),
+        };
+        self.step(kernel, format!("{name} forward"), &bindings)
+    }
+
+    fn backward_weight(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
+        let name = &stage.node.name;
+        let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
+        let (dw, db) = (format!("{w}.grad"), format!("{b}.grad"));
+        let (dy, winner) = (format!("{name}.out.grad"), format!("{name}.winner"));
+        let tiles = self.options.tiles;
+        let batch = self.options.batch as u32;
+        let (slices, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
+            Op::Conv => {
+                let slices = tiles.conv_slices(batch);
+                (slices, Kernel::ConvBackwardWeight(self.conv(stage, below), slices), vec![&dy, x, &dw, &db])
+            }
+            Op::ConvPool(pool) => {
+                let slices = tiles.conv_slices(batch);
+                let shape = ConvPoolShape { conv: self.conv(stage, below), pool };
+                (slices, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
+            }
+            Op::Linear => {
+                let slices = tiles.fc_slices(batch);
+                (slices, Kernel::FcBackwardWeight(self.linear(stage, below), slices, tiles), vec![&dy, x, &dw, &db])
+            }
+            Op::Pool(_) | Op::Activation(_) => return Ok(()),
+        };
+        self.step(kernel, format!("{name} backward weight"), &bindings)?;
+        self.learn(&w, slices);
+        self.learn(&b, slices);
+        Ok(())
+    }
+
+    fn backward_input(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
+        let name = &stage.node.name;
+        let w = format!("{name}.weight");
+        let (y, dy, winner) = (format!("{name}.out"), format!("{name}.out.grad"), format!("{name}.winner"));
+        let dx = format!("{x}.grad");
+        let tiles = self.options.tiles;
+        let (kernel, bindings): (Kernel, Vec<&str>) = match stage.op {
+            Op::Conv => (Kernel::ConvBackwardInput(self.conv(stage, below), tiles), vec![&dy, &w, x, &dx]),
+            Op::ConvPool(pool) => (
+                Kernel::ConvPoolBackwardInput(ConvPoolShape { conv: self.conv(stage, below), pool }, tiles),
+                vec![&dy, &winner, &w, x, &dx],
+            ),
+            Op::Pool(pool) => (Kernel::MaxPoolBackward(self.pool(stage, pool)), vec![&dy, &winner, &dx]),
+            Op::Activation(activation) => {
+                (Kernel::ActivationBackward(self.activation(stage, activation)), vec![&dy, &y, &dx])
+            }
+            Op::Linear => (Kernel::FcBackwardInput(self.linear(stage, below), tiles), vec![&dy, &w, x, &dx]),
+        };
+        self.step(kernel, format!("{name} backward input"), &bindings)
+    }
+
+    fn conv(&self, stage: &Stage, below: Activation) -> ConvShape {
+        let [c_in, h_in, w_in] = stage.node.input.map(|d| d as u32);
+        let k = match stage.node.layer {
+            Layer::Conv { kernel, .. } => kernel as u32,
+            _ => unreachable!("only convolutions have a ConvShape"),
+        };
+        ConvShape {
+            batch: self.options.batch as u32,
+            c_in,
+            h_in,
+            w_in,
+            c_out: stage.node.output[0] as u32,
+            k,
+            activation: stage.activation,
+            activation_in: below,
+        }
+    }
+
+    fn pool(&self, stage: &Stage, pool: u32) -> PoolShape {
+        let [c, h_in, w_in] = stage.node.input.map(|d| d as u32);
+        PoolShape { planes: self.options.batch as u32 * c, h_in, w_in, pool }
+    }
+
+    fn activation(&self, stage: &Stage, activation: Activation) -> ActivationShape {
+        let count = self.options.batch * stage.output.iter().product::<usize>();
+        ActivationShape { count: count as u32, activation }
+    }
+
+    fn linear(&self, stage: &Stage, below: Activation) -> FcShape {
+        FcShape {
+            batch: self.options.batch as u32,
+            c_in: stage.node.input.iter().product::<usize>() as u32,
+            c_out: stage.node.output[0] as u32,
+            activation: stage.activation,
+            activation_in: below,
+        }
+    }
+}
+
+/// Records a batch: forward, loss and, unless `inference` is asked for, backward and update.
+///
+/// A frozen layer has no gradient and no update, and below the lowest layer that learns nothing is handed down.
+///
+/// # Errors
+/// Frozen layers that do not exist, and sizes beyond what a dispatch can do.
+pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
+    if !options.inference {
+        net.check_frozen(&options.frozen)?;
+    }
+    let plan = Plan { batch: options.batch, buffers: Vec::new(), steps: Vec::new() };
+    let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0 };
+    let (batch, set, rows) = (options.batch as u32, options.set as u32, options.rows as u32);
+    let stages = stages(net, options);
+
+    let pixels = net.input().iter().product::<usize>() as u32;
+    r.step(
+        Kernel::LoadImages(LoadShape { batch, pixels, set, rows }),
+        "load images".into(),
+        &[names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"],
+    )?;
+
+    // The tensor under each stage, and the activation that made it if that was fused.
+    let mut below = vec![("input".to_string(), Activation::None)];
+    for stage in &stages {
+        let (x, activation) = below.last().cloned().unwrap_or_default();
+        r.forward(stage, &x, activation)?;
+        below.push((format!("{}.out", stage.node.name), stage.activation));
+    }
+
+    let loss = LossShape { batch, classes: net.classes() as u32, set, rows };
+    let logits = below.last().map(|(name, _)| name.clone()).unwrap_or_default();
+    r.step(
+        Kernel::CrossEntropyForward(loss),
+        "loss forward".into(),
+        &[&logits, names::LABELS, names::ORDER, names::CURSOR, names::LOSS, names::PREDICTED, names::PROBABILITY],
+    )?;
+
+    if !options.inference {
+        r.step(
+            Kernel::CrossEntropyBackward(loss),
+            "loss backward".into(),
+            &[&logits, names::LABELS, names::ORDER, names::CURSOR, &format!("{logits}.grad")],
+        )?;
+        let lowest = stages.iter().position(|s| s.learns).unwrap_or(stages.len());
+        for (at, stage) in stages.iter().enumerate().skip(lowest).rev() {
+            let (x, activation) = below[at].clone();
+            if stage.learns {
+                r.backward_weight(stage, &x, activation)?;
+            }
+            if at > lowest {
+                r.backward_input(stage, &x, activation)?;
+            }
+        }
+        record_update(&mut r);
+    }
+    r.step(Kernel::Advance(batch), "advance".into(), &[names::CURSOR])?;
+    Ok(r.plan)
+}
+
+/// One dispatch over every tensor that learns.
+fn record_update(r: &mut Recorder) {
+    let shape = UpdateShape {
+        ranges: std::mem::take(&mut r.ranges),
+        parameters: r.net.arena_len() as u32,
+        gradients: r.gradients as u32,
+    };
+    let table: Vec<u32> = shape.ranges.iter().flat_map(|x| [x.start, x.len, x.grad, x.slices]).collect();
+    let grad = r.buffer(names::GRADIENTS, Element::F32, 0);
+    let parameters = r.buffer(names::PARAMETERS, Element::F32, r.net.arena_len());
+    let momentum = r.buffer(names::MOMENTUM, Element::F32, r.net.arena_len());
+    let hyper = r.buffer(names::HYPER, Element::F32, 2);
+    r.plan.buffers.push(Buffer {
+        name: "ranges".into(),
+        element: Element::U32,
+        len: table.len(),
+        content: Some(table),
+    });
+    let ranges = r.plan.buffers.len() - 1;
+    let named = |suffix: &str| r.learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();
+    let arg = |buffer: usize, tensors| Arg { buffer, start: 0, len: r.plan.buffers[buffer].len, tensors };
+    let args = vec![
+        arg(grad, named(".grad")),
+        arg(ranges, vec!["ranges".into()]),
+        arg(hyper, vec![names::HYPER.into()]),
+        arg(parameters, named("")),
+        arg(momentum, named(".momentum")),
+    ];
+    r.plan.steps.push(Step { kernel: Kernel::SgdUpdate(shape), label: "update".into(), args });
+}

@@ -1,0 +1,79 @@
+//! From a shader as it lies in `shaders/` to the text that runs: sizes put in, bindings read out.
+
+use super::Spec;
+
+/// What is wrong with a shader, as found before any driver sees it.
+#[derive(Debug, thiserror::Error)]
+pub enum ShaderError {
+    #[error("shader {stem} has no line `const {name} = …u;` for the plan's {name} = {value}")]
+    NoSuchConstant { stem: String, name: String, value: u32 },
+    #[error("shader {stem} has a constant `{name}` that the plan does not set")]
+    Unset { stem: String, name: String },
+    #[error("shader {stem} is not valid WGSL:\n{report}")]
+    Invalid { stem: String, report: String },
+}
+
+/// Puts the plan's sizes in place of the example values in the shader's lower-case `const` lines.
+///
+/// # Errors
+/// A size that the shader does not declare, or a lower-case constant that the plan does not set.
+pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
+    let mut left = spec.constants.clone();
+    let mut out = String::with_capacity(wgsl.len());
+    for line in wgsl.lines() {
+        match size_constant(line) {
+            Some(name) => {
+                let Some(at) = left.iter().position(|(n, _)| *n == name) else {
+                    return Err(ShaderError::Unset { stem: spec.stem.into(), name: name.into() });
+                };
+                let (name, value) = left.swap_remove(at);
+                out.push_str(&format!("const {name} = {value}u;"));
+            }
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    match left.first() {
+        Some((name, value)) => {
+            Err(ShaderError::NoSuchConstant { stem: spec.stem.into(), name: (*name).into(), value: *value })
+        }
+        None => Ok(out),
+    }
+}
+
+/// The name in a line `const name = 12u;` whose name is lower-case.
+fn size_constant(line: &str) -> Option<&str> {
+    let (name, value) = line.strip_prefix("const ")?.split_once(" = ")?;
+    value.strip_suffix("u;")?.parse::<u32>().ok()?;
+    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_').then_some(name)
+}
+
+/// A binding as the shader declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub binding: u32,
+    pub name: String,
+    pub writable: bool,
+}
+
+/// Parses a shader and lists its bindings in order.
+///
+/// # Errors
+/// WGSL that does not parse, with naga's drawing of the place.
+pub fn slots(stem: &str, wgsl: &str) -> Result<Vec<Slot>, ShaderError> {
+    let module = naga::front::wgsl::parse_str(wgsl)
+        .map_err(|e| ShaderError::Invalid { stem: stem.into(), report: e.emit_to_string(wgsl) })?;
+    let mut slots: Vec<Slot> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, var)| {
+            let writable = match var.space {
+                naga::AddressSpace::Storage { access } => access.contains(naga::StorageAccess::STORE),
+                _ => false,
+            };
+            Some(Slot { binding: var.binding.as_ref()?.binding, name: var.name.clone()?, writable })
+        })
+        .collect();
+    slots.sort_by_key(|slot| slot.binding);
+    Ok(slots)
+}

@@ -1,0 +1,7 @@
+//! Twin of `shaders/advance.wgsl`: `step = step + 1; start = start + batch`.
+
+use super::Expected;
+
+pub fn run(batch: u32, cursor: &[u32]) -> Vec<Expected> {
+    vec![Expected::Exact(vec![cursor[0] + 1, cursor[1] + batch, cursor[2]])]
+}

@@ -1,0 +1,32 @@
+//! Twin of `shaders/conv_backward_input.wgsl`:
+//! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,i-u,j-v] * w[o,c,u,v]`, dy 0 outside its map.
+
+use super::{Expected, Near, Sum};
+use crate::plan::ConvShape;
+
+pub fn run(s: &ConvShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
+    let mut dx = Near::with_capacity(s.lens().0);
+    for n in 0..s.batch {
+        for c in 0..s.c_in {
+            for i in 0..s.h_in {
+                for j in 0..s.w_in {
+                    let mut sum = Sum::default();
+                    for o in 0..s.c_out {
+                        for u in 0..s.k {
+                            for v in 0..s.k {
+                                if i >= u && i - u < s.h_out() && j >= v && j - v < s.w_out() {
+                                    let delta =
+                                        dy[(((n * s.c_out + o) * s.h_out() + i - u) * s.w_out() + j - v) as usize];
+                                    sum.add(delta * w[(((o * s.c_in + c) * s.k + u) * s.k + v) as usize]);
+                                }
+                            }
+                        }
+                    }
+                    let below = x[(((n * s.c_in + c) * s.h_in + i) * s.w_in + j) as usize];
+                    dx.push_derived(&sum, below, s.activation_in);
+                }
+            }
+        }
+    }
+    vec![Expected::Near(dx)]
+}

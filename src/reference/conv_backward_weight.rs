@@ -1,0 +1,40 @@
+//! Twin of `shaders/conv_backward_weight.wgsl`:
+//! `dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i+u,j+v]`, and db the sum of dy alone.
+
+use super::{Expected, Near, Sum};
+use crate::plan::ConvShape;
+
+pub fn run(s: &ConvShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
+    let slice = s.batch.div_ceil(slices);
+    let mut dw = Near::with_capacity(s.lens().1 * slices as usize);
+    let mut db = Near::with_capacity((s.c_out * slices) as usize);
+    for part in 0..slices {
+        let images = part * slice..s.batch.min((part + 1) * slice);
+        for o in 0..s.c_out {
+            for c in 0..s.c_in {
+                for u in 0..s.k {
+                    for v in 0..s.k {
+                        let mut sum = Sum::default();
+                        for n in images.clone() {
+                            for i in 0..s.h_out() {
+                                for j in 0..s.w_out() {
+                                    let delta = dy[(((n * s.c_out + o) * s.h_out() + i) * s.w_out() + j) as usize];
+                                    sum.add(delta * x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize]);
+                                }
+                            }
+                        }
+                        dw.push(sum.value, sum.error());
+                    }
+                }
+            }
+            let mut sum = Sum::default();
+            for n in images.clone() {
+                for p in 0..s.h_out() * s.w_out() {
+                    sum.add(dy[((n * s.c_out + o) * s.h_out() * s.w_out() + p) as usize]);
+                }
+            }
+            db.push(sum.value, sum.error());
+        }
+    }
+    vec![Expected::Near(dw), Expected::Near(db)]
+}

@@ -1,0 +1,33 @@
+//! Twin of `shaders/conv_forward.wgsl`: `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i+u,j+v])`.
+
+use super::{Expected, Near, Sum};
+use crate::plan::ConvShape;
+
+pub fn run(s: &ConvShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> {
+    let mut y = Near::with_capacity(s.lens().2);
+    for n in 0..s.batch {
+        for o in 0..s.c_out {
+            for i in 0..s.h_out() {
+                for j in 0..s.w_out() {
+                    y.push_activated(&pixel(s, x, w, b, [n, o, i, j]), s.activation);
+                }
+            }
+        }
+    }
+    vec![Expected::Near(y)]
+}
+
+/// One pixel of the map before the activation.
+pub fn pixel(s: &ConvShape, x: &[f64], w: &[f64], b: &[f64], [n, o, i, j]: [u32; 4]) -> Sum {
+    let mut sum = Sum::default();
+    sum.add(b[o as usize]);
+    for c in 0..s.c_in {
+        for u in 0..s.k {
+            for v in 0..s.k {
+                let weight = w[(((o * s.c_in + c) * s.k + u) * s.k + v) as usize];
+                sum.add(weight * x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize]);
+            }
+        }
+    }
+    sum
+}

@@ -1,0 +1,31 @@
+//! Twin of `shaders/cross_entropy_backward.wgsl`: `dx[n,j] = (softmax(x[n])[j] - [j = label]) / rows`.
+
+use super::cross_entropy_forward::{Softmax, exponential};
+use super::{Expected, Near, UNIT};
+use crate::plan::LossShape;
+
+pub fn run(s: &LossShape, x: &[f64], labels: &[u32], order: &[u32], cursor: &[u32]) -> Vec<Expected> {
+    let (start, total) = (cursor[1] as usize, cursor[2] as usize);
+    let (batch, classes) = (s.batch as usize, s.classes as usize);
+    let rows = batch.min(total.saturating_sub(start)) as f64;
+    let mut dx = Near::with_capacity(s.logits());
+    for n in 0..batch {
+        for j in 0..classes {
+            if start + n >= total {
+                dx.push(0.0, 0.0);
+                continue;
+            }
+            let logits = &x[n * classes..][..classes];
+            let label = labels[order[start + n] as usize] as usize;
+            let softmax = Softmax::of(logits);
+            let (term, relative) = exponential(logits[j] - softmax.largest);
+            let p = term / softmax.sum;
+            let target = if j == label { 1.0 } else { 0.0 };
+            let value = (p - target) / rows;
+            // Two divisions of 2.5 ULP, one subtraction; a probability below the smallest normal number may be 0.
+            let error = p * (relative + softmax.error + 5.0 * UNIT) + f32::MIN_POSITIVE as f64;
+            dx.push(value, error / rows + 6.0 * UNIT * value.abs());
+        }
+    }
+    vec![Expected::Near(dx)]
+}

@@ -1,0 +1,70 @@
+//! Twin of `shaders/cross_entropy_forward.wgsl`: softmax with the largest logit subtracted, the loss
+//! `log(sum of exp(x - max)) + max - x[label]`, and the first class with the largest logit.
+
+use super::{Expected, Near, UNIT};
+use crate::plan::LossShape;
+
+/// The rows of an epoch after a batch: those of the batch new, the others as they were.
+#[expect(clippy::too_many_arguments, reason = "one for each of the kernel's ports")]
+pub fn run(
+    s: &LossShape,
+    x: &[f64],
+    labels: &[u32],
+    order: &[u32],
+    cursor: &[u32],
+    loss: &[f64],
+    predicted: &[u32],
+    probability: &[f64],
+) -> Vec<Expected> {
+    let (start, total) = (cursor[1] as usize, cursor[2] as usize);
+    let classes = s.classes as usize;
+    let mut loss = Near { value: loss.to_vec(), error: vec![0.0; loss.len()] };
+    let mut predicted = predicted.to_vec();
+    let mut probability = Near { value: probability.to_vec(), error: vec![0.0; probability.len()] };
+    for row in start..total.min(start + s.batch as usize) {
+        let logits = &x[(row - start) * classes..][..classes];
+        let softmax = Softmax::of(logits);
+        let to_label = softmax.largest - logits[labels[order[row] as usize] as usize];
+        loss.value[row] = softmax.sum.ln() + to_label;
+        // WGSL's log is exact to 3 ULP, or absolutely to 2^-21 between 0.5 and 2; then one subtraction and one addition.
+        let log = softmax.sum.ln();
+        loss.error[row] = softmax.error
+            + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs())
+            + 2.0 * UNIT * (to_label.abs() + loss.value[row].abs());
+        predicted[row] = softmax.at as u32;
+        probability.value[row] = 1.0 / softmax.sum;
+        probability.error[row] = (softmax.error + 5.0 * UNIT) / softmax.sum;
+    }
+    vec![Expected::Near(loss), Expected::Exact(predicted), Expected::Near(probability)]
+}
+
+/// The parts of a softmax, and how far a float32 sum of its exponentials may be, relative to the sum.
+pub struct Softmax {
+    pub largest: f64,
+    pub at: usize,
+    pub sum: f64,
+    pub error: f64,
+}
+
+impl Softmax {
+    pub fn of(logits: &[f64]) -> Softmax {
+        let (mut largest, mut at) = (f64::NEG_INFINITY, 0);
+        for (j, &x) in logits.iter().enumerate() {
+            if x > largest {
+                (largest, at) = (x, j);
+            }
+        }
+        let (mut sum, mut error) = (0.0, 0.0);
+        for &x in logits {
+            let (term, relative) = exponential(x - largest);
+            sum += term;
+            error += term * relative;
+        }
+        Softmax { largest, at, sum, error: error / sum + logits.len() as f64 * UNIT }
+    }
+}
+
+/// `exp(x)` and its relative error in float32, where x itself is a rounded difference: WGSL grants 3 + 2 |x| ULP.
+pub fn exponential(x: f64) -> (f64, f64) {
+    (x.exp(), (x.abs() + 2.0 * (3.0 + 2.0 * x.abs())) * UNIT)
+}

@@ -1,0 +1,18 @@
+//! Twin of `shaders/fc_backward_input.wgsl`: `dx[n,i] = act'(x[n,i]) * sum over o of dy[n,o] * w[o,i]`.
+
+use super::{Expected, Near, Sum};
+use crate::plan::FcShape;
+
+pub fn run(s: &FcShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
+    let mut dx = Near::with_capacity((s.batch * s.c_in) as usize);
+    for n in 0..s.batch {
+        for i in 0..s.c_in {
+            let mut sum = Sum::default();
+            for o in 0..s.c_out {
+                sum.add(dy[(n * s.c_out + o) as usize] * w[(o * s.c_in + i) as usize]);
+            }
+            dx.push_derived(&sum, x[(n * s.c_in + i) as usize], s.activation_in);
+        }
+    }
+    vec![Expected::Near(dx)]
+}

@@ -1,0 +1,292 @@
+//! The cases of each kernel: sizes that fit nothing, short batches, ties, extremes.
+
+use crate::plan::{
+    Activation, ActivationShape, ConvPoolShape, ConvShape, DeviceClass, FcShape, Kernel, LoadShape, LossShape,
+    PoolShape, Port, Range, Tiles, UpdateShape,
+};
+use crate::random::{Purpose, Stream};
+
+/// What the inputs look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Signed, in [-1, 1).
+    Random,
+    /// Whole numbers from -2 to 2: every sum is exact in any order, and the result must be too. Ties are frequent.
+    Integers,
+    /// Logits that are all below -200, all equal, or far apart.
+    Extreme,
+    /// Large, in [-100, 100).
+    Large,
+}
+
+/// A kernel with its inputs, which follow from the seed.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub name: String,
+    pub kernel: Kernel,
+    pub fill: Fill,
+    /// Step, first row and rows in all, where the kernel reads a cursor.
+    pub cursor: [u32; 3],
+    pub seed: u64,
+}
+
+/// Every kernel.
+pub const STEMS: [&str; 18] = [
+    "load_images",
+    "conv_forward",
+    "conv_backward_input",
+    "conv_backward_weight",
+    "conv_pool_forward",
+    "conv_pool_backward_input",
+    "conv_pool_backward_weight",
+    "max_pool_forward",
+    "max_pool_backward",
+    "activation_forward",
+    "activation_backward",
+    "fc_forward",
+    "fc_backward_input",
+    "fc_backward_weight",
+    "cross_entropy_forward",
+    "cross_entropy_backward",
+    "sgd_update",
+    "advance",
+];
+
+const RELU: Activation = Activation::Relu;
+const SIGMOID: Activation = Activation::Sigmoid;
+const NONE: Activation = Activation::None;
+
+/// The cases of a kernel.
+///
+/// # Panics
+/// If there is no such kernel.
+pub fn cases(stem: &str) -> Vec<Case> {
+    let kernels = kernels(stem);
+    let mut cases = Vec::new();
+    for (kernel, cursor) in kernels {
+        for fill in fills(&kernel) {
+            let size: Vec<String> =
+                kernel.spec().constants.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            let seed = cases.len() as u64;
+            let mut name = format!("{}, {fill:?}, seed {seed}", size.join(" ")).to_lowercase();
+            if cursor != [0, 0, 0] {
+                name = format!("{name}, rows {}..{}", cursor[1], cursor[2]);
+            }
+            cases.push(Case { name, kernel: kernel.clone(), fill, cursor, seed });
+        }
+    }
+    cases
+}
+
+/// Kernels whose result on whole numbers is a whole number get those too.
+fn fills(kernel: &Kernel) -> Vec<Fill> {
+    let smooth = |a: Activation, b: Activation| a == SIGMOID || b == SIGMOID;
+    match kernel {
+        Kernel::CrossEntropyForward(_) | Kernel::CrossEntropyBackward(_) => {
+            vec![Fill::Random, Fill::Extreme, Fill::Large]
+        }
+        Kernel::ActivationForward(s) if s.activation == SIGMOID => vec![Fill::Random, Fill::Large],
+        Kernel::ActivationBackward(s) if s.activation == SIGMOID => vec![Fill::Random],
+        Kernel::ConvForward(s, _) | Kernel::ConvBackwardInput(s, _) if smooth(s.activation, s.activation_in) => {
+            vec![Fill::Random]
+        }
+        Kernel::ConvPoolForward(s, _) | Kernel::ConvPoolBackwardInput(s, _)
+            if smooth(s.conv.activation, s.conv.activation_in) =>
+        {
+            vec![Fill::Random]
+        }
+        Kernel::FcForward(s, _) | Kernel::FcBackwardInput(s, _) if smooth(s.activation, s.activation_in) => {
+            vec![Fill::Random]
+        }
+        _ => vec![Fill::Random, Fill::Integers],
+    }
+}
+
+/// Kernels of a stem with their sizes and, where they read one, their cursor. All three columns of the tile table are
+/// used, whatever the device.
+fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
+    let [software, integrated, discrete] =
+        [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete].map(Tiles::of);
+    // batch, c_in, h_in, w_in, c_out, k, activation, activation_in
+    let conv = |d: [u32; 6], activation, activation_in| ConvShape {
+        batch: d[0],
+        c_in: d[1],
+        h_in: d[2],
+        w_in: d[3],
+        c_out: d[4],
+        k: d[5],
+        activation,
+        activation_in,
+    };
+    let convs = || {
+        vec![
+            (conv([3, 2, 9, 7, 5, 3], NONE, NONE), discrete),
+            (conv([1, 1, 5, 5, 1, 5], NONE, RELU), software),
+            (conv([2, 3, 8, 11, 4, 5], SIGMOID, SIGMOID), integrated),
+            (conv([5, 4, 6, 6, 10, 1], RELU, RELU), software),
+            (conv([4, 10, 12, 12, 20, 5], NONE, RELU), integrated),
+        ]
+    };
+    let conv_pools = || {
+        let of = |d, pool, a, b| ConvPoolShape { conv: conv(d, a, b), pool };
+        vec![
+            (of([3, 1, 28, 28, 10, 5], 2, RELU, NONE), discrete),
+            (of([2, 10, 12, 12, 20, 5], 2, RELU, RELU), software),
+            (of([3, 2, 10, 9, 6, 3], 2, SIGMOID, SIGMOID), integrated),
+            (of([1, 1, 6, 6, 1, 5], 2, NONE, NONE), software),
+            (of([2, 3, 11, 13, 7, 4], 3, RELU, RELU), integrated),
+            (of([5, 4, 7, 8, 4, 2], 2, NONE, RELU), discrete),
+        ]
+    };
+    let fcs = || {
+        let of =
+            |batch, c_in, c_out, activation, activation_in| FcShape { batch, c_in, c_out, activation, activation_in };
+        vec![
+            (of(64, 320, 50, RELU, RELU), software),
+            (of(7, 13, 10, NONE, NONE), integrated),
+            (of(1, 1, 3, NONE, RELU), software),
+            (of(5, 33, 47, SIGMOID, SIGMOID), discrete),
+            (of(9, 50, 10, NONE, RELU), software),
+        ]
+    };
+    let with_slices = |batch: u32| [1, batch.min(3), batch];
+    let plain = |kernels: Vec<Kernel>| kernels.into_iter().map(|k| (k, [0; 3])).collect();
+    match stem {
+        "load_images" => [(4, 784, 9, 7, 0), (3, 5, 11, 11, 9), (1, 1, 70, 70, 69), (5, 27, 6, 3, 0), (2, 66, 8, 8, 4)]
+            .map(|(batch, pixels, set, rows, start)| {
+                (Kernel::LoadImages(LoadShape { batch, pixels, set, rows }), [3, start, rows])
+            })
+            .to_vec(),
+        "conv_forward" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvForward(s, t)).collect()),
+        "conv_backward_input" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvBackwardInput(s, t)).collect()),
+        "conv_backward_weight" => plain(
+            convs()
+                .into_iter()
+                .flat_map(|(s, _)| with_slices(s.batch).map(|n| Kernel::ConvBackwardWeight(s, n)))
+                .collect(),
+        ),
+        "conv_pool_forward" => plain(conv_pools().into_iter().map(|(s, t)| Kernel::ConvPoolForward(s, t)).collect()),
+        "conv_pool_backward_input" => {
+            plain(conv_pools().into_iter().map(|(s, t)| Kernel::ConvPoolBackwardInput(s, t)).collect())
+        }
+        "conv_pool_backward_weight" => plain(
+            conv_pools()
+                .into_iter()
+                .flat_map(|(s, t)| with_slices(s.conv.batch).map(|n| Kernel::ConvPoolBackwardWeight(s, n, t)))
+                .collect(),
+        ),
+        "max_pool_forward" => plain(pools().map(Kernel::MaxPoolForward).to_vec()),
+        "max_pool_backward" => plain(pools().map(Kernel::MaxPoolBackward).to_vec()),
+        "activation_forward" => plain(activations().map(Kernel::ActivationForward).to_vec()),
+        "activation_backward" => plain(activations().map(Kernel::ActivationBackward).to_vec()),
+        "fc_forward" => plain(fcs().into_iter().map(|(s, t)| Kernel::FcForward(s, t)).collect()),
+        "fc_backward_input" => plain(fcs().into_iter().map(|(s, t)| Kernel::FcBackwardInput(s, t)).collect()),
+        "fc_backward_weight" => plain(
+            fcs()
+                .into_iter()
+                .flat_map(|(s, t)| with_slices(s.batch).map(|n| Kernel::FcBackwardWeight(s, n, t)))
+                .collect(),
+        ),
+        "cross_entropy_forward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyForward(s), cursor)).to_vec(),
+        "cross_entropy_backward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyBackward(s), cursor)).to_vec(),
+        "sgd_update" => plain(updates().map(Kernel::SgdUpdate).to_vec()),
+        "advance" => [(64, [0, 0, 100]), (7, [41, 35, 40])].map(|(n, cursor)| (Kernel::Advance(n), cursor)).to_vec(),
+        _ => panic!("there is no kernel {stem}"),
+    }
+}
+
+fn pools() -> [PoolShape; 5] {
+    [(6, 24, 24, 2), (1, 2, 2, 2), (3, 7, 9, 2), (5, 11, 8, 3), (2, 5, 5, 1)]
+        .map(|(planes, h_in, w_in, pool)| PoolShape { planes, h_in, w_in, pool })
+}
+
+fn activations() -> [ActivationShape; 4] {
+    [(1, RELU), (1757, RELU), (3, SIGMOID), (1507, SIGMOID)]
+        .map(|(count, activation)| ActivationShape { count, activation })
+}
+
+fn losses() -> [(LossShape, [u32; 3]); 5] {
+    [
+        (5, 10, 12, 12, [0, 0, 12]),
+        (5, 10, 12, 12, [2, 10, 12]),
+        (1, 2, 3, 2, [0, 1, 2]),
+        (70, 26, 200, 150, [1, 70, 150]),
+        (66, 256, 60, 50, [0, 0, 50]),
+    ]
+    .map(|(batch, classes, set, rows, cursor)| (LossShape { batch, classes, set, rows }, cursor))
+}
+
+fn updates() -> [UpdateShape; 4] {
+    let of = |ranges: &[[u32; 4]], parameters, gradients| UpdateShape {
+        ranges: ranges.iter().map(|&[start, len, grad, slices]| Range { start, len, grad, slices }).collect(),
+        parameters,
+        gradients,
+    };
+    [
+        of(&[[0, 250, 0, 1]], 256, 256),
+        of(&[[64, 10, 0, 16]], 192, 192),
+        // Out of order, with gaps on both sides: what is frozen lies there.
+        of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576),
+        of(&[[0, 5000, 0, 2], [5056, 20, 10_048, 7]], 5120, 10_240),
+    ]
+}
+
+impl Case {
+    /// Whether every result must be exact.
+    pub fn exact(&self) -> bool {
+        self.fill == Fill::Integers
+    }
+
+    fn stream(&self, port: u32) -> Stream {
+        Stream::new(self.seed, Purpose::Verification, port)
+    }
+
+    /// Floats for a port.
+    pub(super) fn floats(&self, at: u32, port: &Port) -> Vec<f64> {
+        let mut stream = self.stream(at);
+        let mut value = |i: usize| match self.fill {
+            Fill::Random => stream.uniform(-1.0, 1.0),
+            Fill::Integers => stream.below(5) as f32 - 2.0,
+            Fill::Large => stream.uniform(-100.0, 100.0),
+            Fill::Extreme => match i / self.classes() % 3 {
+                0 => stream.uniform(-300.0, -200.0),
+                1 => -0.75,
+                _ => stream.uniform(-10_000.0, 10_000.0),
+            },
+        };
+        let mut values: Vec<f64> = (0..port.len).map(|i| f64::from(value(i))).collect();
+        // So that a relu of a single value is not 0, which would prove nothing.
+        if let (Some(first), Fill::Random | Fill::Integers) = (values.first_mut(), self.fill) {
+            *first = first.abs().max(1.0);
+        }
+        values
+    }
+
+    /// Whole numbers that make sense for a port.
+    pub(super) fn integers(&self, at: u32, port: &Port) -> Vec<u32> {
+        let mut stream = self.stream(at);
+        let mut below = |bound: u32| (0..port.len).map(|_| stream.below(bound)).collect::<Vec<_>>();
+        match (port.name, &self.kernel) {
+            ("cursor", _) => self.cursor.to_vec(),
+            ("winner", Kernel::MaxPoolBackward(s)) => below(s.pool * s.pool),
+            ("winner", Kernel::ConvPoolBackwardInput(s, _) | Kernel::ConvPoolBackwardWeight(s, ..)) => {
+                below(s.pool * s.pool)
+            }
+            ("order", Kernel::LoadImages(s)) => below(s.set),
+            ("order", Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s)) => below(s.set),
+            ("labels", _) => below(self.classes() as u32),
+            ("table", Kernel::SgdUpdate(s)) => {
+                s.ranges.iter().flat_map(|r| [r.start, r.len, r.grad, r.slices]).collect()
+            }
+            ("images" | "predicted", _) => below(u32::MAX),
+            (name, kernel) => unreachable!("{} has no whole numbers for {name}", kernel.stem()),
+        }
+    }
+
+    fn classes(&self) -> usize {
+        match &self.kernel {
+            Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s) => s.classes as usize,
+            _ => 1,
+        }
+    }
+}

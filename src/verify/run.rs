@@ -1,0 +1,79 @@
+//! Runs one case: one kernel on a device, on generated inputs, between guards.
+
+use super::{Case, Judgement, compare};
+use crate::gpu::{Device, GpuError, Player};
+use crate::plan::{Access, Arg, Buffer, Element, Plan, Step};
+use crate::reference::{Tensor, play};
+
+/// Elements before and after each tensor that nothing may write to: one binding alignment.
+const GUARD: usize = 64;
+/// What the guards hold; as a float it is a NaN, so that reading one shows as well.
+const PATTERN: u32 = 0x7fc0_beef;
+/// What outputs hold before the kernel runs.
+const UNWRITTEN: u32 = 0x7fc0_dead;
+
+/// Runs a case and judges what the device wrote. `wgsl` replaces the kernel's shader.
+///
+/// # Errors
+/// What the driver or naga says.
+pub fn run(device: &Device, case: &Case, wgsl: Option<&str>) -> Result<Judgement, GpuError> {
+    let spec = case.kernel.spec();
+    let inputs = case.inputs();
+    let mut plan = Plan { batch: 1, buffers: Vec::new(), steps: Vec::new() };
+    let mut args = Vec::new();
+    for (port, tensor) in spec.ports.iter().zip(&inputs) {
+        let mut content = vec![PATTERN; port.len + 2 * GUARD];
+        content[GUARD..][..port.len].copy_from_slice(&match port.access {
+            Access::Overwrite => vec![UNWRITTEN; port.len],
+            Access::Read | Access::Update => tensor.to_bits(),
+        });
+        args.push(Arg { buffer: args.len(), start: GUARD, len: port.len + GUARD, tensors: vec![port.name.into()] });
+        plan.buffers.push(Buffer {
+            name: port.name.into(),
+            element: port.element,
+            len: content.len(),
+            content: Some(content),
+        });
+    }
+    plan.steps.push(Step { kernel: case.kernel.clone(), label: case.name.clone(), args });
+
+    let player = Player::with_sources(device, plan, &[], |spec| wgsl.unwrap_or(spec.wgsl))?;
+    let mut encoder = device.encoder();
+    player.encode(&mut encoder, 1);
+    let written: Vec<usize> = (0..spec.ports.len()).filter(|&i| spec.ports[i].access != Access::Read).collect();
+    let parts: Vec<_> = written.iter().map(|&i| (player.buffer_at(i), 0, spec.ports[i].len + 2 * GUARD)).collect();
+    let read = device.wait(device.submit(encoder, &parts))?;
+
+    let expected = play(&case.kernel, |name| {
+        let at = spec.ports.iter().position(|p| p.name == name);
+        &inputs[at.unwrap_or_else(|| panic!("{} has no port {name}", spec.stem))]
+    });
+    assert_eq!(expected.len(), written.len(), "{}: the twin writes every output", spec.stem);
+    let mut worst = Judgement::default();
+    for ((&port, found), expected) in written.iter().zip(&read).zip(&expected) {
+        let port = spec.ports[port];
+        let (before, rest) = found.split_at(GUARD);
+        let (inside, after) = rest.split_at(port.len);
+        let mut judgement = compare(port.name, inside, expected, case.exact());
+        if before.iter().chain(after).any(|&word| word != PATTERN) {
+            let text = format!("{}: the kernel writes outside its tensor", port.name);
+            judgement = Judgement { ratio: f64::INFINITY, failure: Some(text) };
+        }
+        worst.ratio = worst.ratio.max(judgement.ratio);
+        worst.failure = worst.failure.or(judgement.failure);
+    }
+    Ok(worst)
+}
+
+impl Case {
+    /// What each port holds before the kernel runs.
+    fn inputs(&self) -> Vec<Tensor> {
+        let ports = self.kernel.spec().ports;
+        let fill = |(at, port): (usize, &crate::plan::Port)| match (port.access, port.element) {
+            (Access::Overwrite, element) => Tensor::zeros(element, 0),
+            (_, Element::F32) => Tensor::F(self.floats(at as u32, port)),
+            (_, Element::U32) => Tensor::U(self.integers(at as u32, port)),
+        };
+        ports.iter().enumerate().map(fill).collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! Whole steps: each kernel of a recorded batch, on what the kernels before it really left, against its twin.
+
+use super::compare;
+use crate::gpu::{Device, GpuError, Player};
+use crate::model::{Layer, Network, NetworkError, tutorial_layers};
+use crate::plan::{Access, Element, Options, Tiles, names, record};
+use crate::random::{Purpose, Stream};
+use crate::reference::{Tensor, play};
+
+/// How the steps did.
+#[derive(Clone, Debug, Default)]
+pub struct StepReport {
+    pub cases: usize,
+    pub passed: usize,
+    pub failures: Vec<String>,
+}
+
+/// The networks that are stepped, with their input's height and width.
+pub const NETWORKS: [(&str, [usize; 3]); 4] =
+    [("tutorial", [1, 28, 28]), ("lenet-sigmoid", [1, 28, 28]), ("three-convs", [1, 20, 22]), ("no-conv", [1, 9, 11])];
+
+/// The layers of one of [`NETWORKS`].
+fn layers(name: &str) -> Vec<Layer> {
+    let conv = |channels, kernel| Layer::Conv { channels, kernel };
+    let linear = |units| Layer::Linear { units };
+    let pool = Layer::MaxPool { size: 2 };
+    match name {
+        // After LeCun et al. 1998, with max-pooling and full connections.
+        "lenet-sigmoid" => vec![
+            conv(6, 5),
+            Layer::Sigmoid,
+            pool.clone(),
+            conv(16, 5),
+            pool,
+            Layer::Sigmoid,
+            linear(120),
+            Layer::Sigmoid,
+            linear(84),
+            Layer::Sigmoid,
+            linear(10),
+        ],
+        "three-convs" => {
+            vec![conv(4, 3), Layer::Relu, conv(6, 3), Layer::Relu, pool, conv(8, 3), Layer::Relu, linear(7)]
+        }
+        "no-conv" => vec![linear(32), Layer::Relu, linear(16), Layer::Sigmoid, linear(3)],
+        _ => tutorial_layers(10),
+    }
+}
+
+/// Steps every network for an epoch of three batches, the last of them short, fused and unfused, with and without a
+/// frozen layer.
+///
+/// # Errors
+/// What the driver says.
+pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
+    let mut report = StepReport::default();
+    for (name, input) in NETWORKS {
+        let net = network(name, input).unwrap_or_else(|e| panic!("network {name}: {e}"));
+        let second = net.learning_layers()[1].clone();
+        for (unfused, frozen) in [(false, vec![]), (true, vec![]), (false, vec![second.clone()])] {
+            let what = format!(
+                "{name}{}{}",
+                if unfused { ", unfused" } else { "" },
+                if frozen.is_empty() { String::new() } else { format!(", {second} frozen") }
+            );
+            let options = Options {
+                batch: 8,
+                set: 30,
+                rows: 19,
+                frozen,
+                inference: false,
+                unfused,
+                tiles: Tiles::of(device.info.class()),
+            };
+            case(device, &net, &options, &what, &mut report)?;
+        }
+    }
+    Ok(report)
+}
+
+/// One of [`NETWORKS`], checked.
+///
+/// # Errors
+/// None, for those names.
+pub fn network(name: &str, input: [usize; 3]) -> Result<Network, NetworkError> {
+    Network::new(input, &layers(name))
+}
+
+fn case(
+    device: &Device,
+    net: &Network,
+    options: &Options,
+    what: &str,
+    report: &mut StepReport,
+) -> Result<(), GpuError> {
+    let plan = record(net, options).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let player = Player::new(device, plan, &[])?;
+    let plan = player.plan();
+    let mut stream = Stream::new(report.cases as u64, Purpose::Verification, 1000);
+    for buffer in &plan.buffers {
+        let mut below = |bound: usize| (0..buffer.len).map(|_| stream.below(bound as u32)).collect::<Vec<_>>();
+        let content: Vec<u32> = match buffer.name.as_str() {
+            names::IMAGES => below(u32::MAX as usize),
+            names::LABELS => below(net.classes()),
+            names::ORDER => below(options.set),
+            names::CURSOR => vec![0, 0, options.rows as u32],
+            names::TABLE => (0..buffer.len).map(|i| ((i as f32 / 255.0 - 0.13) / 0.31).to_bits()).collect(),
+            names::PARAMETERS => (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2).to_bits()).collect(),
+            names::HYPER => [0.05_f32, 0.9].map(f32::to_bits).to_vec(),
+            _ => continue,
+        };
+        device.write(player.buffer(&buffer.name), &content);
+    }
+    report.cases += 1;
+    let failures = report.failures.len();
+    for batch in 0..options.rows.div_ceil(options.batch) {
+        for (at, step) in plan.steps.iter().enumerate() {
+            let ports = step.kernel.spec().ports;
+            let parts: Vec<_> =
+                ports.iter().zip(&step.args).map(|(p, a)| (player.buffer_at(a.buffer), a.start, p.len)).collect();
+            let before = device.wait(device.submit(device.encoder(), &parts))?;
+            let mut encoder = device.encoder();
+            player.encode_one(&mut encoder, at, 1);
+            let after = device.wait(device.submit(encoder, &parts))?;
+
+            let inputs: Vec<Tensor> = ports
+                .iter()
+                .zip(&before)
+                .map(|(port, bits)| match (port.access, port.element) {
+                    (Access::Overwrite, element) => Tensor::zeros(element, 0),
+                    (_, element @ (Element::F32 | Element::U32)) => Tensor::from_bits(element, bits),
+                })
+                .collect();
+            let expected = play(&step.kernel, |name| {
+                let at = ports.iter().position(|p| p.name == name);
+                &inputs[at.unwrap_or_else(|| panic!("{} has no port {name}", step.label))]
+            });
+            let written = ports.iter().zip(&after).filter(|(port, _)| port.access != Access::Read);
+            for ((port, found), expected) in written.zip(&expected) {
+                if let Some(text) = compare(port.name, found, expected, false).failure {
+                    report.failures.push(format!("{what}, batch {batch}, {}: {text}", step.label));
+                }
+            }
+        }
+    }
+    report.passed += usize::from(report.failures.len() == failures);
+    Ok(())
+}
