@@ -129,22 +129,36 @@ impl Device {
     /// # Errors
     /// As [`Device::buffer`].
     pub fn upload(&self, name: &str, content: &[u32]) -> Result<wgpu::Buffer, GpuError> {
-        let buffer = self.buffer(name, content.len())?;
-        self.write(&buffer, content);
+        self.upload_bytes(name, bytemuck::cast_slice(content))
+    }
+
+    /// A storage buffer with bytes, the last word filled up with zeros. Goes in parts, so that the staging copy of a large
+    /// data set is never held whole.
+    ///
+    /// # Errors
+    /// As [`Device::buffer`].
+    pub fn upload_bytes(&self, name: &str, content: &[u8]) -> Result<wgpu::Buffer, GpuError> {
+        const PART: usize = 4 << 20;
+        let buffer = self.buffer(name, content.len().div_ceil(4))?;
+        for (at, part) in content.chunks(PART).enumerate() {
+            let (words, rest) = part.split_at(part.len() / 4 * 4);
+            let offset = (at * PART) as u64;
+            self.queue.write_buffer(&buffer, offset, words);
+            if !rest.is_empty() {
+                let mut word = [0; 4];
+                word[..rest.len()].copy_from_slice(rest);
+                self.queue.write_buffer(&buffer, offset + words.len() as u64, &word);
+            }
+            if content.len() > PART {
+                self.wait(self.submit(self.encoder(), &[]))?;
+            }
+        }
         Ok(buffer)
     }
 
     /// Overwrites the start of a buffer, before whatever is submitted next.
     pub fn write(&self, buffer: &wgpu::Buffer, content: &[u32]) {
-        // In parts, so that the staging copy of a large data set is never held whole.
-        const PART: usize = 1 << 20;
-        for (at, part) in content.chunks(PART).enumerate() {
-            self.queue.write_buffer(buffer, (at * PART * 4) as u64, bytemuck::cast_slice(part));
-            if content.len() > PART {
-                self.queue.submit([]);
-                let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
-            }
-        }
+        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(content));
     }
 
     /// An encoder for the next submission.

@@ -144,7 +144,7 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
         vec![
             (of(64, 320, 50, RELU, RELU), software),
             (of(7, 13, 10, NONE, NONE), integrated),
-            (of(1, 1, 3, NONE, RELU), software),
+            (of(1, 2, 3, NONE, RELU), software),
             (of(5, 33, 47, SIGMOID, SIGMOID), discrete),
             (of(9, 50, 10, NONE, RELU), software),
         ]

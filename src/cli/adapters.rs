@@ -1,0 +1,50 @@
+//! `adapters`: what this machine offers.
+
+use super::Console;
+use crate::gpu::{AdapterInfo, Selection, adapters, default_index};
+use clap::Args;
+use serde_json::json;
+
+/// What this machine offers, and which one `auto` takes
+#[derive(Args)]
+pub struct AdaptersArgs {}
+
+/// Runs `adapters`.
+///
+/// # Errors
+/// There is none.
+pub fn run(_: &AdaptersArgs, console: &Console) -> anyhow::Result<()> {
+    let found = adapters();
+    let infos: Vec<AdapterInfo> = found.iter().map(|(_, info)| info.clone()).collect();
+    let default = default_index(&Selection::Auto, &infos);
+    anyhow::ensure!(
+        default.is_some(),
+        "this machine offers no adapter; install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
+         mesa-vulkan-drivers`)"
+    );
+    if console.json {
+        let list: Vec<_> = infos
+            .iter()
+            .enumerate()
+            .map(|(index, info)| {
+                json!({
+                    "index": index,
+                    "default": Some(index) == default,
+                    "name": info.name,
+                    "backend": info.backend,
+                    "type": info.kind,
+                    "driver": info.driver,
+                })
+            })
+            .collect();
+        console.result_json(&json!({"command": "adapters", "adapters": list}));
+        return Ok(());
+    }
+    for (index, (adapter, info)) in found.iter().enumerate() {
+        let mark = if Some(index) == default { "*" } else { " " };
+        let binding = adapter.limits().max_storage_buffer_binding_size >> 20;
+        console.result(format!("{mark} {index}  {info}; data sets up to {binding} MiB"));
+    }
+    console.note("* is what --adapter auto takes");
+    Ok(())
+}

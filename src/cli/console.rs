@@ -1,0 +1,100 @@
+//! Where words go: results to standard output, the rest to standard error, bars only to a terminal.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// The user's side of the program.
+pub struct Console {
+    pub json: bool,
+    quiet: bool,
+    verbose: bool,
+    bar: RefCell<Option<(String, ProgressBar)>>,
+}
+
+impl Console {
+    pub fn new(json: bool, quiet: bool, verbose: bool) -> Console {
+        Console { json, quiet, verbose, bar: RefCell::new(None) }
+    }
+
+    /// The result: to standard output. A reader that has gone away is no error.
+    pub fn result(&self, text: impl Display) {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+
+    /// The result as JSON.
+    pub fn result_json(&self, value: &serde_json::Value) {
+        self.result(value);
+    }
+
+    /// Something worth knowing.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// Something that is worth knowing only to those who ask.
+    pub fn detail(&self, text: impl Display) {
+        if self.verbose {
+            self.line(text);
+        }
+    }
+
+    /// Something that must not be missed.
+    pub fn warn(&self, text: impl Display) {
+        self.line(format!("note: {text}"));
+    }
+
+    fn line(&self, text: impl Display) {
+        let print = || {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &*self.bar.borrow() {
+            Some((_, bar)) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Whether a bar would be seen.
+    pub fn draws(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// Moves the bar of this name, making it at its first use.
+    pub fn bar(&self, name: &str, at: u64, of: Option<u64>, template: &str, message: String) {
+        if !self.draws() {
+            return;
+        }
+        let mut shown = self.bar.borrow_mut();
+        if shown.as_ref().is_none_or(|(shown, _)| shown != name) {
+            if let Some((_, old)) = shown.take() {
+                old.finish_and_clear();
+            }
+            let bar = ProgressBar::with_draw_target(of, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            *shown = Some((name.into(), bar));
+        }
+        if let Some((_, bar)) = &*shown {
+            bar.set_message(message);
+            bar.set_position(at);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear_bar(&self) {
+        if let Some((_, bar)) = self.bar.borrow_mut().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Shows a file that is being fetched.
+    pub fn fetching(&self, file: &str, got: u64, of: Option<u64>) {
+        let template = "fetching {msg} [{bar:30}] {bytes} of {total_bytes} {bytes_per_sec} {eta}";
+        self.bar(file, got, of, template, file.into());
+        if of == Some(got) {
+            self.clear_bar();
+        }
+    }
+}

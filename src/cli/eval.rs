@@ -1,0 +1,147 @@
+//! `eval`: how good a model is, and at what.
+
+use super::{Console, DeviceArgs, SourceArgs, train::model_path};
+use crate::data::{DataSet, Part};
+use crate::model::Model;
+use crate::train::{Confusion, evaluate_model, wilson};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Accuracy, loss, confusion matrix, and what was wrong
+#[derive(Args)]
+pub struct EvalArgs {
+    /// A model file or a run folder [default: the newest run under ./runs]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Which images to look at
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Split {
+    Test,
+    Train,
+}
+
+/// Runs `eval`.
+///
+/// # Errors
+/// Whatever went wrong.
+pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
+    let path = model_path(args.model.as_deref())?;
+    let model = Model::load(&path)?;
+    let source = args.source.cache.locator().locate(&args.source.data, &|f, got, of| console.fetching(f, got, of));
+    console.clear_bar();
+    let source = source?;
+    if let Some(notice) = &source.notice {
+        console.warn(notice);
+    }
+    let set = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
+    set.check_labels(&source.name, model.network.classes())?;
+    let device = args.device.open(console)?;
+    console.note(format!("model {}", path.display()));
+    console.note(format!("data {} ({}): {} images", source.name, source.place(), set.labels.len()));
+    let seen = evaluate_model(&device, &model, &set)?;
+    let confusion = Confusion::new(model.network.classes(), &set.labels, &seen.predicted);
+    let correct = confusion.correct();
+    let total = set.labels.len();
+
+    if !console.json {
+        console.result(text(&model, &set, &seen, &confusion));
+        return Ok(());
+    }
+    let classes: Vec<_> = (0..model.network.classes())
+        .map(|class| {
+            let scores = confusion.scores(class);
+            json!({
+                "class": model.class_names[class],
+                "precision": scores.precision,
+                "recall": scores.recall,
+                "f1": scores.f1,
+                "support": scores.support,
+            })
+        })
+        .collect();
+    let wrong: Vec<_> = seen
+        .wrong(&set.labels)
+        .into_iter()
+        .map(|at| {
+            json!({
+                "index": at,
+                "label": set.labels[at],
+                "predicted": seen.predicted[at],
+                "probability": seen.probability[at],
+            })
+        })
+        .collect();
+    let (low, high) = wilson(correct, total);
+    console.result_json(&json!({
+        "command": "eval",
+        "model": path,
+        "adapter": device.info,
+        "data": {"name": source.name, "split": if args.split == Split::Test { "test" } else { "train" }, "images": total},
+        "correct": correct,
+        "total": total,
+        "accuracy": correct as f64 / total as f64,
+        "interval": [low, high],
+        "loss": seen.mean_loss(),
+        "confusion": confusion.counts,
+        "per_class": classes,
+        "wrong": wrong,
+    }));
+    Ok(())
+}
+
+/// Wrong images that are listed for a person.
+const LISTED: usize = 10;
+
+fn text(model: &Model, set: &DataSet, seen: &crate::train::Summary, confusion: &Confusion) -> String {
+    let (correct, total) = (confusion.correct(), set.labels.len());
+    let (low, high) = wilson(correct, total);
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
+    line(format!(
+        "accuracy {:.2} % ({correct} of {total}; 95 % interval {:.2} to {:.2} %), loss {:.4}",
+        100.0 * correct as f64 / total as f64,
+        100.0 * low,
+        100.0 * high,
+        seen.mean_loss()
+    ));
+
+    let names = &model.class_names;
+    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(1).max(5);
+    line(format!("\n{:>width$}  precision  recall      f1  support", "class"));
+    for (class, name) in names.iter().enumerate() {
+        let s = confusion.scores(class);
+        line(format!("{name:>width$}  {:>9.4}  {:>6.4}  {:>6.4}  {:>7}", s.precision, s.recall, s.f1, s.support));
+    }
+    if names.len() <= 26 {
+        line("\nconfusion: a row for each label, a column for each prediction".into());
+        let cells = |values: &mut dyn Iterator<Item = String>| values.map(|v| format!("{v:>6}")).collect::<String>();
+        line(format!("{:>width$}{}", "", cells(&mut names.iter().map(|n| n.chars().take(5).collect()))));
+        for (name, row) in names.iter().zip(&confusion.counts) {
+            let mut shown = row.iter().map(|&n| if n == 0 { ".".into() } else { n.to_string() });
+            line(format!("{name:>width$}{}", cells(&mut shown)));
+        }
+    }
+    let wrong = seen.wrong(&set.labels);
+    if !wrong.is_empty() {
+        line(format!("\nmost confidently wrong ({} of {}):", LISTED.min(wrong.len()), wrong.len()));
+        for &at in wrong.iter().take(LISTED) {
+            line(format!(
+                "image {at:>5}: {} taken for {}, probability {:.4}",
+                names[usize::from(set.labels[at])],
+                names[seen.predicted[at] as usize],
+                seen.probability[at]
+            ));
+        }
+    }
+    out.trim_end().into()
+}

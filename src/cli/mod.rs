@@ -1,0 +1,119 @@
+//! The command line: one file per command, flags in, report out, no arithmetic.
+//!
+//! Results go to standard output, everything else to standard error.
+
+mod adapters;
+mod console;
+mod data;
+mod eval;
+mod plan;
+mod train;
+mod verify;
+
+use crate::data::Locator;
+use crate::gpu::{Device, Selection};
+use clap::{Args, Parser, Subcommand};
+use console::Console;
+use std::path::PathBuf;
+
+/// Train, fine-tune and evaluate small image classifiers with hand-written kernels on any GPU.
+#[derive(Parser)]
+#[command(name = "mnist-gpu", version, about, max_term_width = 100, subcommand_required = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::TrainArgs),
+    Finetune(train::FinetuneArgs),
+    Eval(eval::EvalArgs),
+    Verify(verify::VerifyArgs),
+    Plan(plan::PlanArgs),
+    Adapters(adapters::AdaptersArgs),
+    Data(data::DataArgs),
+}
+
+#[derive(Args)]
+struct Output {
+    /// Print one JSON object to standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print only errors and the result
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Args)]
+struct DeviceArgs {
+    /// auto, vulkan, metal, dx12, gl, a number as `adapters` lists it, or part of a name
+    ///
+    /// `auto` takes a discrete GPU, else an integrated one, else a software device. Without the flag, WGPU_ADAPTER_NAME
+    /// and WGPU_BACKEND count.
+    #[arg(long, value_name = "WHICH")]
+    adapter: Option<String>,
+    /// Keep wgpu's run-time checks inside the kernels
+    #[arg(long)]
+    checked: bool,
+}
+
+impl DeviceArgs {
+    fn open(&self, console: &Console) -> anyhow::Result<Device> {
+        let device = Device::open(&Selection::from_flag_or_env(self.adapter.as_deref()), self.checked)?;
+        console.note(format!("adapter {}", device.info));
+        if device.info.is_software() {
+            console.note("this is a software device: the CPU plays the GPU");
+        }
+        Ok(device)
+    }
+}
+
+#[derive(Args)]
+struct SourceArgs {
+    /// auto, mnist, fashion, kmnist, synthetic, or a folder with the four IDX files, gzipped or not
+    ///
+    /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.
+    #[arg(long, value_name = "SET", default_value = "auto")]
+    data: String,
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+#[derive(Args)]
+struct CacheArgs {
+    /// Where fetched sets live [default: MNIST_GPU_CACHE, else the platform's cache folder]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Never fetch
+    #[arg(long)]
+    offline: bool,
+}
+
+impl CacheArgs {
+    fn locator(&self) -> Locator {
+        Locator { cache: self.cache.clone(), offline: self.offline }
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever went wrong, as a message that names the thing and the remedy.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let console = Console::new(cli.output.json, cli.output.quiet, cli.output.verbose);
+    match cli.command {
+        Command::Train(args) => train::train(args, &console),
+        Command::Finetune(args) => train::finetune(args, &console),
+        Command::Eval(args) => eval::run(&args, &console),
+        Command::Verify(args) => verify::run(&args, &console),
+        Command::Plan(args) => plan::run(&args, &console),
+        Command::Adapters(args) => adapters::run(&args, &console),
+        Command::Data(args) => data::run(&args, &console),
+    }
+}

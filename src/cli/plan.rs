@@ -1,0 +1,87 @@
+//! `plan`: the steps of a batch.
+
+use super::{Console, train::layers};
+use crate::model::Network;
+use crate::plan::{DeviceClass, Options, Tiles, record};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+/// Print the steps of a batch; needs no device
+#[derive(Args)]
+pub struct PlanArgs {
+    /// Layers that do not learn, separated by commas, or none
+    #[arg(long, value_name = "LAYERS", default_value = "none")]
+    freeze: String,
+    /// Images in a batch
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    batch: u32,
+    /// Forward pass and loss only
+    #[arg(long)]
+    inference: bool,
+    /// Pooling and activations as steps of their own
+    #[arg(long)]
+    unfused: bool,
+    /// The kind of device, which decides tile sizes and so workgroups
+    #[arg(long, value_enum, default_value_t = Class::Integrated)]
+    class: Class,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Class {
+    Software,
+    Integrated,
+    Discrete,
+}
+
+/// Runs `plan`.
+///
+/// # Errors
+/// A layer that does not exist.
+pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
+    /// Images of MNIST.
+    const SET: usize = 60_000;
+    let network = Network::tutorial([1, 28, 28], 10)?;
+    let frozen = layers(&args.freeze);
+    network.check_frozen(&frozen)?;
+    let class = match args.class {
+        Class::Software => DeviceClass::Software,
+        Class::Integrated => DeviceClass::Integrated,
+        Class::Discrete => DeviceClass::Discrete,
+    };
+    let options = Options {
+        batch: args.batch as usize,
+        set: SET,
+        rows: SET,
+        frozen: frozen.clone(),
+        inference: args.inference,
+        unfused: args.unfused,
+        tiles: Tiles::of(class),
+    };
+    let plan = record(&network, &options)?;
+    if console.json {
+        let steps: Vec<_> = plan
+            .steps
+            .iter()
+            .map(|step| {
+                let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
+                json!({
+                    "kernel": spec.stem,
+                    "label": step.label,
+                    "workgroups": spec.workgroups,
+                    "reads": reads,
+                    "writes": writes,
+                })
+            })
+            .collect();
+        console.result_json(&json!({"command": "plan", "batch": args.batch, "frozen": frozen, "steps": steps}));
+        return Ok(());
+    }
+    for (at, step) in plan.steps.iter().enumerate() {
+        let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
+        let groups = spec.workgroups.map(|g| g.to_string()).join("x");
+        console.result(format!("{:>2}  {:22} {:26} {groups:>12}", at + 1, step.label, spec.stem));
+        console.result(format!("      reads  {}", reads.join(" ")));
+        console.result(format!("      writes {}", writes.join(" ")));
+    }
+    Ok(())
+}

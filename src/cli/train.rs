@@ -1,0 +1,343 @@
+//! `train` and `finetune`.
+
+use super::{Console, DeviceArgs, SourceArgs};
+use crate::data::{Locator, Source};
+use crate::model::{Model, newest_run};
+use crate::train::{Config, Event, Outcome, Prepared, Trainer, check_free};
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Train the tutorial's network; ends with the accuracy on the test images
+#[derive(Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Start from the parameters of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    init: Option<PathBuf>,
+    /// Layers that do not learn, separated by commas, or none
+    #[arg(long, value_name = "LAYERS", conflicts_with = "resume")]
+    freeze: Option<String>,
+    /// Images of the training file held out for validation; 0 for none [default: 5000]
+    ///
+    /// Without the flag, a set of fewer than 10,000 images gives up half of its images at most.
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    validation: Option<usize>,
+}
+
+/// Go on from a model with some layers frozen, on another, small set
+#[derive(Args)]
+pub struct FinetuneArgs {
+    /// A model file or a run folder [default: the newest run under ./runs]
+    #[arg(conflicts_with = "resume")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+    /// Layers that do not learn, separated by commas, or none [default: every conv layer]
+    #[arg(long, value_name = "LAYERS", conflicts_with = "resume")]
+    freeze: Option<String>,
+    /// Images of the training file held out for validation; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "resume")]
+    validation: usize,
+}
+
+#[derive(Args)]
+struct Common {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Times every training image is used [default: 10, the tutorial's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+    /// Images in a batch
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535), conflicts_with = "resume")]
+    batch: u32,
+    /// Learning rate
+    #[arg(long, value_name = "F", default_value_t = 0.01, value_parser = rate, conflicts_with = "resume")]
+    lr: f32,
+    /// Momentum, PyTorch's: v = momentum * v + gradient, w = w - lr * v
+    #[arg(long, value_name = "F", default_value_t = 0.5, value_parser = fraction, conflicts_with = "resume")]
+    momentum: f32,
+    /// Decides initial parameters, split and order of images
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "resume")]
+    seed: u64,
+    /// Only the first N training images, in file order
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    limit: Option<usize>,
+    /// Batches in file order
+    #[arg(long, conflicts_with = "resume")]
+    no_shuffle: bool,
+    /// Stop after N steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// The run's folder; must not exist, or be empty [default: runs/<UTC time>]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    out: Option<PathBuf>,
+    /// Go on in this run's folder where it was stopped or ended; --epochs is the new total
+    #[arg(long, value_name = "RUN")]
+    resume: Option<PathBuf>,
+    /// Steps between loss entries in events.jsonl
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "resume")]
+    log_every: u64,
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("a learning rate is a number above 0".into()),
+    }
+}
+
+fn fraction(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
+        _ => Err("momentum is a number from 0 to below 1".into()),
+    }
+}
+
+/// The layers of a comma-separated list; `none` names none.
+pub(super) fn layers(list: &str) -> Vec<String> {
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
+    names.map(str::to_string).collect()
+}
+
+impl Common {
+    fn config(&self, source: &Source, validation: usize, frozen: Vec<String>) -> Config {
+        Config {
+            data: source.wanted.clone(),
+            epochs: self.epochs.unwrap_or(10) as usize,
+            batch: self.batch as usize,
+            lr: self.lr,
+            momentum: self.momentum,
+            seed: self.seed,
+            validation,
+            limit: self.limit,
+            shuffle: !self.no_shuffle,
+            steps: self.steps,
+            frozen,
+            log_every: self.log_every,
+        }
+    }
+
+    fn locate(&self, console: &Console) -> anyhow::Result<Source> {
+        let source = self.source.cache.locator().locate(&self.source.data, &|f, got, of| console.fetching(f, got, of));
+        console.clear_bar();
+        let source = source?;
+        if let Some(notice) = &source.notice {
+            console.warn(notice);
+        }
+        Ok(source)
+    }
+
+    fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
+        let locator: Locator = self.source.cache.locator();
+        let change = |config: &mut Config| {
+            config.steps = self.steps;
+            if let Some(epochs) = self.epochs {
+                config.epochs = epochs as usize;
+            }
+            if self.source.data != "auto" {
+                config.data = self.source.data.clone();
+            }
+        };
+        let prepared = Prepared::resume(run, &locator, change, &|f, got, of| console.fetching(f, got, of));
+        console.clear_bar();
+        prepared.with_context(|| format!("cannot resume {}", run.display()))
+    }
+}
+
+/// Runs `train`.
+///
+/// # Errors
+/// Whatever went wrong.
+pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
+    let began = Instant::now();
+    if let Some(run) = &args.common.resume {
+        let prepared = args.common.resume(run, console)?;
+        return go(prepared, run, &args.common, console, began);
+    }
+    let out = out_folder(&args.common)?;
+    let source = args.common.locate(console)?;
+    let frozen = args.freeze.as_deref().map(layers).unwrap_or_default();
+    let mut config = args.common.config(&source, args.validation.unwrap_or(0), frozen);
+    if args.validation.is_none() {
+        config.validation = default_validation(&config, &source)?;
+    }
+    let prepared = Prepared::train(config, source, args.init.as_deref())?;
+    go(prepared, &out, &args.common, console, began)
+}
+
+/// 5000, or half of a set too small for that.
+fn default_validation(config: &Config, source: &Source) -> anyhow::Result<usize> {
+    const VALIDATION: usize = 5000;
+    let images = source.training_images()?.min(config.limit.unwrap_or(usize::MAX));
+    Ok(VALIDATION.min(images / 2))
+}
+
+/// Runs `finetune`.
+///
+/// # Errors
+/// Whatever went wrong.
+pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
+    let began = Instant::now();
+    if let Some(run) = &args.common.resume {
+        let prepared = args.common.resume(run, console)?;
+        return go(prepared, run, &args.common, console, began);
+    }
+    let out = out_folder(&args.common)?;
+    let path = model_path(args.model.as_deref())?;
+    let model = Model::load(&path)?;
+    let frozen = args.freeze.as_deref().map_or_else(|| model.network.convolutions(), layers);
+    model.network.check_frozen(&frozen)?;
+    let source = args.common.locate(console)?;
+    console.note(format!("model {}", path.display()));
+    let config = args.common.config(&source, args.validation, frozen);
+    let prepared = Prepared::finetune(config, source, model)?;
+    go(prepared, &out, &args.common, console, began)
+}
+
+/// The model that was named, or the newest run's.
+pub(super) fn model_path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let run = match named {
+        Some(path) => path.to_path_buf(),
+        None => newest_run(Path::new("runs"))?,
+    };
+    Ok(crate::model::model_file(&run)?)
+}
+
+/// The folder of a new run, checked before any work is done.
+fn out_folder(common: &Common) -> anyhow::Result<PathBuf> {
+    if let Some(out) = &common.out {
+        check_free(out)?;
+        return Ok(out.clone());
+    }
+    let now = time::OffsetDateTime::now_utc();
+    let (date, clock) = (now.date(), now.time());
+    let name = format!("{date}T{:02}-{:02}-{:02}Z", clock.hour(), clock.minute(), clock.second());
+    let folder = |n: usize| Path::new("runs").join(if n == 1 { name.clone() } else { format!("{name}-{n}") });
+    Ok((1..).map(folder).find(|f| check_free(f).is_ok()).unwrap_or_else(|| folder(1)))
+}
+
+fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began: Instant) -> anyhow::Result<()> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let device = common.device.open(console)?;
+    let config = prepared.config.clone();
+    let counts = [prepared.places.len(), prepared.held_out.len(), prepared.test.labels.len()];
+    let (command, data) = (prepared.command, prepared.source.name.clone());
+    console.note(format!(
+        "data {data} ({}): {} images to train on, {} for validation, {} to test",
+        prepared.source.place(),
+        counts[0],
+        counts[1],
+        counts[2]
+    ));
+    let trainable = prepared.model.network.trainable_count(&config.frozen);
+    console.note(format!(
+        "seed {}, {} epochs, batch {}, lr {}, momentum {}; {trainable} of {} parameters learn{}",
+        config.seed,
+        config.epochs,
+        config.batch,
+        config.lr,
+        config.momentum,
+        prepared.model.network.parameter_count(),
+        if config.frozen.is_empty() { String::new() } else { format!(", {} frozen", config.frozen.join(" and ")) }
+    ));
+
+    // A second Ctrl-C ends the program at once.
+    let handler = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+    let tell = |event: &Event| tell(event, console, &config);
+    let trainer = Trainer::new(&device, prepared, out, &STOP, &tell)?;
+    console.note(format!("run {}", out.display()));
+    let setup = began.elapsed();
+    let outcome = trainer.train();
+    console.clear_bar();
+    report(&outcome?, command, &data, counts, &device, &config.frozen, [setup, began.elapsed()], console);
+    Ok(())
+}
+
+fn tell(event: &Event, console: &Console, config: &Config) {
+    match event {
+        Event::Progress { epoch, rows, of, step, loss } => {
+            let template = "{msg} [{bar:30}] {percent:>3} % {per_sec} {eta} left";
+            let message = format!("epoch {epoch} of {}, step {step}, loss {loss:.4}", config.epochs);
+            console.bar(&format!("epoch {epoch}"), *rows as u64, Some(*of as u64), template, message);
+        }
+        Event::Epoch(report) => {
+            console.clear_bar();
+            let validation = match (report.validation_loss, report.validation_accuracy) {
+                (Some(loss), Some(accuracy)) => {
+                    format!(", validation loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy)
+                }
+                _ => String::new(),
+            };
+            console.note(format!(
+                "epoch {:>2} of {}: loss {:.4}{validation}, {:.2} s, {:.0} images/s",
+                report.epoch, config.epochs, report.train_loss, report.seconds, report.images_per_second
+            ));
+        }
+        Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),
+        _ => {}
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one report")]
+fn report(
+    outcome: &Outcome,
+    command: &str,
+    data: &str,
+    counts: [usize; 3],
+    device: &crate::gpu::Device,
+    frozen: &[String],
+    [setup, total]: [std::time::Duration; 2],
+    console: &Console,
+) {
+    let (tested, model) = (outcome.test.predicted.len(), outcome.folder.join("model.safetensors"));
+    let accuracy = outcome.correct as f64 / tested as f64;
+    if !console.json {
+        console.result(format!(
+            "test accuracy {:.2} % ({} of {tested}), loss {:.4}",
+            100.0 * accuracy,
+            outcome.correct,
+            outcome.test.mean_loss()
+        ));
+        console.result(format!("model {}", model.display()));
+        return;
+    }
+    let network = &outcome.model.network;
+    console.result_json(&json!({
+        "command": command,
+        "run": outcome.folder,
+        "model": model,
+        "adapter": device.info,
+        "data": {"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]},
+        "network": {
+            "parameters": network.parameter_count(),
+            "trainable": network.trainable_count(frozen),
+            "frozen": frozen,
+        },
+        "steps": outcome.steps,
+        "dispatches_per_step": outcome.dispatches_per_step,
+        "epochs": outcome.reports,
+        "test": {
+            "correct": outcome.correct,
+            "total": tested,
+            "accuracy": accuracy,
+            "loss": outcome.test.mean_loss(),
+        },
+        "seconds": {
+            "setup": setup.as_secs_f64(),
+            "train": outcome.train_time.as_secs_f64(),
+            "total": total.as_secs_f64(),
+        },
+    }));
+}

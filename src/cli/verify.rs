@@ -1,0 +1,74 @@
+//! `verify`: proof that this device computes what it should.
+
+use super::{Console, DeviceArgs};
+use crate::verify::{STEMS, kernel, steps};
+use clap::Args;
+use serde_json::json;
+
+/// Every kernel and whole steps on this device against the CPU reference; exit code 1 if anything differs
+#[derive(Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Runs `verify`.
+///
+/// # Errors
+/// A kernel that differs, or whatever the driver says.
+pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
+    let device = args.device.open(console)?;
+    let mut reports = Vec::new();
+    for (at, stem) in STEMS.into_iter().enumerate() {
+        console.bar("verify", at as u64, Some(STEMS.len() as u64), "{msg} [{bar:30}] {pos} of {len}", stem.into());
+        let report = kernel(&device, stem)?;
+        console.note(format!(
+            "{:26} {:>3} of {:>3} cases; the largest difference is {:>5.1} % of the rounding bound",
+            report.kernel,
+            report.passed,
+            report.cases,
+            100.0 * report.worst.1
+        ));
+        report.failures.iter().for_each(|text| console.warn(text));
+        reports.push(report);
+    }
+    console.clear_bar();
+    let step = steps(&device)?;
+    console.note(format!("{:26} {:>3} of {:>3} recorded epochs, step by step", "whole steps", step.passed, step.cases));
+    step.failures.iter().for_each(|text| console.warn(text));
+
+    let cases: usize = reports.iter().map(|r| r.cases).sum::<usize>() + step.cases;
+    let passed: usize = reports.iter().map(|r| r.passed).sum::<usize>() + step.passed;
+    // A wrong device must not print a result that looks right, so this comes first.
+    if console.json {
+        let kernels: Vec<_> = reports
+            .iter()
+            .map(|r| {
+                json!({
+                    "kernel": r.kernel,
+                    "cases": r.cases,
+                    "passed": r.passed,
+                    // JSON has no infinity; a failed case is null.
+                    "worst": {"case": r.worst.0, "ratio": r.worst.1.is_finite().then_some(r.worst.1)},
+                })
+            })
+            .collect();
+        console.result_json(&json!({
+            "command": "verify",
+            "adapter": device.info,
+            "kernels": kernels,
+            "step": {"cases": step.cases, "passed": step.passed},
+            "passed": passed == cases,
+        }));
+    } else {
+        console.result(format!("{passed} of {cases} cases agree with the reference on {}", device.info));
+    }
+    anyhow::ensure!(
+        passed == cases,
+        "{} of {cases} cases differ from the reference on {}: do not trust what this driver computes; try another \
+         --adapter or a newer driver",
+        cases - passed,
+        device.info
+    );
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Fetching: from mirror to mirror, checked by hash, never half there.
+
+use super::{Check, DataError, File, Known};
+use flate2::read::MultiGzDecoder;
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Told of each part that arrives: file, bytes so far, bytes in all if the server says so.
+pub type Progress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
+
+/// How to fetch.
+pub struct Fetcher {
+    /// Tried before a set's own mirrors; files lie under `<mirror>/<set>/`. For networks that reach no other.
+    pub mirror: Option<String>,
+    /// A server that sends nothing for so long is given up.
+    pub patience: Duration,
+}
+
+impl Default for Fetcher {
+    fn default() -> Fetcher {
+        let mirror = std::env::var("MNIST_GPU_MIRROR").ok().filter(|m| !m.is_empty());
+        Fetcher { mirror, patience: Duration::from_secs(20) }
+    }
+}
+
+/// No file of a known set is larger.
+const LARGEST: u64 = 1 << 30;
+
+impl Fetcher {
+    /// Brings a set's files into a folder, except those that are there and right. Returns how many were fetched.
+    ///
+    /// # Errors
+    /// A file that no mirror gives; the message has every address and reason, and the command that does it by hand.
+    pub fn fetch(&self, set: &Known, folder: &Path, progress: Progress) -> Result<usize, DataError> {
+        let missing: Vec<&File> = set.files.iter().filter(|file| !is_right(&folder.join(file.name), file)).collect();
+        let unwritable = |e: std::io::Error| DataError::Unwritable { path: folder.into(), reason: e.to_string() };
+        if !missing.is_empty() {
+            std::fs::create_dir_all(folder).map_err(unwritable)?;
+        }
+        for file in &missing {
+            self.fetch_file(set, file, folder, progress)?;
+        }
+        Ok(missing.len())
+    }
+
+    fn fetch_file(&self, set: &Known, file: &File, folder: &Path, progress: Progress) -> Result<(), DataError> {
+        let own = self.mirror.iter().map(|base| format!("{}/{}/{}", base.trim_end_matches('/'), set.name, file.name));
+        let public = set.mirrors.iter().map(|base| format!("{base}{}", file.name));
+        let mut tried = Vec::new();
+        for url in own.chain(public) {
+            match self.download(&url, file, folder, progress) {
+                Ok(()) => return Ok(()),
+                Err(reason) => tried.push((url, reason)),
+            }
+        }
+        let url = tried.last().map(|(url, _)| url.clone()).unwrap_or_default();
+        Err(DataError::Fetch { file: file.name.into(), folder: folder.into(), url, tried })
+    }
+
+    /// One file from one address, to a temporary name; renamed only when it is whole and right.
+    fn download(&self, url: &str, file: &File, folder: &Path, progress: Progress) -> Result<(), String> {
+        let mut temporary = tempfile::Builder::new()
+            .prefix(&format!(".{}.", file.name))
+            .tempfile_in(folder)
+            .map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
+        let parts = self.start(url);
+        let (mut got, mut total) = (0, None);
+        loop {
+            let part = parts
+                .recv_timeout(self.patience)
+                .map_err(|_| format!("the server sent nothing for {} seconds", self.patience.as_secs_f32()))??;
+            match part {
+                Part::Length(length) => total = length,
+                Part::End => break,
+                Part::Bytes(bytes) => {
+                    got += bytes.len() as u64;
+                    if got > LARGEST {
+                        return Err(format!("more than {LARGEST} bytes"));
+                    }
+                    temporary.write_all(&bytes).map_err(|e| format!("cannot write: {e}"))?;
+                }
+            }
+            progress(file.name, got, total);
+        }
+        if total.is_some_and(|total| total != got) {
+            return Err(format!("cut off after {got} of {} bytes", total.unwrap_or(0)));
+        }
+        temporary.as_file().sync_all().map_err(|e| format!("cannot write: {e}"))?;
+        check(temporary.path(), file)?;
+        let path = folder.join(file.name);
+        temporary.persist(&path).map_err(|e| format!("cannot write {}: {}", path.display(), e.error))?;
+        // Temporary files are private; what is kept may be read by others.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644));
+        }
+        Ok(())
+    }
+
+    /// Downloads in a thread of its own, so that a server that stalls in the middle of a read can be given up.
+    fn start(&self, url: &str) -> mpsc::Receiver<Result<Part, String>> {
+        let (sender, receiver) = mpsc::sync_channel(16);
+        let (url, patience) = (url.to_string(), self.patience);
+        std::thread::spawn(move || {
+            let result = transfer(&url, patience, |part| sender.send(Ok(part)).is_ok());
+            // The receiver is gone when it gave up on this transfer.
+            let _ = sender.send(result.map(|()| Part::End));
+        });
+        receiver
+    }
+}
+
+enum Part {
+    Length(Option<u64>),
+    Bytes(Vec<u8>),
+    End,
+}
+
+fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -> Result<(), String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience))
+        .user_agent(concat!("mnist-gpu/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    let mut response = agent.get(url).call().map_err(|e| e.to_string())?;
+    if !send(Part::Length(response.body().content_length())) {
+        return Ok(());
+    }
+    let mut body = response.body_mut().as_reader();
+    loop {
+        let mut bytes = vec![0; 1 << 16];
+        let n = body.read(&mut bytes).map_err(|e| e.to_string())?;
+        bytes.truncate(n);
+        if n == 0 || !send(Part::Bytes(bytes)) {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a file is there and right.
+fn is_right(path: &PathBuf, file: &File) -> bool {
+    path.is_file() && check(path, file).is_ok()
+}
+
+/// Compares a file with what is published of it.
+pub(super) fn check(path: &Path, file: &File) -> Result<(), String> {
+    let opened = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let reader = std::io::BufReader::with_capacity(1 << 16, opened);
+    let (found, expected, what) = match file.check {
+        Check::Sha256(expected) => {
+            (digest::<Sha256>(MultiGzDecoder::new(reader).take(LARGEST)), expected, "content has SHA-256")
+        }
+        Check::Md5(expected) => (digest::<Md5>(reader.take(LARGEST)), expected, "file has MD5"),
+    };
+    let found = found.map_err(|e| format!("not a whole gzip file: {e}"))?;
+    if found == expected { Ok(()) } else { Err(format!("the {what} {found}, not {expected}")) }
+}
+
+fn digest<D: Digest>(mut from: impl Read) -> std::io::Result<String> {
+    let mut digest = D::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => break,
+            n => digest.update(&buffer[..n]),
+        }
+    }
+    Ok(hex(&digest.finalize()))
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

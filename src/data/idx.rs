@@ -1,0 +1,203 @@
+//! IDX files: the format of MNIST, gzipped or not.
+//!
+//! Two zero bytes, one for the element type, one for the number of dimensions, each dimension as a big-endian u32, then
+//! the elements (Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits).
+
+use super::DataError;
+use flate2::bufread::MultiGzDecoder;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// Grey images of one size, one byte a pixel, row by row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Images {
+    pub height: usize,
+    pub width: usize,
+    pub bytes: Vec<u8>,
+}
+
+impl Images {
+    /// Bytes of one image.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len().checked_div(self.pixels()).unwrap_or(0)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Deflate cannot shrink more than this (RFC 1951: 258 bytes in a quarter of a byte, rounded up).
+const LARGEST_RATIO: u64 = 1100;
+
+/// Reads a file of images: three dimensions of unsigned bytes.
+///
+/// # Errors
+/// A header that says something else, sizes beyond the file or beyond memory, a file that is cut off or goes on.
+pub fn read_images(path: &Path) -> Result<Images, DataError> {
+    let ([_, height, width], bytes) = read(path, "images")?;
+    Ok(Images { height: height as usize, width: width as usize, bytes })
+}
+
+/// Reads a file of labels: one dimension of unsigned bytes.
+///
+/// # Errors
+/// As [`read_images`].
+pub fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
+    read::<1>(path, "labels").map(|(_, bytes)| bytes)
+}
+
+fn read<const DIMS: usize>(path: &Path, what: &'static str) -> Result<([u32; DIMS], Vec<u8>), DataError> {
+    let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: e.to_string() };
+    let header = |text: String| DataError::Header { path: path.into(), what, text };
+
+    let file = File::open(path).map_err(unreadable)?;
+    let on_disk = file.metadata().map_err(unreadable)?.len();
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let gzipped = file.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
+    let mut content: Box<dyn Read> = if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let most = if gzipped { on_disk.saturating_mul(LARGEST_RATIO) } else { on_disk };
+
+    let mut start = vec![0; 4 + 4 * DIMS];
+    let got = read_up_to(&mut content, &mut start).map_err(unreadable)?;
+    if got < start.len() {
+        return Err(header(format!("it ends after {got} bytes, inside the header")));
+    }
+    check_magic(&start, DIMS).map_err(header)?;
+    let mut dims = [0; DIMS];
+    for (dim, bytes) in dims.iter_mut().zip(start[4..].chunks_exact(4)) {
+        *dim = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    if dims.contains(&0) {
+        return Err(if dims[0] == 0 { DataError::Empty(path.into()) } else { header(format!("sizes {dims:?}")) });
+    }
+    let expected = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
+    let expected = expected.filter(|&bytes| bytes <= isize::MAX as u64);
+    let expected = expected.ok_or_else(|| header(format!("sizes {dims:?} overflow")))?;
+    if expected + start.len() as u64 > most {
+        let found = if gzipped { most } else { on_disk - start.len() as u64 };
+        return Err(DataError::Truncated { path: path.into(), found, expected });
+    }
+
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(expected as usize)
+        .map_err(|_| DataError::NoMemory { path: path.into(), bytes: expected })?;
+    bytes.resize(expected as usize, 0);
+    let found = read_up_to(&mut content, &mut bytes).map_err(|e| damaged(path, e))?;
+    if (found as u64) < expected {
+        return Err(DataError::Truncated { path: path.into(), found: found as u64, expected });
+    }
+    // Reading on to the end also makes the gzip reader check its checksum.
+    if read_up_to(&mut content, &mut [0]).map_err(|e| damaged(path, e))? > 0 {
+        return Err(DataError::TooLong { path: path.into(), expected });
+    }
+    Ok((dims, bytes))
+}
+
+fn damaged(path: &Path, error: std::io::Error) -> DataError {
+    let reason = format!("{error}; the file is cut off or damaged, fetch or copy it again");
+    DataError::Unreadable { path: path.into(), reason }
+}
+
+/// Fills a buffer as far as the content reaches.
+fn read_up_to(content: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut at = 0;
+    while at < buffer.len() {
+        match content.read(&mut buffer[at..]) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(at)
+}
+
+fn check_magic(start: &[u8], dims: usize) -> Result<(), String> {
+    let kind = match (start[0], start[1], start[2]) {
+        (0, 0, 0x08) => None,
+        (0, 0, 0x09) => Some("signed bytes"),
+        (0, 0, 0x0b) => Some("16-bit integers"),
+        (0, 0, 0x0c) => Some("32-bit integers"),
+        (0, 0, 0x0d) => Some("32-bit floats"),
+        (0, 0, 0x0e) => Some("64-bit floats"),
+        _ => return Err(format!("it starts with {:02x?} and not with 00 00 08", &start[..4])),
+    };
+    if let Some(kind) = kind {
+        return Err(format!("it holds {kind}; only unsigned bytes are read"));
+    }
+    if usize::from(start[3]) != dims {
+        return Err(format!("it has {} dimensions, not {dims}", start[3]));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(bytes: &[u8]) -> tempfile::TempPath {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file.into_temp_path()
+    }
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+    fn images(count: u32, h: u32, w: u32, bytes: usize) -> Vec<u8> {
+        let mut out = vec![0, 0, 8, 3];
+        for dim in [count, h, w] {
+            out.extend(dim.to_be_bytes());
+        }
+        out.extend((0..bytes).map(|i| i as u8));
+        out
+    }
+    fn error(bytes: &[u8]) -> String {
+        read_images(&file(bytes)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn raw_and_gzipped_files_read_the_same() {
+        let raw = images(3, 2, 5, 30);
+        let read = read_images(&file(&raw)).unwrap();
+        assert_eq!((read.len(), read.height, read.width, read.bytes[29]), (3, 2, 5, 29));
+        assert_eq!(read_images(&file(&gzip(&raw))).unwrap(), read);
+        assert_eq!(read_labels(&file(&[0, 0, 8, 1, 0, 0, 0, 2, 7, 9])).unwrap(), [7, 9]);
+    }
+
+    #[test]
+    fn every_lie_of_a_header_is_told() {
+        assert!(error(&images(3, 2, 5, 29)).contains("ends after 29 of the 30 bytes"));
+        assert!(error(&images(3, 2, 5, 31)).contains("more than the 30 bytes"));
+        assert!(error(&gzip(&images(3, 2, 5, 29))).contains("ends after 29 of the 30 bytes"));
+        assert!(error(&gzip(&images(3, 2, 5, 31))).contains("more than the 30 bytes"));
+        assert!(error(&images(0, 2, 5, 0)).contains("holds no images"));
+        assert!(error(&images(3, 0, 5, 0)).contains("sizes [3, 0, 5]"));
+        assert!(error(&images(u32::MAX, u32::MAX, u32::MAX, 8)).contains("overflow"));
+        assert!(error(&gzip(&images(4_000_000_000, 28, 28, 100))).contains("ends after"));
+        assert!(error(&[0, 0, 8, 3, 0, 0]).contains("inside the header"));
+        assert!(error(&[0, 0, 8, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]).contains("1 dimensions, not 3"));
+        assert!(error(&[0, 0, 13, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]).contains("32-bit floats"));
+        assert!(error(b"PNG and so on, and on").contains("and not with 00 00 08"));
+    }
+
+    #[test]
+    fn a_damaged_gzip_file_is_told() {
+        let mut whole = gzip(&images(30, 20, 20, 12_000));
+        assert!(error(&whole[..whole.len() / 2]).contains("cut off or damaged"));
+        let checksum = whole.len() - 6;
+        whole[checksum] ^= 1;
+        assert!(error(&whole).contains("cut off or damaged"));
+    }
+}

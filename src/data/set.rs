@@ -1,0 +1,236 @@
+//! From what the user asked for to images and labels.
+
+use super::fetch::{check, hex};
+use super::known::NAMES;
+use super::{DataError, Fetcher, Images, Known, Progress, find, read_images, read_labels, synthetic};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// One part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Train,
+    Test,
+}
+
+/// Images with their labels, as many of one as of the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataSet {
+    pub images: Images,
+    pub labels: Vec<u8>,
+}
+
+impl DataSet {
+    /// Keeps the first `limit`.
+    pub fn truncate(&mut self, limit: usize) {
+        self.labels.truncate(limit);
+        self.images.bytes.truncate(limit * self.images.pixels());
+        self.images.bytes.shrink_to_fit();
+    }
+
+    /// Mean and standard deviation of the pixels of some images, in 0..1. Exact sums of whole numbers, so the same anywhere.
+    pub fn normalisation(&self, places: &[u32]) -> (f32, f32) {
+        let pixels = self.images.pixels();
+        let mut histogram = [0_u64; 256];
+        for &place in places {
+            for &byte in &self.images.bytes[place as usize * pixels..][..pixels] {
+                histogram[usize::from(byte)] += 1;
+            }
+        }
+        let count = (places.len() * pixels) as f64;
+        let values = || histogram.iter().enumerate().map(|(byte, &n)| (byte as f64 / 255.0, n as f64));
+        let mean = values().map(|(value, n)| value * n).sum::<f64>() / count;
+        let variance = values().map(|(value, n)| (value - mean).powi(2) * n).sum::<f64>() / count;
+        // Images without any contrast would divide by zero.
+        (mean as f32, (variance.sqrt() as f32).max(1e-3))
+    }
+
+    /// Checks labels against a number of classes.
+    ///
+    /// # Errors
+    /// The first label that is none of them.
+    pub fn check_labels(&self, name: &str, classes: usize) -> Result<(), DataError> {
+        match self.labels.iter().position(|&label| usize::from(label) >= classes) {
+            Some(index) => Err(DataError::Label { path: name.into(), label: self.labels[index], index, classes }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The number of classes of labels that count from 0.
+///
+/// # Errors
+/// Only one class.
+pub fn class_count(name: &str, labels: &[u8]) -> Result<usize, DataError> {
+    match labels.iter().max() {
+        Some(&largest) if largest > 0 => Ok(usize::from(largest) + 1),
+        _ => Err(DataError::OneClass(name.into())),
+    }
+}
+
+/// What identifies the data of a run: the SHA-256 of images and labels.
+pub fn fingerprint(set: &DataSet) -> String {
+    let mut digest = Sha256::new();
+    digest.update((set.images.height as u64).to_le_bytes());
+    digest.update((set.images.width as u64).to_le_bytes());
+    digest.update(&set.labels);
+    digest.update(&set.images.bytes);
+    hex(&digest.finalize())
+}
+
+/// How `--data`, `--cache` and `--offline` are looked up.
+pub struct Locator {
+    pub cache: Option<PathBuf>,
+    pub offline: bool,
+}
+
+/// A data set that is at hand.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: String,
+    /// What was asked for, so that it can be found again.
+    pub wanted: String,
+    kind: Kind,
+    /// Why this is not what `auto` looked for.
+    pub notice: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Folder(PathBuf, Option<&'static Known>),
+    Synthetic,
+}
+
+impl Locator {
+    /// The cache folder: `--cache`, else `MNIST_GPU_CACHE`, else the platform's.
+    ///
+    /// # Errors
+    /// The platform has none.
+    pub fn cache(&self) -> Result<PathBuf, DataError> {
+        let env = || std::env::var_os("MNIST_GPU_CACHE").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let platform = || dirs::cache_dir().map(|dir| dir.join("mnist-gpu"));
+        self.cache.clone().or_else(env).or_else(platform).ok_or(DataError::NoCache)
+    }
+
+    /// Finds a set, and fetches it if need be.
+    ///
+    /// # Errors
+    /// It is unknown, or not here and not to be had.
+    pub fn locate(&self, wanted: &str, progress: Progress) -> Result<Source, DataError> {
+        let source = |name: &str, kind| Source { name: name.into(), wanted: wanted.into(), kind, notice: None };
+        match wanted {
+            "synthetic" => Ok(source("synthetic", Kind::Synthetic)),
+            "auto" => match self.fetched("mnist", progress) {
+                Ok((folder, known)) => Ok(source("mnist", Kind::Folder(folder, Some(known)))),
+                Err(reason) => {
+                    let notice = format!("MNIST is not to be had, so the built-in synthetic digits are used. {reason}");
+                    Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic) })
+                }
+            },
+            name if find(name).is_some() => {
+                let (folder, known) = self.fetched(name, progress)?;
+                Ok(source(name, Kind::Folder(folder, Some(known))))
+            }
+            folder if Path::new(folder).is_dir() => {
+                let path = std::path::absolute(folder)
+                    .map_err(|e| DataError::Unreadable { path: folder.into(), reason: e.to_string() })?;
+                let known = recognise(&path);
+                let own = path.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
+                let name = known.map_or(own, |known| known.name.into());
+                let wanted = path.to_string_lossy().into_owned();
+                Ok(Source { name, wanted, kind: Kind::Folder(path, known), notice: None })
+            }
+            _ => Err(DataError::Unknown(wanted.into())),
+        }
+    }
+
+    fn fetched(&self, name: &str, progress: Progress) -> Result<(PathBuf, &'static Known), DataError> {
+        let known = find(name).ok_or_else(|| DataError::Unknown(name.into()))?;
+        let cache = self.cache()?;
+        let folder = cache.join(name);
+        if self.offline {
+            if known.files.iter().any(|file| check(&folder.join(file.name), file).is_err()) {
+                return Err(DataError::Offline { name: name.into(), cache });
+            }
+        } else {
+            Fetcher::default().fetch(known, &folder, progress)?;
+        }
+        Ok((folder, known))
+    }
+}
+
+/// A folder that holds a known set under another name: told by the training labels.
+fn recognise(folder: &Path) -> Option<&'static Known> {
+    use super::{Check, KNOWN};
+    let path = file(folder, NAMES[1]).ok()?;
+    let labels = read_labels(&path).ok()?;
+    let mut digest = Sha256::new();
+    digest.update([0, 0, 8, 1]);
+    digest.update((labels.len() as u32).to_be_bytes());
+    digest.update(&labels);
+    let found = hex(&digest.finalize());
+    KNOWN.iter().find(|known| matches!(known.files[1].check, Check::Sha256(hash) if hash == found))
+}
+
+/// A file of a folder, gzipped or not.
+fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
+    let candidates = [folder.join(name), folder.join(format!("{name}.gz"))];
+    candidates
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| DataError::Missing { folder: folder.into(), name: name.into() })
+}
+
+impl Source {
+    /// Reads one part.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its files.
+    pub fn load(&self, part: Part) -> Result<DataSet, DataError> {
+        let (folder, names) = match (&self.kind, part) {
+            (Kind::Synthetic, Part::Train) => return Ok(synthetic::train()),
+            (Kind::Synthetic, Part::Test) => return Ok(synthetic::test()),
+            (Kind::Folder(folder, _), Part::Train) => (folder, [NAMES[0], NAMES[1]]),
+            (Kind::Folder(folder, _), Part::Test) => (folder, [NAMES[2], NAMES[3]]),
+        };
+        let (image_path, label_path) = (file(folder, names[0])?, file(folder, names[1])?);
+        let images = read_images(&image_path)?;
+        let labels = read_labels(&label_path)?;
+        if images.len() != labels.len() {
+            return Err(DataError::Counts {
+                images: image_path,
+                image_count: images.len(),
+                labels: label_path,
+                label_count: labels.len(),
+            });
+        }
+        Ok(DataSet { images, labels })
+    }
+
+    /// Number of training images, from the labels alone.
+    ///
+    /// # Errors
+    /// The labels cannot be read.
+    pub fn training_images(&self) -> Result<usize, DataError> {
+        match &self.kind {
+            Kind::Folder(folder, _) => Ok(read_labels(&file(folder, NAMES[1])?)?.len()),
+            Kind::Synthetic => Ok(synthetic::TRAIN as usize),
+        }
+    }
+
+    /// Mean and deviation that the set is known by.
+    pub fn normalisation(&self) -> Option<(f32, f32)> {
+        match &self.kind {
+            Kind::Folder(_, Some(known)) => known.normalisation,
+            _ => None,
+        }
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> String {
+        match &self.kind {
+            Kind::Folder(folder, _) => folder.display().to_string(),
+            Kind::Synthetic => "built in".into(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Which images are trained on, in which order.
+
+use super::DataError;
+use crate::random::{Purpose, Stream};
+
+/// Splits the first `images` places of a file into those to train on and those held out for validation, by seed. Both are
+/// in file order.
+///
+/// # Errors
+/// So many held out that none are left.
+pub fn hold_out(images: usize, validation: usize, seed: u64) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+    if validation >= images {
+        return Err(DataError::Validation { validation, images });
+    }
+    let mut places: Vec<u32> = (0..images as u32).collect();
+    if validation > 0 {
+        Stream::new(seed, Purpose::Split, 0).shuffle(&mut places);
+    }
+    let mut held = places.split_off(images - validation);
+    held.sort_unstable();
+    places.sort_unstable();
+    Ok((places, held))
+}
+
+/// The order of an epoch, counted from 1: the places shuffled by seed and epoch, or as they are.
+pub fn epoch_order(places: &[u32], seed: u64, epoch: usize, shuffle: bool) -> Vec<u32> {
+    let mut order = places.to_vec();
+    if shuffle {
+        Stream::new(seed, Purpose::Shuffle, epoch as u32).shuffle(&mut order);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_image_is_on_one_side() {
+        let (train, held) = hold_out(100, 30, 7).unwrap();
+        assert_eq!((train.len(), held.len()), (70, 30));
+        let mut all = [train.clone(), held.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+        assert_eq!(hold_out(100, 30, 7).unwrap(), (train.clone(), held));
+        assert_ne!(hold_out(100, 30, 8).unwrap().0, train);
+        assert_eq!(hold_out(3, 0, 7).unwrap(), (vec![0, 1, 2], vec![]));
+        assert!(hold_out(100, 100, 7).is_err());
+    }
+
+    #[test]
+    fn epochs_differ_and_repeat() {
+        let places: Vec<u32> = (10..60).collect();
+        let first = epoch_order(&places, 1, 1, true);
+        assert_ne!(first, epoch_order(&places, 1, 2, true));
+        assert_eq!(first, epoch_order(&places, 1, 1, true));
+        let mut sorted = first;
+        sorted.sort_unstable();
+        assert_eq!(sorted, places);
+        assert_eq!(epoch_order(&places, 1, 1, false), places);
+    }
+}

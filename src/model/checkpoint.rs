@@ -1,0 +1,437 @@
+//! A trained network as a file: safetensors with PyTorch's names and shapes, and one metadata key with what else a network
+//! needs. A file without that key, such as one that PyTorch saved, is read as the tutorial's network.
+
+use super::{Layer, Network, NetworkError};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The metadata key. There is only one, because safetensors does not keep the order of several.
+const KEY: &str = "mnist-gpu";
+/// MNIST's mean and deviation, for files that say nothing.
+const MNIST: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
+/// The newest format that this program writes and the only one that it reads.
+const FORMAT: u32 = 1;
+
+/// What is wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("cannot read {path}: {reason}")]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{path} is no whole safetensors file: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{path} holds metadata that this version does not understand: {reason}")]
+    Metadata { path: PathBuf, reason: String },
+    #[error("{path} has no metadata, so it is taken for the tutorial's network, but {reason}")]
+    Bare { path: PathBuf, reason: String },
+    #[error("{path} lacks the tensor {name}; it holds {}", .found.join(", "))]
+    Missing { path: PathBuf, name: String, found: Vec<String> },
+    #[error("{path} holds a tensor {name} that the network does not have")]
+    Extra { path: PathBuf, name: String },
+    #[error("{path}: tensor {name} has shape {found:?} and the network needs {expected:?}")]
+    Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error("{path}: tensor {name} holds {found} and only F32 is read; convert it with `.float()`")]
+    Type { path: PathBuf, name: String, found: String },
+    #[error("{path}: tensor {name} holds {value} at place {index}; the file is damaged or its training diverged")]
+    NotFinite { path: PathBuf, name: String, value: f32, index: usize },
+    #[error("{path}: {error}")]
+    Network { path: PathBuf, error: NetworkError },
+    #[error("cannot write {path}: {reason}; what was there before is unchanged")]
+    Unwritable { path: PathBuf, reason: String },
+    #[error(
+        "{0} is a folder without model.safetensors; give a model file or the folder of a run that finished an epoch"
+    )]
+    NoModel(PathBuf),
+    #[error("there is no run under {0}; train one with `mnist-gpu train`, or name a model file")]
+    NoRun(PathBuf),
+    #[error("there is no model file or run folder {0}")]
+    Nowhere(PathBuf),
+}
+
+/// What is subtracted from a pixel in 0..1, and what it is then divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    pub mean: f32,
+    pub deviation: f32,
+}
+
+impl Normalisation {
+    /// What each byte becomes, in float32 and in torchvision's order of operations: `(byte / 255 - mean) / deviation`.
+    pub fn table(&self) -> Vec<f32> {
+        (0..256).map(|byte| (byte as f32 / 255.0 - self.mean) / self.deviation).collect()
+    }
+}
+
+/// A network with its parameters, and what belongs to them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub network: Network,
+    /// In the layout of the network's arena.
+    pub parameters: Vec<f32>,
+    pub normalisation: Normalisation,
+    pub class_names: Vec<String>,
+    /// How it was trained; nothing depends on it.
+    pub training: serde_json::Value,
+}
+
+/// The JSON in the metadata.
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    format: u32,
+    input: [usize; 3],
+    layers: Vec<Layer>,
+    class_names: Vec<String>,
+    normalisation: Normalisation,
+    #[serde(default)]
+    training: serde_json::Value,
+}
+
+impl Model {
+    /// Reads a model from a file, or from a run folder.
+    ///
+    /// # Errors
+    /// A file that is not there, not whole, of another network, or holds a value that is not finite.
+    pub fn load(path: &Path) -> Result<Model, CheckpointError> {
+        let file = model_file(path)?;
+        let raw = read(&file)?;
+        let tensors = parse(&file, &raw)?;
+        let metadata = match metadata::<Metadata>(&file, &raw)? {
+            Some(metadata) => metadata,
+            None => bare(&file, &tensors)?,
+        };
+        if metadata.format != FORMAT {
+            let reason = format!("format {} where this program knows {FORMAT}", metadata.format);
+            return Err(CheckpointError::Metadata { path: file, reason });
+        }
+        let network = Network::new(metadata.input, &metadata.layers)
+            .map_err(|error| CheckpointError::Network { path: file.clone(), error })?;
+        if metadata.class_names.len() != network.classes() {
+            let reason = format!("{} names for {} classes", metadata.class_names.len(), network.classes());
+            return Err(CheckpointError::Metadata { path: file, reason });
+        }
+        let n = metadata.normalisation;
+        if !(n.mean.is_finite() && n.deviation.is_finite() && n.deviation > 0.0) {
+            let reason = format!("normalisation {n:?}");
+            return Err(CheckpointError::Metadata { path: file, reason });
+        }
+        let parameters = arena(&file, &tensors, &network, "", true)?;
+        Ok(Model {
+            network,
+            parameters,
+            normalisation: n,
+            class_names: metadata.class_names,
+            training: metadata.training,
+        })
+    }
+
+    /// Writes the model. The file is complete under its name or not there at all.
+    ///
+    /// # Errors
+    /// The disk is full, or the place cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let metadata = Metadata {
+            format: FORMAT,
+            input: self.network.input(),
+            layers: self.network.layers(),
+            class_names: self.class_names.clone(),
+            normalisation: self.normalisation,
+            training: self.training.clone(),
+        };
+        let tensors = named(&self.network, &self.parameters, "");
+        write(path, &tensors, &metadata)
+    }
+}
+
+/// Parameters of a network from a file of the same shapes, whatever its metadata says.
+///
+/// # Errors
+/// As [`Model::load`].
+pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, CheckpointError> {
+    let file = model_file(path)?;
+    let raw = read(&file)?;
+    arena(&file, &parse(&file, &raw)?, network, "", true)
+}
+
+/// Whatever a run needs to go on: parameters, momentum, and a record of where it stood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resume<T> {
+    pub parameters: Vec<f32>,
+    pub momentum: Vec<f32>,
+    /// Losses of the unfinished epoch, image by image.
+    pub losses: Vec<f32>,
+    pub record: T,
+}
+
+const MOMENTUM: &str = ".momentum";
+const LOSSES: &str = "epoch.loss";
+
+impl<T: Serialize + DeserializeOwned> Resume<T> {
+    /// Writes it, like a model.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save(&self, path: &Path, network: &Network) -> Result<(), CheckpointError> {
+        let mut tensors = named(network, &self.parameters, "");
+        tensors.extend(named(network, &self.momentum, MOMENTUM));
+        tensors.push((LOSSES.into(), vec![self.losses.len()], self.losses.clone()));
+        write(path, &tensors, &self.record)
+    }
+
+    /// Reads the record of a run.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_record(path: &Path) -> Result<T, CheckpointError> {
+        let raw = read(path)?;
+        parse(path, &raw)?;
+        metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
+            path: path.into(),
+            reason: "it is no file to resume from".into(),
+        })
+    }
+
+    /// Reads the tensors of a run of this network.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(path: &Path, network: &Network) -> Result<Resume<T>, CheckpointError> {
+        let record = Self::load_record(path)?;
+        let raw = read(path)?;
+        let tensors = parse(path, &raw)?;
+        let parameters = arena(path, &tensors, network, "", false)?;
+        let momentum = arena(path, &tensors, network, MOMENTUM, false)?;
+        let losses = floats(path, LOSSES, &find(path, &tensors, LOSSES)?)?;
+        Ok(Resume { parameters, momentum, losses, record })
+    }
+}
+
+/// The model file that a path means: itself, or the one in a run folder.
+///
+/// # Errors
+/// There is none.
+pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
+    if path.is_dir() {
+        let file = path.join("model.safetensors");
+        return if file.is_file() { Ok(file) } else { Err(CheckpointError::NoModel(path.into())) };
+    }
+    if path.exists() { Ok(path.into()) } else { Err(CheckpointError::Nowhere(path.into())) }
+}
+
+/// The run under a folder whose model was written last.
+///
+/// # Errors
+/// There is none.
+pub fn newest_run(runs: &Path) -> Result<PathBuf, CheckpointError> {
+    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let written = |run: &Path| std::fs::metadata(run.join("model.safetensors")).and_then(|m| m.modified()).ok();
+    entries
+        .map(|entry| entry.path())
+        .filter_map(|run| Some((written(&run)?, run)))
+        .max()
+        .map(|(_, run)| run)
+        .ok_or_else(|| CheckpointError::NoRun(runs.into()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    std::fs::read(path).map_err(|e| CheckpointError::Unreadable { path: path.into(), reason: e.to_string() })
+}
+
+fn parse<'a>(path: &Path, raw: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
+    SafeTensors::deserialize(raw).map_err(|e| CheckpointError::Damaged { path: path.into(), reason: e.to_string() })
+}
+
+fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, CheckpointError> {
+    let (_, header) = SafeTensors::read_metadata(raw)
+        .map_err(|e| CheckpointError::Damaged { path: path.into(), reason: e.to_string() })?;
+    let Some(text) = header.metadata().as_ref().and_then(|map| map.get(KEY)) else { return Ok(None) };
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|e| CheckpointError::Metadata { path: path.into(), reason: e.to_string() })
+}
+
+/// What the metadata of a bare file would be.
+fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError> {
+    let classes = match tensors.tensor("fc2.bias").map(|t| t.shape().to_vec()) {
+        Ok(shape) if shape.len() == 1 => shape[0],
+        _ => {
+            let reason = format!("it has no fc2.bias; it holds {}", tensors.names().join(", "));
+            return Err(CheckpointError::Bare { path: path.into(), reason });
+        }
+    };
+    Ok(Metadata {
+        format: FORMAT,
+        input: [1, 28, 28],
+        layers: super::tutorial_layers(classes),
+        class_names: numbered_classes(classes),
+        normalisation: MNIST,
+        training: serde_json::Value::Null,
+    })
+}
+
+/// Class names where nothing better is known: the labels.
+pub fn numbered_classes(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| class.to_string()).collect()
+}
+
+fn find<'a>(path: &Path, tensors: &SafeTensors<'a>, name: &str) -> Result<TensorView<'a>, CheckpointError> {
+    tensors.tensor(name).map_err(|_| {
+        let mut found: Vec<String> = tensors.names().iter().map(|n| n.to_string()).collect();
+        found.sort();
+        CheckpointError::Missing { path: path.into(), name: name.into(), found }
+    })
+}
+
+/// Gathers a network's tensors into its arena. `only` refuses tensors of other names.
+fn arena(
+    path: &Path,
+    tensors: &SafeTensors,
+    network: &Network,
+    suffix: &str,
+    only: bool,
+) -> Result<Vec<f32>, CheckpointError> {
+    let mut arena = vec![0.0; network.arena_len()];
+    for p in network.parameters() {
+        let name = format!("{}{suffix}", p.name);
+        let tensor = find(path, tensors, &name)?;
+        if tensor.shape() != p.shape {
+            let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
+            return Err(CheckpointError::Shape { path: path.into(), name, found, expected });
+        }
+        arena[p.start..][..p.len()].copy_from_slice(&floats(path, &name, &tensor)?);
+    }
+    let known = |name: &str| network.parameters().iter().any(|p| p.name == name);
+    match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
+        Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.to_string() }),
+        None => Ok(arena),
+    }
+}
+
+fn floats(path: &Path, name: &str, tensor: &TensorView) -> Result<Vec<f32>, CheckpointError> {
+    if tensor.dtype() != Dtype::F32 {
+        let found = format!("{:?}", tensor.dtype());
+        return Err(CheckpointError::Type { path: path.into(), name: name.into(), found });
+    }
+    let values: Vec<f32> =
+        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(index) => {
+            Err(CheckpointError::NotFinite { path: path.into(), name: name.into(), value: values[index], index })
+        }
+        None => Ok(values),
+    }
+}
+
+type Named = (String, Vec<usize>, Vec<f32>);
+
+fn named(network: &Network, arena: &[f32], suffix: &str) -> Vec<Named> {
+    let tensor =
+        |p: &super::Parameter| (format!("{}{suffix}", p.name), p.shape.clone(), arena[p.start..][..p.len()].to_vec());
+    network.parameters().iter().map(tensor).collect()
+}
+
+fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<(), CheckpointError> {
+    let unwritable = |reason: String| CheckpointError::Unwritable { path: path.into(), reason };
+    let json = serde_json::to_string(metadata).map_err(|e| unwritable(e.to_string()))?;
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, shape, _), data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|e| unwritable(e.to_string()))?;
+    let header = Some(HashMap::from([(KEY.to_string(), json)]));
+    let content = safetensors::serialize(views, header).map_err(|e| unwritable(e.to_string()))?;
+    replace(path, &content).map_err(|e| unwritable(e.to_string()))
+}
+
+/// Puts a file in place whole: written under a temporary name, synced, renamed.
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".checkpoint-").tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    let kept = file.persist(path)?;
+    // Temporary files are private; what is kept may be read by others.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        kept.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    let _ = kept;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::initialise;
+
+    fn model() -> Model {
+        let network = Network::tutorial([1, 28, 28], 10).unwrap();
+        Model {
+            parameters: initialise(&network, 5),
+            network,
+            normalisation: MNIST,
+            class_names: numbered_classes(10),
+            training: serde_json::json!({"epochs": 3}),
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_saved_again_to_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.safetensors"), folder.path().join("b.safetensors"));
+        model().save(&a).unwrap();
+        let loaded = Model::load(&a).unwrap();
+        assert_eq!(loaded, model());
+        loaded.save(&b).unwrap();
+        assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+
+    #[test]
+    fn bad_files_are_told_by_name_and_tensor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.safetensors");
+        let error = |path: &Path| Model::load(path).unwrap_err().to_string();
+        let tensors = || named(&model().network, &model().parameters, "");
+
+        let mut cut = tensors();
+        cut.pop();
+        write_bare(&path, &cut);
+        assert!(error(&path).contains("has no fc2.bias"), "{}", error(&path));
+        let mut cut = tensors();
+        cut.remove(3);
+        write_bare(&path, &cut);
+        assert!(error(&path).contains("bad.safetensors lacks the tensor conv2.bias"), "{}", error(&path));
+        let mut extra = tensors();
+        extra.push(("fc3.bias".into(), vec![1], vec![0.0]));
+        write_bare(&path, &extra);
+        assert!(error(&path).contains("fc3.bias that the network does not have"), "{}", error(&path));
+        let mut nan = tensors();
+        nan[2].2[7] = f32::NAN;
+        write_bare(&path, &nan);
+        assert!(error(&path).contains("conv2.weight holds NaN at place 7"), "{}", error(&path));
+        let mut shape = tensors();
+        shape[4].1 = vec![320, 50];
+        write_bare(&path, &shape);
+        assert!(error(&path).contains("fc1.weight has shape [320, 50] and the network needs [50, 320]"));
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
+        assert!(error(&path).contains("is no whole safetensors file"));
+        assert!(error(&folder.path().join("nowhere")).contains("nowhere"));
+        assert!(error(folder.path()).contains("folder without model.safetensors"));
+    }
+
+    fn write_bare(path: &Path, tensors: &[Named]) {
+        let bytes: Vec<Vec<u8>> =
+            tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+        let views = tensors
+            .iter()
+            .zip(&bytes)
+            .map(|((name, shape, _), data)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+        std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    }
+}

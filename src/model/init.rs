@@ -1,0 +1,45 @@
+//! Initial parameters.
+
+use super::{Network, Parameter};
+use crate::random::{Purpose, Stream};
+
+/// Fresh parameters of a whole network, in the arena's layout.
+///
+/// PyTorch's default for convolutions and linear layers: weights and biases uniform in ±1/sqrt(fan_in) (its
+/// `kaiming_uniform_` with a = sqrt(5) comes to that for weights, and its bias rule is that). The numbers are this
+/// program's own, so equal seeds of the two give different networks.
+pub fn initialise(net: &Network, seed: u64) -> Vec<f32> {
+    let mut arena = vec![0.0; net.arena_len()];
+    for parameter in net.parameters() {
+        initialise_one(net, parameter, seed, &mut arena);
+    }
+    arena
+}
+
+/// Fresh values for one tensor. Each has a stream of its own, so replacing one layer leaves the others as they were.
+pub fn initialise_one(net: &Network, parameter: &Parameter, seed: u64, arena: &mut [f32]) {
+    let part = net.parameters().iter().position(|p| p.name == parameter.name).unwrap_or(0) as u32;
+    let mut stream = Stream::new(seed, Purpose::Initialisation, part);
+    let bound = 1.0 / (parameter.fan_in as f32).sqrt();
+    arena[parameter.start..][..parameter.len()].fill_with(|| stream.uniform(-bound, bound));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tensor_fills_its_interval() {
+        let net = Network::tutorial([1, 28, 28], 10).unwrap();
+        let arena = initialise(&net, 1);
+        for p in net.parameters() {
+            let values = &arena[p.start..][..p.len()];
+            let bound = 1.0 / (p.fan_in as f32).sqrt();
+            assert!(values.iter().all(|v| v.abs() <= bound), "{}", p.name);
+            let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            assert!(largest > 0.6 * bound, "{}: {largest} of {bound}", p.name);
+        }
+        assert_eq!(arena, initialise(&net, 1));
+        assert_ne!(arena, initialise(&net, 2));
+    }
+}

@@ -1,0 +1,139 @@
+//! Loss and predictions of a network over a data set.
+
+use super::pace::Pace;
+use crate::data::DataSet;
+use crate::gpu::{Device, GpuError, Player};
+use crate::model::{Network, Normalisation};
+use crate::plan::{Options, PlanError, Tiles, names, record};
+use std::time::Instant;
+
+/// A data set on the device.
+pub struct GpuSet {
+    pub(super) images: wgpu::Buffer,
+    pub(super) labels: wgpu::Buffer,
+    /// Images.
+    pub len: usize,
+}
+
+impl GpuSet {
+    /// Uploads images as they are, a byte a pixel.
+    ///
+    /// # Errors
+    /// They do not fit.
+    pub fn new(device: &Device, set: &DataSet) -> Result<GpuSet, GpuError> {
+        let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
+        Ok(GpuSet {
+            images: device.upload_bytes(names::IMAGES, &set.images.bytes)?,
+            labels: device.upload(names::LABELS, &labels)?,
+            len: set.labels.len(),
+        })
+    }
+}
+
+/// What a network makes of some images, in the order in which they were asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    pub loss: Vec<f32>,
+    pub predicted: Vec<u32>,
+    /// Of the predicted class.
+    pub probability: Vec<f32>,
+}
+
+impl Summary {
+    /// Mean loss over the images.
+    pub fn mean_loss(&self) -> f64 {
+        mean(&self.loss)
+    }
+
+    /// How many predictions are the labels.
+    pub fn correct(&self, labels: impl IntoIterator<Item = u8>) -> usize {
+        self.predicted.iter().zip(labels).filter(|(p, label)| **p == u32::from(*label)).count()
+    }
+}
+
+/// The mean of float32 values, in f64.
+pub(super) fn mean(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Images in a batch of an evaluation, at most.
+const BATCH: usize = 1000;
+
+/// A network, ready to look at a data set.
+pub struct Evaluator {
+    player: Player,
+    batch: usize,
+    rows: usize,
+}
+
+impl Evaluator {
+    /// Prepares the evaluation of `rows` images of a set with parameters that lie on the device.
+    ///
+    /// # Errors
+    /// The network does not fit the device.
+    pub fn new(
+        device: &Device,
+        network: &Network,
+        normalisation: Normalisation,
+        parameters: &wgpu::Buffer,
+        set: &GpuSet,
+        rows: usize,
+    ) -> Result<Evaluator, super::TrainError> {
+        let batch = rows.clamp(1, BATCH);
+        let options = Options {
+            batch,
+            set: set.len,
+            rows,
+            frozen: Vec::new(),
+            inference: true,
+            unfused: false,
+            tiles: Tiles::of(device.info.class()),
+        };
+        let plan = record(network, &options).map_err(|e: PlanError| super::TrainError::Plan(e))?;
+        let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];
+        let player = Player::new(device, plan, &shared)?;
+        device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
+        Ok(Evaluator { player, batch, rows })
+    }
+
+    /// Looks at the images at these places of the set, `rows` of them.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn run(&self, device: &Device, order: &[u32]) -> Result<Summary, GpuError> {
+        assert_eq!(order.len(), self.rows, "an evaluation is made for a number of images");
+        device.write(self.player.buffer(names::ORDER), order);
+        device.write(self.player.buffer(names::CURSOR), &[0, 0, self.rows as u32]);
+        let batches = self.rows.div_ceil(self.batch);
+        let mut pace = Pace::new();
+        let mut done = 0;
+        while done < batches {
+            let now = pace.next(batches - done);
+            let start = Instant::now();
+            let mut encoder = device.encoder();
+            self.player.encode(&mut encoder, now);
+            let cursor = device.wait(device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1)]))?;
+            pace.measured(now, start.elapsed());
+            done += now;
+            if cursor[0][0] != done as u32 {
+                return Err(GpuError::Killed { expected: done as u32, found: cursor[0][0] });
+            }
+        }
+        let read = |name: &str| device.read(self.player.buffer(name), 0, self.rows);
+        Ok(Summary {
+            loss: floats(&read(names::LOSS)?),
+            predicted: read(names::PREDICTED)?,
+            probability: floats(&read(names::PROBABILITY)?),
+        })
+    }
+}
+
+/// Float32 values as words.
+pub(super) fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// Words as float32 values.
+pub(super) fn floats(bits: &[u32]) -> Vec<f32> {
+    bits.iter().map(|&b| f32::from_bits(b)).collect()
+}

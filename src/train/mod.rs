@@ -1,0 +1,60 @@
+//! The loop around the plan: epochs, submissions of the right length, events, evaluation, checkpoints, stopping, resuming.
+
+mod evaluate;
+mod events;
+mod pace;
+mod run;
+mod score;
+mod setup;
+
+pub use evaluate::{Evaluator, GpuSet, Summary};
+pub use events::{EpochReport, Event};
+pub use run::{Outcome, Trainer, check_free};
+pub use score::{Confusion, Scores, evaluate_model, wilson};
+pub use setup::{Config, Prepared, Progress, Record};
+
+use crate::data::DataError;
+use crate::gpu::GpuError;
+use crate::model::{CheckpointError, NetworkError};
+use crate::plan::PlanError;
+use std::path::PathBuf;
+
+/// What can end a training run or an evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("--limit 0 leaves no images; leave it out to use all of them")]
+    NoImages,
+    #[error("the network takes images of {network:?} pixels (height, width) and the data has {data:?}")]
+    ImageSize { network: (usize, usize), data: (usize, usize) },
+    #[error(
+        "layer {layer} is frozen, but its {old} classes do not fit the {new} of the data, so it must learn anew; leave it \
+         out of --freeze"
+    )]
+    FrozenHead { layer: String, old: usize, new: usize },
+    #[error("{0} exists and is not empty; give another --out, or go on with it by --resume")]
+    Exists(PathBuf),
+    #[error("{path} cannot be written: {reason}")]
+    Folder { path: PathBuf, reason: String },
+    #[error("the data of {run} has changed since: {text}; resume with the same --data")]
+    OtherData { run: PathBuf, text: String },
+    #[error("{run} has finished its {done} epochs; give a larger --epochs to go on")]
+    Finished { run: PathBuf, done: usize },
+    #[error("the loss of step {step} is not finite: the training diverged. Take a smaller --lr than {rate}. {kept}")]
+    Diverged { step: u64, rate: f32, kept: String },
+    #[error(
+        "stopped after step {step}; its checkpoint is written. Go on with: mnist-gpu train --resume {}", .run.display()
+    )]
+    Stopped { step: u64, run: PathBuf },
+    #[error("{error}. {kept}")]
+    Interrupted { error: GpuError, kept: String },
+}

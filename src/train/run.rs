@@ -1,0 +1,372 @@
+//! A run: batches in submissions, epochs, checkpoints, the run folder.
+
+use super::evaluate::{bits, floats, mean};
+use super::pace::Pace;
+use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
+use crate::data::epoch_order;
+use crate::gpu::{Device, GpuError, Pending, Player};
+use crate::model::{Model, Resume};
+use crate::plan::{Options, Tiles, names, record};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Why a run stops before its last epoch.
+const INTERRUPTED: &str = "interrupted";
+const STEPS: &str = "--steps reached";
+
+/// A run on a device.
+pub struct Trainer<'a> {
+    device: &'a Device,
+    run: Prepared,
+    folder: PathBuf,
+    log: File,
+    player: Player,
+    parameters: wgpu::Buffer,
+    validation: Option<Evaluator>,
+    test_set: GpuSet,
+    test: Evaluator,
+    stop: &'a AtomicBool,
+    tell: &'a dyn Fn(&Event),
+    pace: Pace,
+    /// When the run was last seen to be whole on disk.
+    saved: Option<u64>,
+}
+
+/// What a run comes to.
+pub struct Outcome {
+    pub folder: PathBuf,
+    pub model: Model,
+    pub steps: u64,
+    pub dispatches_per_step: usize,
+    pub reports: Vec<EpochReport>,
+    pub test: Summary,
+    pub correct: usize,
+    pub train_time: Duration,
+}
+
+/// A submission that is under way.
+struct Flight {
+    pending: Pending,
+    rows: std::ops::Range<usize>,
+    batches: usize,
+    step_after: u64,
+}
+
+impl<'a> Trainer<'a> {
+    /// Brings a prepared run onto a device and makes its folder. Nothing is written before everything else is known to
+    /// work.
+    ///
+    /// # Errors
+    /// It does not fit the device, or the folder is taken.
+    pub fn new(
+        device: &'a Device,
+        mut run: Prepared,
+        out: &Path,
+        stop: &'a AtomicBool,
+        tell: &'a dyn Fn(&Event),
+    ) -> Result<Trainer<'a>, TrainError> {
+        let network = run.model.network.clone();
+        let (rows, batch) = (run.places.len(), run.config.batch);
+        let options = Options {
+            batch: batch.min(rows),
+            set: run.train.labels.len(),
+            rows,
+            frozen: run.config.frozen.clone(),
+            inference: false,
+            unfused: false,
+            tiles: Tiles::of(device.info.class()),
+        };
+        let plan = record(&network, &options)?;
+        let train_set = GpuSet::new(device, &run.train)?;
+        let test_set = GpuSet::new(device, &run.test)?;
+        // They lie on the device now.
+        run.train.images.bytes = Vec::new();
+        run.test.images.bytes = Vec::new();
+
+        let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
+        let momentum = device.upload(names::MOMENTUM, &bits(&run.progress.momentum))?;
+        let shared = [
+            (names::PARAMETERS, &parameters),
+            (names::MOMENTUM, &momentum),
+            (names::IMAGES, &train_set.images),
+            (names::LABELS, &train_set.labels),
+        ];
+        let player = Player::new(device, plan, &shared)?;
+        let normalisation = run.model.normalisation;
+        device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
+        device.write(player.buffer(names::HYPER), &bits(&[run.config.lr, run.config.momentum]));
+        let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, &parameters, set, rows);
+        let validation = match run.held_out.len() {
+            0 => None,
+            rows => Some(evaluator(&train_set, rows)?),
+        };
+        let test = evaluator(&test_set, test_set.len)?;
+        device.check()?;
+
+        let folder = run.resume.clone().unwrap_or_else(|| out.into());
+        let log = open_folder(&folder, run.resume.is_some())?;
+        Ok(Trainer {
+            device,
+            run,
+            folder,
+            log,
+            player,
+            parameters,
+            validation,
+            test_set,
+            test,
+            stop,
+            tell,
+            pace: Pace::new(),
+            saved: None,
+        })
+    }
+
+    /// Trains to the end, or until it is stopped, and measures the result on the test part.
+    ///
+    /// # Errors
+    /// Divergence, a device that gives up, a disk that is full. The last checkpoint stays as it was.
+    pub fn train(mut self) -> Result<Outcome, TrainError> {
+        let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
+        let step = self.run.progress.step;
+        self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
+        let began = Instant::now();
+        let mut stopped = None;
+        while self.run.progress.epoch <= config.epochs && stopped.is_none() {
+            stopped = self.epoch()?;
+        }
+        let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
+        if let Some(reason) = stopped {
+            self.save()?;
+            self.event(&Event::Stopped { step, epoch, reason })?;
+        }
+        let train_time = began.elapsed();
+        if stopped == Some(INTERRUPTED) {
+            return Err(TrainError::Stopped { step, run: self.folder });
+        }
+
+        let order: Vec<u32> = (0..self.test_set.len as u32).collect();
+        let test = self.test.run(self.device, &order).map_err(|e| self.interrupted(e))?;
+        let correct = test.correct(self.run.test.labels.iter().copied());
+        let (total, loss) = (test.predicted.len(), test.mean_loss());
+        let accuracy = correct as f64 / total as f64;
+        self.event(&Event::End { steps: step, correct, total, accuracy, loss })?;
+        Ok(Outcome {
+            dispatches_per_step: self.player.plan().steps.len(),
+            folder: self.folder,
+            model: self.run.model,
+            steps: step,
+            reports: self.run.progress.reports,
+            test,
+            correct,
+            train_time,
+        })
+    }
+
+    /// Trains the rest of an epoch. Returns why it stopped, if it did not come to the end.
+    fn epoch(&mut self) -> Result<Option<&'static str>, TrainError> {
+        let began = Instant::now();
+        let (epoch, config) = (self.run.progress.epoch, self.run.config.clone());
+        let order = epoch_order(&self.run.places, config.seed, epoch, config.shuffle);
+        let rows = order.len();
+        let batch = self.player.plan().batch;
+        let first = self.run.progress.losses.len();
+        let step = self.run.progress.step;
+        self.device.write(self.player.buffer(names::ORDER), &order);
+        self.device.write(self.player.buffer(names::CURSOR), &[step as u32, first as u32, rows as u32]);
+
+        // One submission runs while the next is encoded.
+        let mut flight: Option<Flight> = None;
+        let (mut row, mut submitted) = (first, step);
+        let mut stopped = None;
+        let mut mark = Instant::now();
+        loop {
+            let mut batches = self.pace.next((rows - row).div_ceil(batch));
+            if let Some(steps) = config.steps {
+                batches = batches.min(steps.saturating_sub(submitted) as usize);
+                if batches == 0 && row < rows {
+                    stopped = Some(STEPS);
+                }
+            }
+            if self.stop.load(Ordering::Relaxed) && row < rows {
+                stopped = Some(INTERRUPTED);
+            }
+            let next = (batches > 0 && stopped.is_none()).then(|| {
+                let end = rows.min(row + batches * batch);
+                submitted += batches as u64;
+                let next = self.submit(row..end, batches, submitted);
+                row = end;
+                next
+            });
+            let last = next.is_none();
+            if let Some(landed) = std::mem::replace(&mut flight, next) {
+                let batches = landed.batches;
+                self.land(landed)?;
+                self.pace.measured(batches, mark.elapsed());
+                mark = Instant::now();
+            }
+            if last && flight.is_none() {
+                break;
+            }
+        }
+        if stopped.is_some() {
+            return Ok(stopped);
+        }
+
+        let seconds = began.elapsed().as_secs_f64();
+        let train_loss = mean(&self.run.progress.losses);
+        let (mut validation_loss, mut validation_accuracy) = (None, None);
+        if let Some(validation) = &self.validation {
+            let held = &self.run.held_out;
+            let seen = validation.run(self.device, held).map_err(|e| self.interrupted(e))?;
+            let labels = held.iter().map(|&place| self.run.train.labels[place as usize]);
+            validation_loss = Some(seen.mean_loss());
+            validation_accuracy = Some(seen.correct(labels) as f64 / held.len() as f64);
+        }
+        let images_per_second = (rows - first) as f64 / seconds;
+        let report =
+            EpochReport { epoch, train_loss, validation_loss, validation_accuracy, seconds, images_per_second };
+        self.run.progress.reports.push(report.clone());
+        self.run.progress.epoch += 1;
+        self.run.progress.losses.clear();
+        self.save()?;
+        self.event(&Event::Epoch(&report))?;
+        let enough = config.steps.is_some_and(|steps| self.run.progress.step >= steps);
+        Ok((enough && epoch < config.epochs).then_some(STEPS))
+    }
+
+    fn submit(&self, rows: std::ops::Range<usize>, batches: usize, step_after: u64) -> Flight {
+        let mut encoder = self.device.encoder();
+        self.player.encode(&mut encoder, batches);
+        let loss = (self.player.buffer(names::LOSS), rows.start, rows.len());
+        let pending = self.device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1), loss]);
+        Flight { pending, rows, batches, step_after }
+    }
+
+    /// Takes in a submission: checks that it came to its end, looks at its losses, and tells of them.
+    fn land(&mut self, flight: Flight) -> Result<(), TrainError> {
+        let read = self.device.wait(flight.pending).map_err(|e| self.interrupted(e))?;
+        if read[0][0] != flight.step_after as u32 {
+            let killed = GpuError::Killed { expected: flight.step_after as u32, found: read[0][0] };
+            return Err(self.interrupted(killed));
+        }
+        let losses = floats(&read[1]);
+        let batch = self.player.plan().batch;
+        for (at, losses) in losses.chunks(batch).enumerate() {
+            let step = flight.step_after - flight.batches as u64 + at as u64 + 1;
+            if losses.iter().any(|loss| !loss.is_finite()) {
+                return Err(TrainError::Diverged { step, rate: self.run.config.lr, kept: self.kept() });
+            }
+            if step.is_multiple_of(self.run.config.log_every) {
+                self.event(&Event::Step { step, loss: mean(losses) })?;
+            }
+        }
+        let loss = mean(&losses[losses.len().saturating_sub(batch)..]);
+        self.run.progress.losses.extend(losses);
+        self.run.progress.step = flight.step_after;
+        (self.tell)(&Event::Progress {
+            epoch: self.run.progress.epoch,
+            rows: flight.rows.end,
+            of: self.run.places.len(),
+            step: flight.step_after,
+            loss,
+        });
+        Ok(())
+    }
+
+    /// Writes model and state. Parameters that are not finite are never written.
+    fn save(&mut self) -> Result<(), TrainError> {
+        let network = &self.run.model.network;
+        let len = network.arena_len();
+        let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
+        let parameters = read(&self.parameters).map_err(|e| self.interrupted(e))?;
+        let momentum = match self.player.plan().buffer(names::MOMENTUM) {
+            Some(at) => read(self.player.buffer_at(at)).map_err(|e| self.interrupted(e))?,
+            None => vec![0.0; len],
+        };
+        let step = self.run.progress.step;
+        if parameters.iter().chain(&momentum).any(|v| !v.is_finite()) {
+            return Err(TrainError::Diverged { step, rate: self.run.config.lr, kept: self.kept() });
+        }
+        let (config, progress) = (&self.run.config, &self.run.progress);
+        let record = Record {
+            command: self.run.command.into(),
+            config: config.clone(),
+            fingerprint: self.run.fingerprint.clone(),
+            class_names: self.run.model.class_names.clone(),
+            normalisation: self.run.model.normalisation,
+            step,
+            epoch: progress.epoch,
+            rows: progress.losses.len(),
+            reports: progress.reports.clone(),
+        };
+        let state = Resume { parameters: parameters.clone(), momentum, losses: progress.losses.clone(), record };
+        state.save(&self.folder.join("resume.safetensors"), network)?;
+        self.run.model.parameters = parameters;
+        self.run.model.training = serde_json::json!({
+            "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
+            "command": self.run.command,
+            "data": self.run.source.name,
+            "images": self.run.places.len(),
+            "steps": step,
+            "epochs": progress.epoch - 1,
+            "batch": config.batch,
+            "lr": config.lr,
+            "momentum": config.momentum,
+            "seed": config.seed,
+            "frozen": config.frozen,
+        });
+        self.run.model.save(&self.folder.join("model.safetensors"))?;
+        self.saved = Some(step);
+        Ok(())
+    }
+
+    /// Writes an event to the log and tells it.
+    fn event(&mut self, event: &Event) -> Result<(), TrainError> {
+        let path = self.folder.join("events.jsonl");
+        let failed = |reason: String| TrainError::Folder { path: path.clone(), reason };
+        let mut line = serde_json::to_string(event).map_err(|e| failed(e.to_string()))?;
+        line.push('\n');
+        self.log.write_all(line.as_bytes()).map_err(|e| failed(e.to_string()))?;
+        (self.tell)(event);
+        Ok(())
+    }
+
+    /// What is left of the run after an error.
+    fn kept(&self) -> String {
+        match (self.saved, &self.run.resume) {
+            (Some(step), _) => format!("The checkpoint of step {step} in {} is intact.", self.folder.display()),
+            (None, Some(folder)) => format!("The checkpoint in {} is as it was.", folder.display()),
+            (None, None) => "No epoch was finished, so there is no checkpoint.".into(),
+        }
+    }
+
+    fn interrupted(&self, error: GpuError) -> TrainError {
+        TrainError::Interrupted { error, kept: self.kept() }
+    }
+}
+
+/// Makes a run folder, or opens the one that is gone on in, and its log.
+fn open_folder(folder: &Path, resumed: bool) -> Result<File, TrainError> {
+    let failed = |e: std::io::Error| TrainError::Folder { path: folder.into(), reason: e.to_string() };
+    if !resumed {
+        check_free(folder)?;
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    File::options().create(true).append(true).open(folder.join("events.jsonl")).map_err(failed)
+}
+
+/// Checks that a run folder can be made here without harm to anything.
+///
+/// # Errors
+/// There is something already.
+pub fn check_free(folder: &Path) -> Result<(), TrainError> {
+    let free = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    };
+    if free { Ok(()) } else { Err(TrainError::Exists(folder.into())) }
+}

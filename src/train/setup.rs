@@ -1,0 +1,216 @@
+//! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
+
+use super::{EpochReport, TrainError};
+use crate::data::{DataSet, Locator, Part, Source, class_count, fingerprint, hold_out};
+use crate::model::{
+    Model, Network, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
+};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Everything that decides what a run computes. It lies in the run folder, so that a run can go on as it began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// What `--data` was.
+    pub data: String,
+    pub epochs: usize,
+    pub batch: usize,
+    pub lr: f32,
+    pub momentum: f32,
+    pub seed: u64,
+    pub validation: usize,
+    pub limit: Option<usize>,
+    pub shuffle: bool,
+    /// Stop after so many steps.
+    pub steps: Option<u64>,
+    pub frozen: Vec<String>,
+    pub log_every: u64,
+}
+
+/// Where a run stands: the record in `resume.safetensors`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub command: String,
+    pub config: Config,
+    /// SHA-256 of the training images and labels.
+    pub fingerprint: String,
+    pub class_names: Vec<String>,
+    pub normalisation: Normalisation,
+    /// Steps done in all.
+    pub step: u64,
+    /// The epoch that is under way, from 1; one more than `config.epochs` when all are done.
+    pub epoch: usize,
+    /// Images of it that are trained on.
+    pub rows: usize,
+    pub reports: Vec<EpochReport>,
+}
+
+/// Momentum and position to go on with.
+pub struct Progress {
+    pub momentum: Vec<f32>,
+    pub step: u64,
+    pub epoch: usize,
+    /// Losses of the images of the epoch that are trained on.
+    pub losses: Vec<f32>,
+    pub reports: Vec<EpochReport>,
+}
+
+/// A run, ready for a device.
+pub struct Prepared {
+    pub command: &'static str,
+    pub config: Config,
+    pub source: Source,
+    pub model: Model,
+    pub train: DataSet,
+    pub test: DataSet,
+    /// Places in `train` to learn from, and to validate on.
+    pub places: Vec<u32>,
+    pub held_out: Vec<u32>,
+    pub fingerprint: String,
+    pub progress: Progress,
+    /// The run folder to go on in.
+    pub resume: Option<PathBuf>,
+}
+
+impl Prepared {
+    /// A fresh run of the tutorial's network.
+    ///
+    /// # Errors
+    /// Data, network or parameters that do not fit each other.
+    pub fn train(config: Config, source: Source, init: Option<&Path>) -> Result<Prepared, TrainError> {
+        let (train, test) = load(&config, &source)?;
+        let classes = class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?;
+        let network = Network::tutorial([1, train.images.height, train.images.width], classes)?;
+        network.check_frozen(&config.frozen)?;
+        let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
+        let (mean, deviation) = source.normalisation().unwrap_or_else(|| train.normalisation(&places));
+        let parameters = match init {
+            Some(file) => load_parameters(file, &network)?,
+            None => initialise(&network, config.seed),
+        };
+        let model = Model {
+            parameters,
+            normalisation: Normalisation { mean, deviation },
+            class_names: numbered_classes(classes),
+            training: serde_json::Value::Null,
+            network,
+        };
+        Ok(Prepared::new("train", config, source, model, train, test, places, held_out))
+    }
+
+    /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
+    /// layer.
+    ///
+    /// # Errors
+    /// Data and model that do not fit each other.
+    pub fn finetune(config: Config, source: Source, mut model: Model) -> Result<Prepared, TrainError> {
+        model.network.check_frozen(&config.frozen)?;
+        let (train, test) = load(&config, &source)?;
+        check_size(&model.network, &train)?;
+        let classes = class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?;
+        let old = model.network.classes();
+        if classes != old {
+            let head = model.network.learning_layers().pop().unwrap_or_default();
+            if config.frozen.contains(&head) {
+                return Err(TrainError::FrozenHead { layer: head, old, new: classes });
+            }
+            let network = model.network.with_classes(classes)?;
+            let mut parameters = vec![0.0; network.arena_len()];
+            for (new, old) in network.parameters().iter().zip(model.network.parameters()) {
+                if new.layer == head {
+                    initialise_one(&network, new, config.seed, &mut parameters);
+                } else {
+                    parameters[new.start..][..new.len()].copy_from_slice(&model.parameters[old.start..][..old.len()]);
+                }
+            }
+            model = Model { network, parameters, class_names: numbered_classes(classes), ..model };
+        }
+        let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
+        Ok(Prepared::new("finetune", config, source, model, train, test, places, held_out))
+    }
+
+    /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
+    /// data.
+    ///
+    /// # Errors
+    /// The run cannot be read, its data has changed, or nothing is left to do.
+    pub fn resume(
+        run: &Path,
+        locator: &Locator,
+        change: impl FnOnce(&mut Config),
+        progress: crate::data::Progress,
+    ) -> Result<Prepared, TrainError> {
+        let model = Model::load(run)?;
+        let state: Resume<Record> = Resume::load(&run.join("resume.safetensors"), &model.network)?;
+        let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
+        change(&mut config);
+        let past_steps = config.steps.is_some_and(|steps| step >= steps);
+        if epoch > config.epochs || past_steps {
+            return Err(TrainError::Finished { run: run.into(), done: epoch.saturating_sub(1) });
+        }
+        let source = locator.locate(&config.data, progress)?;
+        let (train, test) = load(&config, &source)?;
+        check_size(&model.network, &train)?;
+        let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
+        let model = Model { parameters: state.parameters, ..model };
+        let command = if command == "finetune" { "finetune" } else { "train" };
+        let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out);
+        if prepared.fingerprint != known {
+            let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
+            return Err(TrainError::OtherData { run: run.into(), text });
+        }
+        let losses = state.losses.into_iter().take(rows).collect();
+        prepared.progress = Progress { momentum: state.momentum, step, epoch, losses, reports };
+        prepared.resume = Some(run.into());
+        Ok(prepared)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one place")]
+    fn new(
+        command: &'static str,
+        config: Config,
+        source: Source,
+        model: Model,
+        train: DataSet,
+        test: DataSet,
+        places: Vec<u32>,
+        held_out: Vec<u32>,
+    ) -> Prepared {
+        let progress = Progress {
+            momentum: vec![0.0; model.network.arena_len()],
+            step: 0,
+            epoch: 1,
+            losses: Vec::new(),
+            reports: Vec::new(),
+        };
+        let fingerprint = fingerprint(&train);
+        Prepared { command, config, source, model, train, test, places, held_out, fingerprint, progress, resume: None }
+    }
+}
+
+/// Both parts, checked against each other.
+fn load(config: &Config, source: &Source) -> Result<(DataSet, DataSet), TrainError> {
+    if config.limit == Some(0) {
+        return Err(TrainError::NoImages);
+    }
+    let test = source.load(Part::Test)?;
+    let mut train = source.load(Part::Train)?;
+    if let Some(limit) = config.limit {
+        train.truncate(limit);
+    }
+    let size = |set: &DataSet| (set.images.height, set.images.width);
+    if size(&train) != size(&test) {
+        return Err(crate::data::DataError::Sizes { train: size(&train), test: size(&test) }.into());
+    }
+    Ok((train, test))
+}
+
+/// Checks that a network takes these images.
+///
+/// # Errors
+/// They have another size.
+pub(super) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainError> {
+    let [_, height, width] = network.input();
+    let data = (set.images.height, set.images.width);
+    if (height, width) == data { Ok(()) } else { Err(TrainError::ImageSize { network: (height, width), data }) }
+}
