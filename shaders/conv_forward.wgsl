@@ -1,7 +1,8 @@
 // conv_forward: convolution (cross-correlation, no padding, stride 1), bias and activation.
 //   y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i+u,j+v])
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y (N,O,Ho,Wo).
-// One invocation per pixel and tile_o output channels, so that each x read serves tile_o sums.
+// One invocation per pixel and tile_o output channels, so that each x read serves tile_o sums. Each input channel is
+// summed by itself first: the rounding error then grows with K * K + C in place of K * K * C.
 // Twin: src/reference/conv_forward.rs
 const batch = 64u;
 const c_in = 1u;
@@ -48,13 +49,17 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         sum[t] = b[o + t];
     }
     for (var c = 0u; c < c_in; c++) {
+        var part: array<f32, tile_o>;
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
                 let value = x[((n * c_in + c) * h_in + i + u) * w_in + j + v];
                 for (var t = 0u; t < tile_o; t++) {
-                    sum[t] += w[(((o + t) * c_in + c) * k + u) * k + v] * value;
+                    part[t] += w[(((o + t) * c_in + c) * k + u) * k + v] * value;
                 }
             }
+        }
+        for (var t = 0u; t < tile_o; t++) {
+            sum[t] += part[t];
         }
     }
     for (var t = 0u; t < tile_o; t++) {

@@ -4,7 +4,8 @@
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
 // One invocation per tile_j neighbouring cells and tile_o output channels. For each row u of the kernel it reads the pool
-// rows of inputs under its cells into registers; each of them, and each weight, then serves several sums.
+// rows of inputs under its cells into registers; each of them, and each weight, then serves several sums. Each input
+// channel is summed by itself first: the rounding error then grows with K * K + C in place of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
 const batch = 64u;
 const c_in = 1u;
@@ -60,6 +61,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var c = 0u; c < c_in; c++) {
+        var part: array<f32, tile_o * TILE>;
         for (var u = 0u; u < k; u++) {
             var rows: array<f32, pool * SPAN>;
             let corner = ((n * c_in + c) * h_in + i * pool + u) * w_in + j * pool;
@@ -74,11 +76,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     let weight = w[at + v];
                     for (var r = 0u; r < pool; r++) {
                         for (var s = 0u; s < WIDTH; s++) {
-                            sum[t * TILE + r * WIDTH + s] += weight * rows[r * SPAN + s + v];
+                            part[t * TILE + r * WIDTH + s] += weight * rows[r * SPAN + s + v];
                         }
                     }
                 }
             }
+        }
+        for (var t = 0u; t < tile_o * TILE; t++) {
+            sum[t] += part[t];
         }
     }
     for (var t = 0u; t < tile_o; t++) {

@@ -11,6 +11,8 @@ const activation = 1u;
 const tile_n = 2u;
 const tile_o = 1u;
 
+// Inputs are summed in blocks: the rounding error then grows with BLOCK + I / BLOCK in place of I.
+const BLOCK = 16u;
 const RELU = 1u;
 const SIGMOID = 2u;
 const WG = 64u;
@@ -44,16 +46,22 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             sum[s * tile_o + t] = b[o + t];
         }
     }
-    for (var i = 0u; i < c_in; i++) {
-        var value: array<f32, tile_n>;
-        for (var s = 0u; s < tile_n; s++) {
-            value[s] = x[min(n + s, batch - 1u) * c_in + i];
-        }
-        for (var t = 0u; t < tile_o; t++) {
-            let weight = w[(o + t) * c_in + i];
+    for (var first = 0u; first < c_in; first += BLOCK) {
+        var part: array<f32, tile_n * tile_o>;
+        for (var i = first; i < min(first + BLOCK, c_in); i++) {
+            var value: array<f32, tile_n>;
             for (var s = 0u; s < tile_n; s++) {
-                sum[s * tile_o + t] += weight * value[s];
+                value[s] = x[min(n + s, batch - 1u) * c_in + i];
             }
+            for (var t = 0u; t < tile_o; t++) {
+                let weight = w[(o + t) * c_in + i];
+                for (var s = 0u; s < tile_n; s++) {
+                    part[s * tile_o + t] += weight * value[s];
+                }
+            }
+        }
+        for (var t = 0u; t < tile_n * tile_o; t++) {
+            sum[t] += part[t];
         }
     }
     for (var s = 0u; s < tile_n; s++) {
