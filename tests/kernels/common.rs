@@ -1,0 +1,55 @@
+//! What the kernel tests share.
+
+use mnist_gpu::plan::{Activation, ConvShape, Kernel};
+use mnist_gpu::reference::{Expected, Tensor, play};
+use mnist_gpu::verify;
+
+#[path = "../common/devices.rs"]
+mod devices;
+
+/// Runs a kernel's cases on every device, with and without run-time checks; reports every failure, then panics.
+pub fn conformance(stem: &'static str) {
+    let mut failures = Vec::new();
+    for device in devices::every(&[false, true]) {
+        let report = verify::kernel(&device, stem).unwrap_or_else(|e| panic!("{}: {e}", device.info));
+        println!(
+            "{stem} on {}{}: {} of {}, worst {:.3} of the bound in {}",
+            device.info,
+            if device.checked { ", checked" } else { "" },
+            report.passed,
+            report.cases,
+            report.worst.1,
+            report.worst.0
+        );
+        assert!(report.cases > 0);
+        failures.extend(report.failures.into_iter().map(|text| format!("{}: {text}", device.info)));
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The twin on explicit inputs.
+pub fn twin(kernel: &Kernel, inputs: &[(&str, Tensor)]) -> Vec<Expected> {
+    for port in kernel.spec().ports {
+        if let Some((_, tensor)) = inputs.iter().find(|(name, _)| *name == port.name) {
+            assert_eq!(tensor.to_bits().len(), port.len, "{}", port.name);
+        }
+    }
+    play(kernel, |name| &inputs.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no {name}")).1)
+}
+
+pub fn f<'a>(name: &'a str, values: &[f64]) -> (&'a str, Tensor) {
+    (name, Tensor::F(values.to_vec()))
+}
+
+pub fn u<'a>(name: &'a str, values: &[u32]) -> (&'a str, Tensor) {
+    (name, Tensor::U(values.to_vec()))
+}
+
+pub fn floats(expected: &Expected) -> Vec<f64> {
+    expected.tensor().floats().to_vec()
+}
+
+/// One image of 3x3 pixels, one output channel, a kernel of 2x2.
+pub fn conv(activation: Activation, activation_in: Activation) -> ConvShape {
+    ConvShape { batch: 1, c_in: 1, h_in: 3, w_in: 3, c_out: 1, k: 2, activation, activation_in }
+}

@@ -1,0 +1,24 @@
+//! `shaders/conv_pool_backward_weight.wgsl` on every device, and its twin on an example worked by hand.
+
+use crate::common::{conformance, conv, f, floats, twin, u};
+use mnist_gpu::plan::{Activation, ConvPoolShape, ConvShape, DeviceClass, Kernel, Tiles};
+
+#[test]
+fn every_device_agrees_with_the_twin() {
+    conformance("conv_pool_backward_weight");
+}
+
+#[test]
+fn the_twin_does_a_worked_example() {
+    // A 1x1 kernel over 4x4 pixels: only winners count.
+    let shape = ConvPoolShape {
+        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::None) },
+        pool: 2,
+    };
+    let kernel = Kernel::ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Discrete));
+    let x: Vec<f64> = (0..16).map(f64::from).collect();
+    let expected = twin(&kernel, &[f("dy", &[1.0, 2.0, 3.0, 4.0]), u("winner", &[0, 1, 2, 3]), f("x", &x)]);
+    // Winners are the pixels 0, 3, 12 and 15.
+    assert_eq!(floats(&expected[0]), [0.0 + 2.0 * 3.0 + 3.0 * 12.0 + 4.0 * 15.0]);
+    assert_eq!(floats(&expected[1]), [10.0]);
+}

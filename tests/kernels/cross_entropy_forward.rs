@@ -1,0 +1,29 @@
+//! `shaders/cross_entropy_forward.wgsl` on every device, and its twin on an example worked by hand.
+
+use crate::common::{conformance, f, floats, twin, u};
+use mnist_gpu::plan::{Kernel, LossShape};
+
+#[test]
+fn every_device_agrees_with_the_twin() {
+    conformance("cross_entropy_forward");
+}
+
+#[test]
+fn the_twin_does_a_worked_example() {
+    // Logits ln 1 and ln 3: the softmax is 1/4 and 3/4.
+    let shape = LossShape { batch: 2, classes: 2, set: 1, rows: 1 };
+    let x = [0.0, 3.0_f64.ln(), 9.0, 9.0];
+    let inputs = [
+        f("x", &x),
+        u("labels", &[0]),
+        u("order", &[0]),
+        u("cursor", &[0, 0, 1]),
+        f("loss", &[0.0]),
+        u("predicted", &[9]),
+        f("probability", &[0.0]),
+    ];
+    let expected = twin(&Kernel::CrossEntropyForward(shape), &inputs);
+    assert!((floats(&expected[0])[0] - 4.0_f64.ln()).abs() < 1e-15);
+    assert_eq!(expected[1].tensor().integers(), [1]);
+    assert!((floats(&expected[2])[0] - 0.75).abs() < 1e-15);
+}

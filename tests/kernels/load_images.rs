@@ -1,0 +1,23 @@
+//! `shaders/load_images.wgsl` on every device, and its twin on an example worked by hand.
+
+use crate::common::{conformance, f, floats, twin, u};
+use mnist_gpu::plan::{Kernel, LoadShape};
+
+#[test]
+fn every_device_agrees_with_the_twin() {
+    conformance("load_images");
+}
+
+#[test]
+fn the_twin_does_a_worked_example() {
+    let shape = LoadShape { batch: 2, pixels: 3, set: 2, rows: 2 };
+    let images = [u32::from_le_bytes([1, 2, 3, 4]), u32::from_le_bytes([5, 6, 0, 0])];
+    let table: Vec<f64> = (0..256).map(|byte| byte as f64 * 10.0).collect();
+    // The second image first; of the second batch only one row is left.
+    let y = |start| {
+        let inputs = [u("images", &images), u("order", &[1, 0]), u("cursor", &[0, start, 2]), f("table", &table)];
+        floats(&twin(&Kernel::LoadImages(shape), &inputs)[0])
+    };
+    assert_eq!(y(0), [40.0, 50.0, 60.0, 10.0, 20.0, 30.0]);
+    assert_eq!(y(1), [10.0, 20.0, 30.0, 0.0, 0.0, 0.0]);
+}
