@@ -1,0 +1,83 @@
+//! Plans, without a device: what freezing leaves out, and what no plan may do.
+
+use mnist_gpu::model::Network;
+use mnist_gpu::plan::{DeviceClass, Options, Plan, Tiles, record};
+
+fn plan(frozen: &[&str], unfused: bool) -> Plan {
+    let options = Options {
+        batch: 64,
+        set: 1000,
+        rows: 900,
+        frozen: frozen.iter().map(|name| name.to_string()).collect(),
+        inference: false,
+        unfused,
+        tiles: Tiles::of(DeviceClass::Integrated),
+    };
+    record(&Network::tutorial([1, 28, 28], 10).unwrap(), &options).unwrap()
+}
+
+/// Every subset of the layers but all of them.
+fn subsets() -> Vec<Vec<&'static str>> {
+    let layers = ["conv1", "conv2", "fc1", "fc2"];
+    (0..15).map(|bits| (0..4).filter(|i| bits >> i & 1 == 1).map(|i| layers[i]).collect()).collect()
+}
+
+#[test]
+fn freezing_leaves_out_exactly_the_steps_of_the_frozen_layers() {
+    let plan = plan(&["conv1", "fc1"], false);
+    let labels: Vec<&str> = plan.steps.iter().map(|s| s.label.as_str()).collect();
+    let backward: Vec<&&str> = labels.iter().filter(|l| l.contains("backward")).collect();
+    assert_eq!(
+        backward,
+        [
+            &"loss backward",
+            &"fc2 backward weight",
+            &"fc2 backward input",
+            &"fc1 backward input",
+            &"conv2 backward weight"
+        ]
+    );
+}
+
+#[test]
+fn nothing_of_a_frozen_layer_is_written_whatever_is_frozen() {
+    for unfused in [false, true] {
+        for frozen in subsets() {
+            let plan = plan(&frozen, unfused);
+            for tensor in plan.steps.iter().flat_map(|s| s.tensors().1) {
+                let learnable = tensor.contains(".weight") || tensor.contains(".bias");
+                let of_frozen = frozen.iter().any(|layer| tensor.starts_with(&format!("{layer}.")));
+                assert!(!(learnable && of_frozen), "{frozen:?}: {tensor} is written");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_gradient_that_is_written_is_read() {
+    for unfused in [false, true] {
+        for frozen in subsets() {
+            let plan = plan(&frozen, unfused);
+            let read: Vec<String> = plan.steps.iter().flat_map(|s| s.tensors().0).collect();
+            for tensor in plan.steps.iter().flat_map(|s| s.tensors().1).filter(|t| t.ends_with(".grad")) {
+                assert!(read.contains(&tensor), "{frozen:?}: nobody reads {tensor}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
+    for unfused in [false, true] {
+        let plan = plan(&[], unfused);
+        for step in &plan.steps {
+            let spec = step.kernel.spec();
+            assert!(spec.ports.len() <= 8, "{}", step.label);
+            for (port, arg) in spec.ports.iter().zip(&step.args) {
+                let buffer = &plan.buffers[arg.buffer];
+                assert!(arg.start % 64 == 0 && arg.start + arg.len <= buffer.len, "{} {}", step.label, port.name);
+                assert!(arg.len >= port.len && port.element == buffer.element, "{} {}", step.label, port.name);
+            }
+        }
+    }
+}
