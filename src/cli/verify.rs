@@ -39,7 +39,6 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
 
     let cases: usize = reports.iter().map(|r| r.cases).sum::<usize>() + step.cases;
     let passed: usize = reports.iter().map(|r| r.passed).sum::<usize>() + step.passed;
-    // A wrong device must not print a result that looks right, so this comes first.
     if console.json {
         let kernels: Vec<_> = reports
             .iter()

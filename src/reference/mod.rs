@@ -109,6 +109,15 @@ impl Expected {
     }
 }
 
+/// The twin of a kernel, applied to one tensor for each of its ports, in their order.
+pub fn play_in_order(kernel: &Kernel, inputs: &[Tensor]) -> Vec<Expected> {
+    let spec = kernel.spec();
+    play(kernel, |name| {
+        let at = spec.ports.iter().position(|port| port.name == name);
+        &inputs[at.unwrap_or_else(|| panic!("{} has no port {name}", spec.stem))]
+    })
+}
+
 /// The twin of a kernel, applied: for each port that it writes, in the order of the ports, what must be there.
 /// `input` gives what a port holds before.
 pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expected> {

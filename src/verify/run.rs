@@ -3,7 +3,7 @@
 use super::{Case, Judgement, compare};
 use crate::gpu::{Device, GpuError, Player};
 use crate::plan::{Access, Arg, Buffer, Element, Plan, Step};
-use crate::reference::{Tensor, play};
+use crate::reference::{Tensor, play_in_order};
 
 /// Elements before and after each tensor that nothing may write to: one binding alignment.
 const GUARD: usize = 64;
@@ -44,10 +44,7 @@ pub fn run(device: &Device, case: &Case, wgsl: Option<&str>) -> Result<Judgement
     let parts: Vec<_> = written.iter().map(|&i| (player.buffer_at(i), 0, spec.ports[i].len + 2 * GUARD)).collect();
     let read = device.wait(device.submit(encoder, &parts))?;
 
-    let expected = play(&case.kernel, |name| {
-        let at = spec.ports.iter().position(|p| p.name == name);
-        &inputs[at.unwrap_or_else(|| panic!("{} has no port {name}", spec.stem))]
-    });
+    let expected = play_in_order(&case.kernel, &inputs);
     assert_eq!(expected.len(), written.len(), "{}: the twin writes every output", spec.stem);
     let mut worst = Judgement::default();
     for ((&port, found), expected) in written.iter().zip(&read).zip(&expected) {

@@ -5,7 +5,7 @@ use crate::gpu::{Device, GpuError, Player};
 use crate::model::{Layer, Network, NetworkError, tutorial_layers};
 use crate::plan::{Access, Element, Options, Tiles, names, record};
 use crate::random::{Purpose, Stream};
-use crate::reference::{Tensor, play};
+use crate::reference::{Tensor, play_in_order};
 
 /// How the steps did.
 #[derive(Clone, Debug, Default)]
@@ -131,10 +131,7 @@ fn case(
                     (_, element @ (Element::F32 | Element::U32)) => Tensor::from_bits(element, bits),
                 })
                 .collect();
-            let expected = play(&step.kernel, |name| {
-                let at = ports.iter().position(|p| p.name == name);
-                &inputs[at.unwrap_or_else(|| panic!("{} has no port {name}", step.label))]
-            });
+            let expected = play_in_order(&step.kernel, &inputs);
             let written = ports.iter().zip(&after).filter(|(port, _)| port.access != Access::Read);
             for ((port, found), expected) in written.zip(&expected) {
                 if let Some(text) = compare(port.name, found, expected, false).failure {
