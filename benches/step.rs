@@ -1,4 +1,6 @@
-//! Times each kernel of a training step, and the step: `cargo bench`. `MNIST_GPU_BENCH_ADAPTER` chooses the device.
+//! Times each kernel of a training step, and the step: `cargo bench`. `cargo bench -- conv2` times the kernels whose label
+//! or stem has that in it, and neither sum nor step. `MNIST_GPU_BENCH_ADAPTER` chooses the device; shaders are read from
+//! `shaders/` when the benchmark runs, so that one can be tuned without a build.
 //!
 //! A kernel is repeated in one submission, so the figure includes the launch of a dispatch. The sum of the kernels against
 //! the measured step shows what the order costs.
@@ -6,6 +8,8 @@
 use mnist_gpu::gpu::{Device, Player, Selection};
 use mnist_gpu::model::Network;
 use mnist_gpu::plan::{Options, Tiles, names, record};
+use mnist_gpu::verify::STEMS;
+use std::collections::HashMap;
 use std::time::Instant;
 
 const BATCH: usize = 64;
@@ -15,6 +19,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let adapter = std::env::var("MNIST_GPU_BENCH_ADAPTER").ok();
     let device = Device::open(&Selection::from_flag_or_env(adapter.as_deref()), false)?;
     println!("{}", device.info);
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let sources: HashMap<&str, String> = STEMS
+        .iter()
+        .map(|stem| {
+            let path = format!("{}/shaders/{stem}.wgsl", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_to_string(&path).map(|text| (*stem, text)).map_err(|e| format!("{path}: {e}"))
+        })
+        .collect::<Result<_, _>>()?;
     let net = Network::tutorial([1, 28, 28], 10)?;
     for (what, unfused) in [("fused", false), ("unfused", true)] {
         let options = Options {
@@ -26,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             unfused,
             tiles: Tiles::of(device.info.class()),
         };
-        let player = Player::new(&device, record(&net, &options)?, &[])?;
+        let player = Player::with_sources(&device, record(&net, &options)?, &[], |spec| sources[spec.stem].as_str())?;
         device.write(player.buffer(names::ORDER), &(0..SET as u32).collect::<Vec<_>>());
         let parameters = player.buffer(names::PARAMETERS);
         let values: Vec<u32> =
@@ -36,6 +48,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
         let mut sum = 0.0;
         for (at, step) in player.plan().steps.iter().enumerate() {
+            let wanted = |text: &String| step.label.contains(text) || step.kernel.stem().contains(text);
+            if !filter.as_ref().is_none_or(wanted) {
+                continue;
+            }
             device.write(player.buffer(names::CURSOR), &[0, 0, SET as u32]);
             let ms = median(|| {
                 let mut encoder = device.encoder();
@@ -44,6 +60,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             })? / REPEAT as f64;
             sum += ms;
             println!("{what:8} {:32} {:28} {:>9.1} us", step.label, step.kernel.stem(), ms * 1e3);
+        }
+        if filter.is_some() {
+            continue;
         }
         let step = median(|| {
             device.write(player.buffer(names::CURSOR), &[0, 0, SET as u32]);

@@ -3,9 +3,9 @@
 //   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,i-u,j-v] * w[o,c,u,v]
 // Reads dy and winner (N,O,Hp,Wp), w (O,C,K,K) and x (N,C,H,W), the output of the activation below.
 // Overwrites dx (N,C,H,W). The unpooled gradient dz is never stored.
-// One invocation per tile_j neighbouring pool x pool blocks of inputs and tile_c input channels. For each row u of the
-// kernel it unpools the pool rows of dz that reach its blocks into registers; each of them, and each weight, then serves
-// several sums.
+// One invocation per tile_j neighbouring pool x pool blocks of inputs and tile_c input channels. For each output channel it
+// unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves several
+// sums.
 // Twin: src/reference/conv_pool_backward_input.rs
 const batch = 64u;
 const c_in = 10u;
@@ -17,24 +17,24 @@ const pool = 2u;
 const activation_in = 1u;
 const tile_c = 2u;
 const tile_j = 2u;
+const wg = 64u;
 
 const H_OUT = (h_in - k + 1u) / pool;
 const W_OUT = (w_in - k + 1u) / pool;
 const H_BLOCKS = (h_in + pool - 1u) / pool;
 const W_BLOCKS = (w_in + pool - 1u) / pool;
-// Cells to the left of a block whose gradient reaches it.
+// Cells above and to the left of a block whose gradient reaches it.
 const REACH = (k - 1u + pool - 1u) / pool;
+const ROWS = REACH + 1u;
 const CELLS = REACH + tile_j;
-const SPAN = CELLS * pool;
 const WIDTH = tile_j * pool;
-const TILE = pool * WIDTH;
+const WEIGHTS = c_out * c_in * k * k;
 const RELU = 1u;
 const SIGMOID = 2u;
-const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> winner: array<u32>;
-@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
@@ -48,7 +48,7 @@ fn act_derivative(y: f32) -> f32 {
     return 1.0;
 }
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= batch * H_BLOCKS * (W_BLOCKS / tile_j) {
         return;
@@ -58,37 +58,50 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let block_j = id.x % (W_BLOCKS / tile_j) * tile_j;
     let c = id.y * tile_c;
 
-    // sum[t, r, s]: row r and column s of the blocks, for input channel c + t.
-    var sum: array<f32, tile_c * TILE>;
+    // sum[t][r][s]: row r and column s of the blocks, for input channel c + t.
+    var sum: array<array<array<f32, WIDTH>, pool>, tile_c>;
     for (var o = 0u; o < c_out; o++) {
-        for (var u = 0u; u < k; u++) {
-            var dz: array<f32, pool * SPAN>;
-            for (var r = 0u; r < pool; r++) {
+        // dz[d][p][e][q]: row p and column q of the cell in row d and column e of those that reach the blocks.
+        var dz: array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>;
+        for (var d = 0u; d < ROWS; d++) {
+            for (var e = 0u; e < CELLS; e++) {
                 // Unsigned wrap-around puts what lies above or left of the map out of range too.
-                let p = block_i * pool + r - u;
-                for (var s = 0u; s < CELLS; s++) {
-                    let j = block_j + s - REACH;
-                    var delta = 0.0;
-                    var place = 0u;
-                    if p < H_OUT * pool && j < W_OUT {
-                        let at = ((n * c_out + o) * H_OUT + p / pool) * W_OUT + j;
-                        delta = dy[at];
-                        place = winner[at];
-                    }
+                let i = block_i + d - REACH;
+                let j = block_j + e - REACH;
+                var delta = 0.0;
+                var place = 0u;
+                if i < H_OUT && j < W_OUT {
+                    let at = ((n * c_out + o) * H_OUT + i) * W_OUT + j;
+                    delta = dy[at];
+                    place = winner[at];
+                }
+                for (var p = 0u; p < pool; p++) {
                     for (var q = 0u; q < pool; q++) {
-                        dz[r * SPAN + s * pool + q] = select(0.0, delta, place == p % pool * pool + q);
+                        dz[d][p][e][q] = select(0.0, delta, place == p * pool + q);
                     }
                 }
             }
-            for (var t = 0u; t < tile_c; t++) {
-                let at = ((o * c_in + c + t) * k + u) * k;
+        }
+        for (var t = 0u; t < tile_c; t++) {
+            let at = (o * c_in + c + t) * k * k;
+            var weights: array<array<f32, k>, k>;
+            for (var u = 0u; u < k; u++) {
                 for (var v = 0u; v < k; v++) {
-                    let weight = w[at + v];
-                    for (var r = 0u; r < pool; r++) {
-                        for (var s = 0u; s < WIDTH; s++) {
-                            sum[t * TILE + r * WIDTH + s] += weight * dz[r * SPAN + REACH * pool + s - v];
+                    let place = at + u * k + v;
+                    weights[u][v] = w[place / 4u][place % 4u];
+                }
+            }
+            for (var r = 0u; r < pool; r++) {
+                for (var s = 0u; s < WIDTH; s++) {
+                    var part = 0.0;
+                    for (var u = 0u; u < k; u++) {
+                        for (var v = 0u; v < k; v++) {
+                            let p = REACH * pool + r - u;
+                            let q = REACH * pool + s - v;
+                            part += weights[u][v] * dz[p / pool][p % pool][q / pool][q % pool];
                         }
                     }
+                    sum[t][r][s] += part;
                 }
             }
         }
@@ -100,7 +113,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 let j = block_j * pool + s;
                 if i < h_in && j < w_in {
                     let at = ((n * c_in + c + t) * h_in + i) * w_in + j;
-                    dx[at] = sum[t * TILE + r * WIDTH + s] * act_derivative(x[at]);
+                    dx[at] = sum[t][r][s] * act_derivative(x[at]);
                 }
             }
         }

@@ -4,9 +4,10 @@
 //   db[s,o]       = sum over n in slice s, and i,j, of dy[n,o,i,j]
 // Reads dy and winner (N,O,Hp,Wp) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices,
 // in order.
-// One invocation per slice, c and tile_o output channels: it holds their k * k sums each. Per pooled cell it reads the
-// PATCH x PATCH inputs under it once; which of them meet the gradient is chosen by select, since an index that differs
-// from lane to lane would push the window out of registers. Those of c = 0 also sum the bias.
+// One invocation per slice, c and tile_o output channels: it holds their k * k sums each. A window of inputs slides along
+// each row of cells in registers, so that a cell costs pool new columns; which of them meet the gradient is chosen by
+// select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
+// the bias.
 // Twin: src/reference/conv_pool_backward_weight.rs
 const batch = 64u;
 const c_in = 10u;
@@ -17,12 +18,14 @@ const k = 5u;
 const pool = 2u;
 const slices = 16u;
 const tile_o = 2u;
+const wg = 64u;
 
 const H_OUT = (h_in - k + 1u) / pool;
 const W_OUT = (w_in - k + 1u) / pool;
+// Rows and columns of the window under a cell; KEPT of its columns are under the next cell too.
 const PATCH = k + pool - 1u;
+const KEPT = k - 1u;
 const SLICE = (batch + slices - 1u) / slices;
-const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> winner: array<u32>;
@@ -30,7 +33,7 @@ const WG = 64u;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(4) var<storage, read_write> db: array<f32>;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= slices * c_in * (c_out / tile_o) {
         return;
@@ -39,16 +42,29 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let o = id.x / c_in % (c_out / tile_o) * tile_o;
     let slice = id.x / (c_in * (c_out / tile_o));
 
-    var sum: array<f32, tile_o * k * k>;
+    var sum: array<array<array<f32, k>, k>, tile_o>;
     var sum_b: array<f32, tile_o>;
     for (var n = slice * SLICE; n < min(batch, (slice + 1u) * SLICE); n++) {
         for (var i = 0u; i < H_OUT; i++) {
+            let corner = ((n * c_in + c) * h_in + i * pool) * w_in;
+            var kept: array<array<f32, KEPT + 1u>, PATCH>;
+            for (var r = 0u; r < PATCH; r++) {
+                for (var s = 0u; s < KEPT; s++) {
+                    kept[r][s] = x[corner + r * w_in + s];
+                }
+            }
             for (var j = 0u; j < W_OUT; j++) {
-                var window: array<f32, PATCH * PATCH>;
-                let corner = ((n * c_in + c) * h_in + i * pool) * w_in + j * pool;
+                var window: array<array<f32, PATCH>, PATCH>;
                 for (var r = 0u; r < PATCH; r++) {
                     for (var s = 0u; s < PATCH; s++) {
-                        window[r * PATCH + s] = x[corner + r * w_in + s];
+                        if s < KEPT {
+                            window[r][s] = kept[r][s];
+                        } else {
+                            window[r][s] = x[corner + r * w_in + j * pool + s];
+                        }
+                    }
+                    for (var s = 0u; s < KEPT; s++) {
+                        kept[r][s] = window[r][s + pool];
                     }
                 }
                 for (var t = 0u; t < tile_o; t++) {
@@ -56,14 +72,15 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     let delta = dy[cell];
                     let place = winner[cell];
                     sum_b[t] += delta;
-                    for (var r = 0u; r < pool; r++) {
-                        for (var s = 0u; s < pool; s++) {
-                            let dz = select(0.0, delta, place == r * pool + s);
-                            for (var u = 0u; u < k; u++) {
-                                for (var v = 0u; v < k; v++) {
-                                    sum[(t * k + u) * k + v] += dz * window[(r + u) * PATCH + s + v];
+                    for (var u = 0u; u < k; u++) {
+                        for (var v = 0u; v < k; v++) {
+                            var value = 0.0;
+                            for (var r = 0u; r < pool; r++) {
+                                for (var s = 0u; s < pool; s++) {
+                                    value = select(value, window[u + r][v + s], place == r * pool + s);
                                 }
                             }
+                            sum[t][u][v] += delta * value;
                         }
                     }
                 }
@@ -72,8 +89,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     for (var t = 0u; t < tile_o; t++) {
         let at = ((slice * c_out + o + t) * c_in + c) * k * k;
-        for (var u = 0u; u < k * k; u++) {
-            dw[at + u] = sum[t * k * k + u];
+        for (var u = 0u; u < k; u++) {
+            for (var v = 0u; v < k; v++) {
+                dw[at + u * k + v] = sum[t][u][v];
+            }
         }
         if c == 0u {
             db[slice * c_out + o + t] = sum_b[t];

@@ -4,8 +4,8 @@
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
 // One invocation per tile_j neighbouring cells and tile_o output channels. For each row u of the kernel it reads the pool
-// rows of inputs under its cells into registers; each of them, and each weight, then serves several sums. Each input
-// channel is summed by itself first: the rounding error then grows with K * K + C in place of K * K * C.
+// rows of inputs under its cells into registers; each of them, and each weight, then serves several sums. Each row of the
+// kernel is summed by itself first: the rounding error then grows with K + K * C in place of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
 const batch = 64u;
 const c_in = 1u;
@@ -17,19 +17,19 @@ const pool = 2u;
 const activation = 1u;
 const tile_o = 2u;
 const tile_j = 2u;
+const wg = 64u;
 
 const H_OUT = (h_in - k + 1u) / pool;
 const W_OUT = (w_in - k + 1u) / pool;
 const WIDTH = tile_j * pool;
 const SPAN = WIDTH + k - 1u;
-const TILE = pool * WIDTH;
+const WEIGHTS = c_out * c_in * k * k;
 const RELU = 1u;
 const SIGMOID = 2u;
-const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(1) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
+@group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>;
 
@@ -43,7 +43,7 @@ fn act(z: f32) -> f32 {
     return z;
 }
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= batch * H_OUT * (W_OUT / tile_j) {
         return;
@@ -53,46 +53,50 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let j = id.x % (W_OUT / tile_j) * tile_j;
     let o = id.y * tile_o;
 
-    // sum[t, r, s]: row r and column s of the map under the cells, for output channel o + t.
-    var sum: array<f32, tile_o * TILE>;
+    // sum[t][r][s]: row r and column s of the map under the cells, for output channel o + t.
+    var sum: array<array<array<f32, WIDTH>, pool>, tile_o>;
     for (var t = 0u; t < tile_o; t++) {
-        for (var r = 0u; r < TILE; r++) {
-            sum[t * TILE + r] = b[o + t];
+        let bias = b[(o + t) / 4u][(o + t) % 4u];
+        for (var r = 0u; r < pool; r++) {
+            for (var s = 0u; s < WIDTH; s++) {
+                sum[t][r][s] = bias;
+            }
         }
     }
     for (var c = 0u; c < c_in; c++) {
-        var part: array<f32, tile_o * TILE>;
         for (var u = 0u; u < k; u++) {
-            var rows: array<f32, pool * SPAN>;
+            var rows: array<array<f32, SPAN>, pool>;
             let corner = ((n * c_in + c) * h_in + i * pool + u) * w_in + j * pool;
             for (var r = 0u; r < pool; r++) {
                 for (var s = 0u; s < SPAN; s++) {
-                    rows[r * SPAN + s] = x[corner + r * w_in + s];
+                    rows[r][s] = x[corner + r * w_in + s];
                 }
             }
             for (var t = 0u; t < tile_o; t++) {
                 let at = (((o + t) * c_in + c) * k + u) * k;
+                var weights: array<f32, k>;
                 for (var v = 0u; v < k; v++) {
-                    let weight = w[at + v];
-                    for (var r = 0u; r < pool; r++) {
-                        for (var s = 0u; s < WIDTH; s++) {
-                            part[t * TILE + r * WIDTH + s] += weight * rows[r * SPAN + s + v];
+                    weights[v] = w[(at + v) / 4u][(at + v) % 4u];
+                }
+                for (var r = 0u; r < pool; r++) {
+                    for (var s = 0u; s < WIDTH; s++) {
+                        var part = 0.0;
+                        for (var v = 0u; v < k; v++) {
+                            part += weights[v] * rows[r][s + v];
                         }
+                        sum[t][r][s] += part;
                     }
                 }
             }
         }
-        for (var t = 0u; t < tile_o * TILE; t++) {
-            sum[t] += part[t];
-        }
     }
     for (var t = 0u; t < tile_o; t++) {
         for (var cell = 0u; cell < tile_j; cell++) {
-            var best = sum[t * TILE + cell * pool];
+            var best = sum[t][0][cell * pool];
             var place = 0u;
             for (var r = 0u; r < pool; r++) {
                 for (var s = 0u; s < pool; s++) {
-                    let value = sum[t * TILE + r * WIDTH + cell * pool + s];
+                    let value = sum[t][r][cell * pool + s];
                     if value > best {
                         best = value;
                         place = r * pool + s;

@@ -9,12 +9,12 @@ const c_out = 50u;
 const activation_in = 1u;
 const tile_n = 2u;
 const tile_i = 2u;
+const wg = 64u;
 
 // The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = c_in / tile_i;
 const RELU = 1u;
 const SIGMOID = 2u;
-const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -31,7 +31,7 @@ fn act_derivative(y: f32) -> f32 {
     return 1.0;
 }
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let i = id.x % LANES;
     let n = id.x / LANES * tile_n;
@@ -39,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         return;
     }
 
-    var sum: array<f32, tile_n * tile_i>;
+    var sum: array<array<f32, tile_i>, tile_n>;
     for (var o = 0u; o < c_out; o++) {
         var delta: array<f32, tile_n>;
         for (var s = 0u; s < tile_n; s++) {
@@ -48,7 +48,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         for (var t = 0u; t < tile_i; t++) {
             let weight = w[o * c_in + i + t * LANES];
             for (var s = 0u; s < tile_n; s++) {
-                sum[s * tile_i + t] += delta[s] * weight;
+                sum[s][t] += delta[s] * weight;
             }
         }
     }
@@ -56,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         if n + s < batch {
             for (var t = 0u; t < tile_i; t++) {
                 let at = (n + s) * c_in + i + t * LANES;
-                dx[at] = sum[s * tile_i + t] * act_derivative(x[at]);
+                dx[at] = sum[s][t] * act_derivative(x[at]);
             }
         }
     }

@@ -12,18 +12,18 @@ const c_out = 50u;
 const slices = 1u;
 const tile_o = 2u;
 const tile_i = 2u;
+const wg = 64u;
 
 // The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = c_in / tile_i;
 const SLICE = (batch + slices - 1u) / slices;
-const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= LANES * (c_out / tile_o) {
         return;
@@ -33,7 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let slice = id.y;
     let end = min(batch, (slice + 1u) * SLICE);
 
-    var sum: array<f32, tile_o * tile_i>;
+    var sum: array<array<f32, tile_i>, tile_o>;
     for (var n = slice * SLICE; n < end; n++) {
         var value: array<f32, tile_i>;
         for (var s = 0u; s < tile_i; s++) {
@@ -42,13 +42,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         for (var t = 0u; t < tile_o; t++) {
             let delta = dy[n * c_out + o + t];
             for (var s = 0u; s < tile_i; s++) {
-                sum[t * tile_i + s] += delta * value[s];
+                sum[t][s] += delta * value[s];
             }
         }
     }
     for (var t = 0u; t < tile_o; t++) {
         for (var s = 0u; s < tile_i; s++) {
-            dw[(slice * c_out + o + t) * c_in + i + s * LANES] = sum[t * tile_i + s];
+            dw[(slice * c_out + o + t) * c_in + i + s * LANES] = sum[t][s];
         }
     }
     if i == 0u {

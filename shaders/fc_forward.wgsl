@@ -10,12 +10,12 @@ const c_out = 50u;
 const activation = 1u;
 const tile_n = 2u;
 const tile_o = 1u;
+const wg = 64u;
 
 // Inputs are summed in blocks: the rounding error then grows with BLOCK + I / BLOCK in place of I.
 const BLOCK = 16u;
 const RELU = 1u;
 const SIGMOID = 2u;
-const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -32,7 +32,7 @@ fn act(z: f32) -> f32 {
     return z;
 }
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let o = id.x % (c_out / tile_o) * tile_o;
     let n = id.x / (c_out / tile_o) * tile_n;
@@ -40,14 +40,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         return;
     }
 
-    var sum: array<f32, tile_n * tile_o>;
-    for (var s = 0u; s < tile_n; s++) {
-        for (var t = 0u; t < tile_o; t++) {
-            sum[s * tile_o + t] = b[o + t];
-        }
-    }
+    var sum: array<array<f32, tile_o>, tile_n>;
     for (var first = 0u; first < c_in; first += BLOCK) {
-        var part: array<f32, tile_n * tile_o>;
+        var part: array<array<f32, tile_o>, tile_n>;
         for (var i = first; i < min(first + BLOCK, c_in); i++) {
             var value: array<f32, tile_n>;
             for (var s = 0u; s < tile_n; s++) {
@@ -56,18 +51,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             for (var t = 0u; t < tile_o; t++) {
                 let weight = w[(o + t) * c_in + i];
                 for (var s = 0u; s < tile_n; s++) {
-                    part[s * tile_o + t] += weight * value[s];
+                    part[s][t] += weight * value[s];
                 }
             }
         }
-        for (var t = 0u; t < tile_n * tile_o; t++) {
-            sum[t] += part[t];
+        for (var s = 0u; s < tile_n; s++) {
+            for (var t = 0u; t < tile_o; t++) {
+                sum[s][t] += part[s][t];
+            }
         }
     }
-    for (var s = 0u; s < tile_n; s++) {
-        if n + s < batch {
-            for (var t = 0u; t < tile_o; t++) {
-                y[(n + s) * c_out + o + t] = act(sum[s * tile_o + t]);
+    for (var t = 0u; t < tile_o; t++) {
+        let bias = b[o + t];
+        for (var s = 0u; s < tile_n; s++) {
+            if n + s < batch {
+                y[(n + s) * c_out + o + t] = act(bias + sum[s][t]);
             }
         }
     }

@@ -18,8 +18,8 @@ struct Range {
 }
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
-@group(0) @binding(1) var<storage, read> table: array<Range>;
-@group(0) @binding(2) var<storage, read> hyper: array<f32>;
+@group(0) @binding(1) var<uniform> table: array<Range, ranges>;
+@group(0) @binding(2) var<uniform> hyper: array<vec4f, 1>;
 @group(0) @binding(3) var<storage, read_write> w: array<f32>;
 @group(0) @binding(4) var<storage, read_write> v: array<f32>;
 
@@ -47,8 +47,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lane:
     for (var s = 0u; s < range.slices; s++) {
         g += grad[range.grad + s * range.len + i];
     }
-    let rate = hyper[0];
-    let momentum = hyper[1];
+    let rate = hyper[0].x;
+    let momentum = hyper[0].y;
     let velocity = momentum * v[range.start + i] + g;
     v[range.start + i] = velocity;
     w[range.start + i] -= rate * velocity;

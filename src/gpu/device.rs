@@ -113,7 +113,11 @@ impl Device {
                 return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
             }
         }
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        // Parameters are read as uniforms and written as storage, so every buffer may be both.
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::UNIFORM
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
         self.scoped(&format!("buffer {name}"), || {
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(name),

@@ -1,7 +1,8 @@
 //! Plays a plan on a device: pipelines, buffers and bind groups are made once, a step only encodes them.
 
 use super::{Device, GpuError};
-use crate::plan::{Access, Plan, Spec, shader};
+use crate::plan::shader::{self, Slot};
+use crate::plan::{Access, Plan, Spec};
 use std::collections::HashMap;
 
 /// A plan that is ready to run.
@@ -168,11 +169,18 @@ fn compile(
 /// WGSL to pipeline. The bindings are read out of the shader and must be the plan's ports, in order.
 fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePipeline, GpuError> {
     let slots = shader::slots(spec.stem, text)?;
-    let found: Vec<_> = slots.iter().map(|s| (s.binding as usize, s.name.as_str(), s.writable)).collect();
-    let expected: Vec<_> = spec.ports.iter().enumerate().map(|(i, p)| (i, p.name, p.access != Access::Read)).collect();
-    if found != expected {
-        let names = |list: &[(usize, &str, bool)]| list.iter().map(|x| format!("{x:?}")).collect();
-        return Err(GpuError::Bindings { kernel: spec.stem.into(), expected: names(&expected), found: names(&found) });
+    let expected: Vec<_> = (0..)
+        .zip(&spec.ports)
+        .map(|(binding, port)| Slot {
+            binding,
+            name: port.name.into(),
+            writable: port.access != Access::Read,
+            uniform: port.uniform,
+        })
+        .collect();
+    if slots != expected {
+        let names = |list: &[Slot]| list.iter().map(|slot| format!("{slot:?}")).collect();
+        return Err(GpuError::Bindings { kernel: spec.stem.into(), expected: names(&expected), found: names(&slots) });
     }
 
     let gpu = &device.device;
@@ -193,7 +201,10 @@ fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePip
                 binding: slot.binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Storage { read_only: !slot.writable },
+                    ty: match slot.uniform {
+                        true => wgpu::BufferBindingType::Uniform,
+                        false => wgpu::BufferBindingType::Storage { read_only: !slot.writable },
+                    },
                     has_dynamic_offset: false,
                     min_binding_size: None,
                 },

@@ -35,7 +35,20 @@ pub struct Port {
     pub element: Element,
     pub access: Access,
     pub len: usize,
+    /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights.
+    /// GPUs keep uniforms in a cache of their own, and a software device reads them ten times as fast.
+    pub uniform: bool,
 }
+
+impl Port {
+    /// Elements that must be bound. Uniforms are arrays of vec4, so theirs are whole vectors.
+    pub fn bound(&self) -> usize {
+        if self.uniform { self.len.next_multiple_of(4) } else { self.len }
+    }
+}
+
+/// Elements of the largest uniform that WebGPU grants: 64 KiB. Larger tensors are bound as storage.
+pub const UNIFORM: usize = 1 << 14;
 
 /// Everything about a kernel that depends on its sizes.
 pub struct Spec {
@@ -218,7 +231,7 @@ impl LossShape {
     }
 }
 
-/// The workgroup size of every kernel but `advance`; the shaders say so themselves as `WG`.
+/// The workgroup size of the kernels that have no tiles; the shaders say so themselves as `WG`.
 pub const WORKGROUP: u32 = 64;
 
 /// Elements of the cursor: step, start, total.
@@ -230,7 +243,12 @@ fn size<const N: usize>(dims: [u32; N]) -> usize {
 
 /// Workgroups for this many invocations in x.
 fn groups(invocations: u64) -> u32 {
-    invocations.div_ceil(WORKGROUP as u64).try_into().unwrap_or(u32::MAX)
+    groups_of(WORKGROUP, invocations)
+}
+
+/// Workgroups of a size for this many invocations in x.
+pub(super) fn groups_of(workgroup: u32, invocations: u64) -> u32 {
+    invocations.div_ceil(workgroup.into()).try_into().unwrap_or(u32::MAX)
 }
 
 fn product<const N: usize>(dims: [u32; N]) -> u64 {
@@ -238,7 +256,11 @@ fn product<const N: usize>(dims: [u32; N]) -> u64 {
 }
 
 const fn port(name: &'static str, element: Element, access: Access, len: usize) -> Port {
-    Port { name, element, access, len }
+    Port { name, element, access, len, uniform: false }
+}
+/// Only read, at the same place by all invocations of a workgroup.
+const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
+    Port { name, element, access: Access::Read, len, uniform: len <= UNIFORM }
 }
 const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
@@ -287,10 +309,10 @@ impl Kernel {
                     read_u32("images", (s.set as usize * s.pixels as usize).div_ceil(4)),
                     read_u32("order", s.rows as usize),
                     read_u32("cursor", CURSOR),
-                    read("table", 256),
+                    uniform("table", Element::F32, 256),
                     write("y", size([s.batch, s.pixels])),
                 ],
-                [groups(s.pixels.into()), s.batch, 1],
+                [groups(s.pixels.div_ceil(4).into()), s.batch, 1],
             ),
             Kernel::ConvForward(s, tiles) => {
                 let (x, w, y) = s.lens();
@@ -333,16 +355,16 @@ impl Kernel {
                     shader!("conv_pool_forward"),
                     constants![
                         s.conv => batch, c_in, h_in, w_in, c_out, k, activation;
-                        s => pool, @tile_o = tile_o, @tile_j = tile_j
+                        s => pool, @tile_o = tile_o, @tile_j = tile_j, @wg = tiles.workgroup
                     ],
                     vec![
                         read("x", x),
-                        read("w", w),
-                        read("b", s.conv.c_out as usize),
+                        uniform("w", Element::F32, w),
+                        uniform("b", Element::F32, s.conv.c_out as usize),
                         write("y", y),
                         write_u32("winner", y),
                     ],
-                    [groups(product([s.conv.batch, s.h_out(), s.w_out() / tile_j])), s.conv.c_out / tile_o, 1],
+                    [tiles.groups(product([s.conv.batch, s.h_out(), s.w_out() / tile_j])), s.conv.c_out / tile_o, 1],
                 )
             }
             Kernel::ConvPoolBackwardInput(s, tiles) => {
@@ -353,10 +375,16 @@ impl Kernel {
                     shader!("conv_pool_backward_input"),
                     constants![
                         s.conv => batch, c_in, h_in, w_in, c_out, k, activation_in;
-                        s => pool, @tile_c = tile_c, @tile_j = tile_j
+                        s => pool, @tile_c = tile_c, @tile_j = tile_j, @wg = tiles.workgroup
                     ],
-                    vec![read("dy", y), read_u32("winner", y), read("w", w), read("x", x), write("dx", x)],
-                    [groups(product([s.conv.batch, h, w_blocks / tile_j])), s.conv.c_in / tile_c, 1],
+                    vec![
+                        read("dy", y),
+                        read_u32("winner", y),
+                        uniform("w", Element::F32, w),
+                        read("x", x),
+                        write("dx", x),
+                    ],
+                    [tiles.groups(product([s.conv.batch, h, w_blocks / tile_j])), s.conv.c_in / tile_c, 1],
                 )
             }
             Kernel::ConvPoolBackwardWeight(s, slices, tiles) => {
@@ -366,7 +394,7 @@ impl Kernel {
                     shader!("conv_pool_backward_weight"),
                     constants![
                         s.conv => batch, c_in, h_in, w_in, c_out, k;
-                        s => pool, @slices = *slices, @tile_o = tile_o
+                        s => pool, @slices = *slices, @tile_o = tile_o, @wg = tiles.workgroup
                     ],
                     vec![
                         read("dy", y),
@@ -375,7 +403,7 @@ impl Kernel {
                         write("dw", w * *slices as usize),
                         write("db", size([*slices, s.conv.c_out])),
                     ],
-                    [groups(product([*slices, s.conv.c_in, s.conv.c_out / tile_o])), 1, 1],
+                    [tiles.groups(product([*slices, s.conv.c_in, s.conv.c_out / tile_o])), 1, 1],
                 )
             }
             Kernel::MaxPoolForward(s) => {
@@ -412,42 +440,42 @@ impl Kernel {
                 let (tile_n, tile_o) = (tiles.fc_n(s.batch), tiles.fc_o(s.c_out));
                 (
                     shader!("fc_forward"),
-                    constants![s => batch, c_in, c_out, activation, @tile_n = tile_n, @tile_o = tile_o],
+                    constants![s => batch, c_in, c_out, activation, @tile_n = tile_n, @tile_o = tile_o, @wg = tiles.workgroup],
                     vec![
                         read("x", size([s.batch, s.c_in])),
                         read("w", size([s.c_out, s.c_in])),
                         read("b", s.c_out as usize),
                         write("y", size([s.batch, s.c_out])),
                     ],
-                    [groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1],
+                    [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1],
                 )
             }
             Kernel::FcBackwardInput(s, tiles) => {
                 let (tile_n, tile_i) = (tiles.fc_n(s.batch), tiles.fc_i(s.c_in));
                 (
                     shader!("fc_backward_input"),
-                    constants![s => batch, c_in, c_out, activation_in, @tile_n = tile_n, @tile_i = tile_i],
+                    constants![s => batch, c_in, c_out, activation_in, @tile_n = tile_n, @tile_i = tile_i, @wg = tiles.workgroup],
                     vec![
                         read("dy", size([s.batch, s.c_out])),
                         read("w", size([s.c_out, s.c_in])),
                         read("x", size([s.batch, s.c_in])),
                         write("dx", size([s.batch, s.c_in])),
                     ],
-                    [groups(product([s.batch.div_ceil(tile_n), s.c_in / tile_i])), 1, 1],
+                    [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_in / tile_i])), 1, 1],
                 )
             }
             Kernel::FcBackwardWeight(s, slices, tiles) => {
                 let (tile_o, tile_i) = (tiles.fc_weight_o(s.c_out), tiles.fc_i(s.c_in));
                 (
                     shader!("fc_backward_weight"),
-                    constants![s => batch, c_in, c_out, @slices = *slices, @tile_o = tile_o, @tile_i = tile_i],
+                    constants![s => batch, c_in, c_out, @slices = *slices, @tile_o = tile_o, @tile_i = tile_i, @wg = tiles.workgroup],
                     vec![
                         read("dy", size([s.batch, s.c_out])),
                         read("x", size([s.batch, s.c_in])),
                         write("dw", size([*slices, s.c_out, s.c_in])),
                         write("db", size([*slices, s.c_out])),
                     ],
-                    [groups(product([s.c_in / tile_i, s.c_out / tile_o])), *slices, 1],
+                    [tiles.groups(product([s.c_in / tile_i, s.c_out / tile_o])), *slices, 1],
                 )
             }
             Kernel::CrossEntropyForward(s) => (
@@ -481,8 +509,8 @@ impl Kernel {
                 vec![("ranges", s.ranges.len() as u32)],
                 vec![
                     read("grad", s.gradients as usize),
-                    read_u32("table", 4 * s.ranges.len()),
-                    read("hyper", 2),
+                    uniform("table", Element::U32, 4 * s.ranges.len()),
+                    uniform("hyper", Element::F32, 2),
                     update("w", s.parameters as usize),
                     update("v", s.parameters as usize),
                 ],

@@ -125,7 +125,12 @@ impl Recorder<'_> {
 
     /// A whole buffer, made at its first use with the length that the port asks for.
     fn whole(&mut self, port: &Port, name: &str) -> Arg {
-        Arg { buffer: self.buffer(name, port.element, port.len), start: 0, len: port.len, tensors: vec![name.into()] }
+        Arg {
+            buffer: self.buffer(name, port.element, port.bound()),
+            start: 0,
+            len: port.bound(),
+            tensors: vec![name.into()],
+        }
     }
 
     /// Appends a step. A binding's text is the name of a buffer, of a parameter, or of a parameter's gradient.
@@ -144,7 +149,7 @@ impl Recorder<'_> {
             let gradient = name.strip_suffix(".grad").filter(|of| self.net.parameters().iter().any(|p| p.name == *of));
             args.push(if let Some(parameter) = parameter {
                 let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
-                Arg { buffer, start: parameter.start, len: port.len, tensors: vec![name.into()] }
+                Arg { buffer, start: parameter.start, len: port.bound(), tensors: vec![name.into()] }
             } else if gradient.is_some() {
                 let buffer = self.buffer(names::GRADIENTS, Element::F32, 0);
                 let start = self.gradients;
@@ -196,12 +201,13 @@ impl Recorder<'_> {
         let batch = self.options.batch as u32;
         let (slices, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
             Op::Conv => {
-                let slices = tiles.conv_slices(batch);
-                (slices, Kernel::ConvBackwardWeight(self.conv(stage, below), slices), vec![&dy, x, &dw, &db])
+                let shape = self.conv(stage, below);
+                let slices = tiles.conv_slices(&shape);
+                (slices, Kernel::ConvBackwardWeight(shape, slices), vec![&dy, x, &dw, &db])
             }
             Op::ConvPool(pool) => {
-                let slices = tiles.conv_slices(batch);
                 let shape = ConvPoolShape { conv: self.conv(stage, below), pool };
+                let slices = tiles.conv_slices(&shape.conv);
                 (slices, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
             }
             Op::Linear => {
@@ -344,25 +350,20 @@ fn record_update(r: &mut Recorder) {
         gradients: r.gradients as u32,
     };
     let table: Vec<u32> = shape.ranges.iter().flat_map(|x| [x.start, x.len, x.grad, x.slices]).collect();
-    let grad = r.buffer(names::GRADIENTS, Element::F32, 0);
-    let parameters = r.buffer(names::PARAMETERS, Element::F32, r.net.arena_len());
-    let momentum = r.buffer(names::MOMENTUM, Element::F32, r.net.arena_len());
-    let hyper = r.buffer(names::HYPER, Element::F32, 2);
-    r.plan.buffers.push(Buffer {
-        name: "ranges".into(),
-        element: Element::U32,
-        len: table.len(),
-        content: Some(table),
-    });
-    let ranges = r.plan.buffers.len() - 1;
+    let kernel = Kernel::SgdUpdate(shape);
     let named = |suffix: &str| r.learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();
-    let arg = |buffer: usize, tensors| Arg { buffer, start: 0, len: r.plan.buffers[buffer].len, tensors };
-    let args = vec![
-        arg(grad, named(".grad")),
-        arg(ranges, vec!["ranges".into()]),
-        arg(hyper, vec![names::HYPER.into()]),
-        arg(parameters, named("")),
-        arg(momentum, named(".momentum")),
+    let tensors = [
+        (names::GRADIENTS, named(".grad")),
+        ("ranges", vec!["ranges".into()]),
+        (names::HYPER, vec![names::HYPER.into()]),
+        (names::PARAMETERS, named("")),
+        (names::MOMENTUM, named(".momentum")),
     ];
-    r.plan.steps.push(Step { kernel: Kernel::SgdUpdate(shape), label: "update".into(), args });
+    let ports = kernel.spec().ports;
+    let args =
+        ports.iter().zip(tensors).map(|(port, (name, tensors))| Arg { tensors, ..r.whole(port, name) }).collect();
+    if let Some(at) = r.plan.buffer("ranges") {
+        r.plan.buffers[at].content = Some(table);
+    }
+    r.plan.steps.push(Step { kernel, label: "update".into(), args });
 }

@@ -13,7 +13,8 @@ pub enum ShaderError {
     Invalid { stem: String, report: String },
 }
 
-/// Puts the plan's sizes in place of the example values in the shader's lower-case `const` lines.
+/// Puts the plan's sizes in place of the example values in the shader's lower-case `const` lines, and binds as storage what
+/// the shader declares as a uniform and the plan finds too large for one.
 ///
 /// # Errors
 /// A size that the shader does not declare, or a lower-case constant that the plan does not set.
@@ -21,6 +22,12 @@ pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
     let mut left = spec.constants.clone();
     let mut out = String::with_capacity(wgsl.len());
     for line in wgsl.lines() {
+        let stored = spec.ports.iter().filter(|port| !port.uniform);
+        if let Some(line) = stored.into_iter().find_map(|port| as_storage(line, port.name)) {
+            out.push_str(&line);
+            out.push('\n');
+            continue;
+        }
         match size_constant(line) {
             Some(name) => {
                 let Some(at) = left.iter().position(|(n, _)| *n == name) else {
@@ -41,6 +48,13 @@ pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
     }
 }
 
+/// The line that declares this binding as a uniform array of fixed length, turned into one of storage.
+fn as_storage(line: &str, name: &str) -> Option<String> {
+    let (before, rest) = line.split_once(&format!("var<uniform> {name}: array<"))?;
+    let (element, _) = rest.split_once(", ")?;
+    Some(format!("{before}var<storage, read> {name}: array<{element}>;"))
+}
+
 /// The name in a line `const name = 12u;` whose name is lower-case.
 fn size_constant(line: &str) -> Option<&str> {
     let (name, value) = line.strip_prefix("const ")?.split_once(" = ")?;
@@ -54,6 +68,7 @@ pub struct Slot {
     pub binding: u32,
     pub name: String,
     pub writable: bool,
+    pub uniform: bool,
 }
 
 /// Parses a shader and lists its bindings in order.
@@ -71,7 +86,8 @@ pub fn slots(stem: &str, wgsl: &str) -> Result<Vec<Slot>, ShaderError> {
                 naga::AddressSpace::Storage { access } => access.contains(naga::StorageAccess::STORE),
                 _ => false,
             };
-            Some(Slot { binding: var.binding.as_ref()?.binding, name: var.name.clone()?, writable })
+            let uniform = var.space == naga::AddressSpace::Uniform;
+            Some(Slot { binding: var.binding.as_ref()?.binding, name: var.name.clone()?, writable, uniform })
         })
         .collect();
     slots.sort_by_key(|slot| slot.binding);

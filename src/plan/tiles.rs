@@ -5,6 +5,8 @@
 //! cores) with `cargo bench`; those for GPUs follow from occupancy: enough invocations to fill the device at a batch of
 //! 64, and at most about 64 accumulators.
 
+use super::ConvShape;
+
 /// What kind of device a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceClass {
@@ -19,6 +21,8 @@ pub enum DeviceClass {
 /// Upper bounds of the tile sizes. A kernel takes the largest divisor of its size within the bound, so no tile is ragged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
+    /// Invocations in a workgroup of a kernel with tiles.
+    pub(super) workgroup: u32,
     conv_o: u32,
     conv_c: u32,
     conv_j: u32,
@@ -27,8 +31,8 @@ pub struct Tiles {
     fc_o: u32,
     fc_i: u32,
     fc_weight_o: u32,
-    /// Parts in which a convolution's weight gradient sums the batch, at most.
-    conv_slices: u32,
+    /// Invocations that a convolution's weight gradient wants at least: its batch is cut into slices until there are so many.
+    conv_lanes: u32,
     /// Images in a slice of a fully connected layer's weight gradient, at least.
     fc_slice: u32,
 }
@@ -38,18 +42,20 @@ impl Tiles {
     pub const fn of(class: DeviceClass) -> Tiles {
         match class {
             DeviceClass::Software => Tiles {
-                conv_o: 2,
-                conv_c: 2,
-                conv_j: 4,
-                conv_weight_o: 5,
-                fc_n: 4,
-                fc_o: 5,
-                fc_i: 4,
+                workgroup: 8,
+                conv_o: 20,
+                conv_c: 5,
+                conv_j: 6,
+                conv_weight_o: 20,
+                fc_n: 8,
+                fc_o: 10,
+                fc_i: 8,
                 fc_weight_o: 10,
-                conv_slices: 16,
+                conv_lanes: 80,
                 fc_slice: 1024,
             },
             DeviceClass::Integrated => Tiles {
+                workgroup: 64,
                 conv_o: 4,
                 conv_c: 4,
                 conv_j: 2,
@@ -58,10 +64,11 @@ impl Tiles {
                 fc_o: 1,
                 fc_i: 2,
                 fc_weight_o: 2,
-                conv_slices: 32,
+                conv_lanes: 2048,
                 fc_slice: 256,
             },
             DeviceClass::Discrete => Tiles {
+                workgroup: 64,
                 conv_o: 2,
                 conv_c: 2,
                 conv_j: 1,
@@ -70,12 +77,15 @@ impl Tiles {
                 fc_o: 1,
                 fc_i: 1,
                 fc_weight_o: 1,
-                conv_slices: 64,
+                conv_lanes: 8192,
                 fc_slice: 128,
             },
         }
     }
 
+    pub(super) fn groups(&self, invocations: u64) -> u32 {
+        super::kernel::groups_of(self.workgroup, invocations)
+    }
     pub(super) fn conv_o(&self, channels: u32) -> u32 {
         divisor(channels, self.conv_o)
     }
@@ -101,8 +111,9 @@ impl Tiles {
         divisor(units, self.fc_weight_o)
     }
     /// Slices of a convolution's weight gradient.
-    pub fn conv_slices(&self, batch: u32) -> u32 {
-        batch.min(self.conv_slices)
+    pub fn conv_slices(&self, s: &ConvShape) -> u32 {
+        let lanes = s.c_in * (s.c_out / self.conv_weight_o(s.c_out));
+        self.conv_lanes.div_ceil(lanes).min(s.batch)
     }
     /// Slices of a fully connected layer's weight gradient.
     pub fn fc_slices(&self, batch: u32) -> u32 {

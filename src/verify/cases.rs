@@ -136,6 +136,8 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             (of([1, 1, 6, 6, 1, 5], 2, NONE, NONE), software),
             (of([2, 3, 11, 13, 7, 4], 3, RELU, RELU), integrated),
             (of([5, 4, 7, 8, 4, 2], 2, NONE, RELU), discrete),
+            // 20,000 weights, more than a uniform may hold.
+            (of([1, 20, 6, 6, 40, 5], 2, RELU, RELU), integrated),
         ]
     };
     let fcs = || {
