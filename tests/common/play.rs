@@ -1,0 +1,68 @@
+//! One plan on both players: the same buffers filled with the same bits.
+
+use mnist_gpu::data::DataSet;
+use mnist_gpu::gpu::{Device, Player};
+use mnist_gpu::model::{Network, Normalisation};
+use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, names};
+use mnist_gpu::reference;
+
+/// MNIST's mean and deviation.
+pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
+
+/// A plan for a set in file order.
+pub fn options(set: &DataSet, batch: usize, class: DeviceClass) -> Options {
+    Options {
+        batch,
+        set: set.labels.len(),
+        rows: set.labels.len(),
+        frozen: Vec::new(),
+        inference: false,
+        unfused: false,
+        tiles: Tiles::of(class),
+    }
+}
+
+/// What the caller of a plan puts into its shared buffers: a set in file order, parameters, rate and momentum.
+pub fn content(set: &DataSet, parameters: &[f32], rate: f32, momentum: f32) -> Vec<(&'static str, Vec<u32>)> {
+    let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    vec![
+        (names::IMAGES, set.images.bytes.chunks(4).map(word).collect()),
+        (names::LABELS, set.labels.iter().map(|&label| u32::from(label)).collect()),
+        (names::ORDER, (0..set.labels.len() as u32).collect()),
+        (names::CURSOR, vec![0, 0, set.labels.len() as u32]),
+        (names::TABLE, bits(&NORMALISATION.table())),
+        (names::PARAMETERS, bits(parameters)),
+        (names::HYPER, bits(&[rate, momentum])),
+    ]
+}
+
+/// Fills the buffers of a plan on a device.
+pub fn fill_device(device: &Device, player: &Player, content: &[(&str, Vec<u32>)]) {
+    for (name, bits) in content.iter().filter(|(name, _)| player.plan().buffer(name).is_some()) {
+        device.write(player.buffer(name), bits);
+    }
+}
+
+/// Fills the buffers of a plan of the reference.
+pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&str, Vec<u32>)]) {
+    for (name, bits) in content {
+        if let Some(at) = plan.buffer(name) {
+            let tensor = reference::Tensor::from_bits(plan.buffers[at].element, bits);
+            *player.buffer(name) = tensor;
+        }
+    }
+}
+
+/// A parameter's gradient out of the buffer of slices: their sum.
+pub fn gradient(plan: &Plan, net: &Network, name: &str, slices: &[f64]) -> Vec<f64> {
+    let start = net.parameters().iter().find(|p| p.name == name).map(|p| p.start as u32);
+    let ranges = plan.steps.iter().find_map(|step| match &step.kernel {
+        Kernel::SgdUpdate(shape) => Some(&shape.ranges),
+        _ => None,
+    });
+    let range = ranges.and_then(|ranges| ranges.iter().find(|r| Some(r.start) == start));
+    let range = range.unwrap_or_else(|| panic!("{name} has no gradient"));
+    let at = |slice: u32, i: u32| slices[(range.grad + slice * range.len + i) as usize];
+    (0..range.len).map(|i| (0..range.slices).map(|slice| at(slice, i)).sum()).collect()
+}

@@ -1,0 +1,310 @@
+//! The whole step against PyTorch in float64, on every device and on the reference.
+//!
+//! `tests/oracle` holds a small oracle of this project's own, so that a clone proves the agreement by itself. A larger one,
+//! of the real MNIST, is used where `MNIST_GPU_ORACLE` names a folder with `data/mnist` and `oracle`.
+
+#[path = "common/devices.rs"]
+mod devices;
+#[path = "common/play.rs"]
+mod play;
+
+use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
+use mnist_gpu::gpu::Player;
+use mnist_gpu::model::{Model, Network, load_parameters};
+use mnist_gpu::plan::{DeviceClass, names, record};
+use mnist_gpu::{reference, train};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const RATE: f32 = 0.01;
+const MOMENTUM: f32 = 0.5;
+const STEPS: usize = 20;
+
+type Tensors = BTreeMap<String, Vec<f64>>;
+
+/// What PyTorch says, in the names of a plan.
+struct Oracle {
+    set: DataSet,
+    batch: usize,
+    init: Vec<f32>,
+    /// Outputs of the stages on the first batch, and its gradients.
+    first: Tensors,
+    losses: Vec<f64>,
+    /// Parameters, and where it is known momentum, after the last step.
+    after: Tensors,
+    momentum: Tensors,
+}
+
+/// How far from float64 a run may be: activations, gradients, losses, parameters and momentum.
+struct Bounds {
+    out: f64,
+    grad: f64,
+    loss: f64,
+    after: f64,
+}
+
+/// Measured of PyTorch's own float32, with margin for another order of summation.
+const FLOAT32: Bounds = Bounds { out: 1e-5, grad: 1e-6, loss: 5e-6, after: 1e-5 };
+/// Two runs in float64 differ by the rounding of what is stored as float32: half a unit in the last place.
+const FLOAT64: Bounds = Bounds { out: 1e-6, grad: 3e-8, loss: 2e-7, after: 3e-8 };
+
+fn tensors(path: &Path) -> Tensors {
+    let raw = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = SafeTensors::deserialize(&raw).unwrap();
+    let floats =
+        |data: &[u8]| data.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect();
+    let kept = file.iter().filter(|(_, t)| t.dtype() == Dtype::F32);
+    kept.map(|(name, t)| (name.to_string(), floats(t.data()))).collect()
+}
+
+/// The tensors whose names start with this, without it.
+fn under(tensors: &Tensors, prefix: &str) -> Tensors {
+    tensors.iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_string(), t.clone()))).collect()
+}
+
+fn folder(path: &Path) -> mnist_gpu::data::Source {
+    Locator { cache: None, offline: true }.locate(&path.to_string_lossy(), &|_, _, _| {}).unwrap()
+}
+
+fn network() -> Network {
+    Network::tutorial([1, 28, 28], 10).unwrap()
+}
+
+fn arena(net: &Network, of: &Tensors) -> Vec<f32> {
+    let mut arena = vec![0.0; net.arena_len()];
+    for p in net.parameters() {
+        arena[p.start..][..p.len()].iter_mut().zip(&of[&p.name]).for_each(|(to, &from)| *to = from as f32);
+    }
+    arena
+}
+
+fn small() -> Oracle {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
+    let all = tensors(&root.join("oracle.safetensors"));
+    let first = all.iter().filter(|(name, _)| name.ends_with(".out") || name.ends_with(".grad"));
+    Oracle {
+        set: folder(&root.join("digits")).load(Part::Train).unwrap(),
+        batch: 16,
+        init: arena(&network(), &under(&all, "init.")),
+        first: first.map(|(name, t)| (name.clone(), t.clone())).collect(),
+        losses: all["loss"].clone(),
+        after: under(&all, "after."),
+        momentum: under(&all, "momentum."),
+    }
+}
+
+/// The folder that `MNIST_GPU_ORACLE` names, if it does.
+fn large_root() -> Option<PathBuf> {
+    let root = std::env::var_os("MNIST_GPU_ORACLE").map(PathBuf::from);
+    if root.is_none() {
+        println!("MNIST_GPU_ORACLE is not set: the oracle of the real MNIST is not at hand");
+    }
+    root
+}
+
+fn large(root: &Path) -> Oracle {
+    let oracle = root.join("oracle");
+    let mut set = folder(&root.join("data/mnist")).load(Part::Train).unwrap();
+    set.truncate(64 * STEPS);
+    let stages = tensors(&oracle.join("step1_activations.safetensors"));
+    let named = [("pool1", "conv1.out"), ("pool2", "conv2.out"), ("fc1", "fc1.out"), ("logits", "fc2.out")];
+    let mut first: Tensors = named.iter().map(|(of, name)| (name.to_string(), stages[*of].clone())).collect();
+    let grads = tensors(&oracle.join("step1_grads.safetensors"));
+    first.extend(grads.into_iter().map(|(name, t)| (format!("{name}.grad"), t)));
+    let curve: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(oracle.join("trajectory.json")).unwrap()).unwrap();
+    let after = tensors(&oracle.join("after20.safetensors"));
+    Oracle {
+        set,
+        batch: 64,
+        init: load_parameters(&oracle.join("init.safetensors"), &network()).unwrap(),
+        first,
+        losses: curve["loss_f64"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect(),
+        momentum: under(&after, "momentum."),
+        after: after.into_iter().filter(|(name, _)| !name.starts_with("momentum.")).collect(),
+    }
+}
+
+/// Accepts only finite values within the bound; returns the largest difference.
+fn close(what: &str, found: &[f64], expected: &[f64], bound: f64) -> f64 {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    assert!(expected.iter().any(|x| *x != 0.0), "{what}: an oracle of zeros proves nothing");
+    let mut worst = 0.0_f64;
+    for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+        let difference = (a - b).abs();
+        assert!(a.is_finite() && difference <= bound, "{what} at {i}: {a:e}, PyTorch {b:e}, allowed {bound:e}");
+        worst = worst.max(difference);
+    }
+    worst
+}
+
+/// What a player has to say for itself.
+trait Played {
+    fn step(&mut self);
+    /// The first `len` elements of a buffer of floats.
+    fn floats(&mut self, buffer: &str, len: usize) -> Vec<f64>;
+}
+
+/// Plays the steps and holds everything against the oracle.
+fn check(who: &str, oracle: &Oracle, plan: &mnist_gpu::plan::Plan, played: &mut impl Played, bounds: &Bounds) {
+    let net = network();
+    played.step();
+    let [mut out, mut grad] = [0.0_f64; 2];
+    for (name, expected) in &oracle.first {
+        if let Some(of) = name.strip_suffix(".grad") {
+            let slices = played.floats(names::GRADIENTS, plan.buffers[plan.buffer(names::GRADIENTS).unwrap()].len);
+            let found = play::gradient(plan, &net, of, &slices);
+            grad = grad.max(close(&format!("{who}: {name}"), &found, expected, bounds.grad));
+        } else {
+            let found = played.floats(name, expected.len());
+            out = out.max(close(&format!("{who}: {name}"), &found, expected, bounds.out));
+        }
+    }
+    (1..STEPS).for_each(|_| played.step());
+    let losses = played.floats(names::LOSS, oracle.batch * STEPS);
+    let losses: Vec<f64> = losses.chunks(oracle.batch).map(|b| b.iter().sum::<f64>() / b.len() as f64).collect();
+    let loss = close(&format!("{who}: losses"), &losses, &oracle.losses, bounds.loss);
+    let mut after = 0.0_f64;
+    for (buffer, expected) in [(names::PARAMETERS, &oracle.after), (names::MOMENTUM, &oracle.momentum)] {
+        let found = played.floats(buffer, net.arena_len());
+        for (name, expected) in expected {
+            let p = net.parameters().iter().find(|p| p.name == *name).unwrap();
+            let what = format!("{who}: {buffer} {name} after {STEPS} steps");
+            after = after.max(close(&what, &found[p.start..][..p.len()], expected, bounds.after));
+        }
+    }
+    println!(
+        "{who}: largest differences: outputs {out:.1e}, gradients {grad:.1e}, losses {loss:.1e}, after {after:.1e}"
+    );
+}
+
+struct OnDevice<'a>(&'a mnist_gpu::gpu::Device, Player);
+
+impl Played for OnDevice<'_> {
+    fn step(&mut self) {
+        let mut encoder = self.0.encoder();
+        self.1.encode(&mut encoder, 1);
+        self.0.wait(self.0.submit(encoder, &[])).unwrap();
+    }
+    fn floats(&mut self, buffer: &str, len: usize) -> Vec<f64> {
+        let bits = self.0.read(self.1.buffer(buffer), 0, len).unwrap();
+        bits.into_iter().map(|b| f64::from(f32::from_bits(b))).collect()
+    }
+}
+
+struct OnReference<'a>(reference::Player<'a>);
+
+impl Played for OnReference<'_> {
+    fn step(&mut self) {
+        self.0.step();
+    }
+    fn floats(&mut self, buffer: &str, len: usize) -> Vec<f64> {
+        self.0.buffer(buffer).floats()[..len].to_vec()
+    }
+}
+
+fn on_reference(oracle: &Oracle) {
+    let plan = record(&network(), &play::options(&oracle.set, oracle.batch, DeviceClass::Integrated)).unwrap();
+    let mut player = reference::Player::new(&plan);
+    play::fill_reference(&mut player, &plan, &play::content(&oracle.set, &oracle.init, RATE, MOMENTUM));
+    check("reference", oracle, &plan, &mut OnReference(player), &FLOAT64);
+}
+
+fn on_devices(oracle: &Oracle) {
+    for device in devices::every(&[false]) {
+        let plan = record(&network(), &play::options(&oracle.set, oracle.batch, device.info.class())).unwrap();
+        let player = Player::new(&device, plan.clone(), &[]).unwrap();
+        play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, RATE, MOMENTUM));
+        check(&device.info.to_string(), oracle, &plan, &mut OnDevice(&device, player), &FLOAT32);
+    }
+}
+
+#[test]
+fn the_reference_is_pytorch_in_float64() {
+    on_reference(&small());
+}
+
+#[test]
+fn every_device_trains_as_pytorch_does() {
+    on_devices(&small());
+}
+
+#[test]
+fn every_device_trains_on_mnist_as_pytorch_does() {
+    if let Some(root) = large_root() {
+        on_devices(&large(&root));
+    }
+}
+
+#[test]
+fn the_reference_is_pytorch_on_mnist_too() {
+    if let Some(root) = large_root() {
+        on_reference(&large(&root));
+    }
+}
+
+#[test]
+fn frozen_layers_stay_bit_for_bit_and_the_others_train_as_pytorch_does() {
+    let Some(root) = large_root() else { return };
+    let (net, oracle) = (network(), large(&root));
+    let expected = tensors(&root.join("oracle/frozen20.safetensors"));
+    for device in devices::every(&[false]) {
+        let mut options = play::options(&oracle.set, oracle.batch, device.info.class());
+        options.frozen = net.convolutions();
+        let player = Player::new(&device, record(&net, &options).unwrap(), &[]).unwrap();
+        play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, RATE, MOMENTUM));
+        let mut played = OnDevice(&device, player);
+        (0..STEPS).for_each(|_| played.step());
+        let found = device.read(played.1.buffer(names::PARAMETERS), 0, net.arena_len()).unwrap();
+        for p in net.parameters() {
+            let (found, init) = (&found[p.start..][..p.len()], &oracle.init[p.start..][..p.len()]);
+            if p.layer.starts_with("conv") {
+                assert!(found.iter().zip(init).all(|(a, b)| *a == b.to_bits()), "{}: {} moved", device.info, p.name);
+            } else {
+                let found: Vec<f64> = found.iter().map(|&b| f64::from(f32::from_bits(b))).collect();
+                close(&format!("{}: {}", device.info, p.name), &found, &expected[&p.name], FLOAT32.after);
+            }
+        }
+    }
+}
+
+#[test]
+fn pytorchs_network_gets_pytorchs_images_wrong() {
+    let Some(root) = large_root() else { return };
+    let facts: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(root.join("oracle/trained.json")).unwrap()).unwrap();
+    let list = |key: &str| -> Vec<u64> { facts[key].as_array().unwrap().iter().map(|x| x.as_u64().unwrap()).collect() };
+    let mut expected: Vec<(u64, u64)> = list("wrong_indices").into_iter().zip(list("wrong_predicted")).collect();
+    expected.sort_unstable();
+    let model = Model::load(&root.join("oracle/trained.safetensors")).unwrap();
+    let set = folder(&root.join("data/mnist")).load(Part::Test).unwrap();
+    for device in devices::every(&[false]) {
+        let seen = train::evaluate_model(&device, &model, &set).unwrap();
+        let wrong = (0..set.labels.len()).filter(|&at| seen.predicted[at] != u32::from(set.labels[at]));
+        let wrong: Vec<(u64, u64)> = wrong.map(|at| (at as u64, seen.predicted[at].into())).collect();
+        assert_eq!(wrong, expected, "{}", device.info);
+    }
+}
+
+/// Makes the images beside the oracle anew, from the generator: `cargo test --test oracle -- --ignored`. They are kept as
+/// files, so that the script that makes the oracle can read them.
+#[test]
+#[ignore = "writes into tests/oracle/digits"]
+fn make_digits() {
+    use std::io::Write;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/digits");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (part, first, count) in [("train", 0, 16 * STEPS as u32), ("t10k", 10_000, 100)] {
+        let set = synthetic::generate(1, first, count);
+        let (side, count) = (28_u32.to_be_bytes(), count.to_be_bytes());
+        let images = [&[0, 0, 8, 3], &count[..], &side[..], &side[..], &set.images.bytes].concat();
+        let labels = [&[0, 0, 8, 1], &count[..], &set.labels].concat();
+        for (name, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
+            let file = std::fs::File::create(folder.join(format!("{part}-{name}-ubyte.gz"))).unwrap();
+            let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::best());
+            encoder.write_all(&bytes).unwrap();
+            encoder.finish().unwrap();
+        }
+    }
+}
