@@ -5,7 +5,8 @@
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
 // One invocation per tile_j neighbouring cells and tile_o output channels. For each row u of the kernel it reads the pool
 // rows of inputs under its cells into registers; each of them, and each weight, then serves several sums. Each row of the
-// kernel is summed by itself first: the rounding error then grows with K + K * C in place of K * K * C.
+// kernel and each input channel is summed by itself first: the rounding error then grows with K + K + C in place of
+// K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
 const batch = 64u;
 const c_in = 1u;
@@ -64,6 +65,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var c = 0u; c < c_in; c++) {
+        var part: array<array<array<f32, WIDTH>, pool>, tile_o>;
         for (var u = 0u; u < k; u++) {
             var rows: array<array<f32, SPAN>, pool>;
             let corner = ((n * c_in + c) * h_in + i * pool + u) * w_in + j * pool;
@@ -80,12 +82,19 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 }
                 for (var r = 0u; r < pool; r++) {
                     for (var s = 0u; s < WIDTH; s++) {
-                        var part = 0.0;
+                        var row = 0.0;
                         for (var v = 0u; v < k; v++) {
-                            part += weights[v] * rows[r][s + v];
+                            row += weights[v] * rows[r][s + v];
                         }
-                        sum[t][r][s] += part;
+                        part[t][r][s] += row;
                     }
+                }
+            }
+        }
+        for (var t = 0u; t < tile_o; t++) {
+            for (var r = 0u; r < pool; r++) {
+                for (var s = 0u; s < WIDTH; s++) {
+                    sum[t][r][s] += part[t][r][s];
                 }
             }
         }

@@ -3,11 +3,7 @@
 //! `tests/oracle` holds a small oracle of this project's own, so that a clone proves the agreement by itself. A larger one,
 //! of the real MNIST, is used where `MNIST_GPU_ORACLE` names a folder with `data/mnist` and `oracle`.
 
-#[path = "common/devices.rs"]
-mod devices;
-#[path = "common/play.rs"]
-mod play;
-
+use crate::{devices, play};
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
 use mnist_gpu::gpu::Player;
 use mnist_gpu::model::{Model, Network, load_parameters};
@@ -287,7 +283,7 @@ fn pytorchs_network_gets_pytorchs_images_wrong() {
     }
 }
 
-/// Makes the images beside the oracle anew, from the generator: `cargo test --test oracle -- --ignored`. They are kept as
+/// Makes the images beside the oracle anew, from the generator: `cargo test --test whole -- --ignored`. They are kept as
 /// files, so that the script that makes the oracle can read them.
 #[test]
 #[ignore = "writes into tests/oracle/digits"]

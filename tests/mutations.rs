@@ -1,0 +1,118 @@
+//! Broken kernels are caught: each shader is given small faults, one at a time, and its conformance cases must notice.
+//!
+//! A fault is a piece of text that stands in the shader exactly once, and what takes its place: a dropped term, a shifted
+//! index, a wrong bound. One that survives means that the cases of that kernel lack something; add a case, not an excuse.
+
+#[path = "common/devices.rs"]
+mod devices;
+
+use mnist_gpu::verify::{STEMS, cases, run};
+
+/// Shader, text, replacement.
+const FAULTS: &[(&str, &str, &str)] = &[
+    ("load_images", "let row = cursor.start + n;", "let row = n;"),
+    ("load_images", "if row >= cursor.total {", "if row > cursor.total {"),
+    ("load_images", "(at + p) % 4u * 8u", "p % 4u * 8u"),
+    ("load_images", "y[n * pixels + p] = 0.0;", ""),
+    ("load_images", "table[byte / 4u][byte % 4u]", "table[byte / 4u][byte & 2u]"),
+    ("conv_forward", "+ i + u) * w_in + j + v]", "+ i + u) * w_in + j]"),
+    ("conv_forward", "sum[t] = b[o + t];", "sum[t] = 0.0;"),
+    ("conv_forward", "w[(((o + t) * c_in + c) * k + u) * k + v]", "w[(((o + t) * c_in + c) * k + v) * k + u]"),
+    ("conv_forward", "return max(z, 0.0);", "return z;"),
+    ("conv_backward_input", "i - u < H_OUT", "i - u <= H_OUT"),
+    ("conv_backward_input", "for (var o = 0u; o < c_out; o++)", "for (var o = 1u; o < c_out; o++)"),
+    ("conv_backward_input", "sum[t] * act_derivative(x[at])", "sum[t]"),
+    ("conv_backward_input", "return y * (1.0 - y);", "return y * (1.0 + y);"),
+    ("conv_backward_weight", "n < min(batch, (slice + 1u) * SLICE)", "n < (slice + 1u) * SLICE"),
+    ("conv_backward_weight", "for (var i = 0u; i < H_OUT; i++)", "for (var i = 1u; i < H_OUT; i++)"),
+    ("conv_backward_weight", "sum_b += delta;", ""),
+    ("conv_backward_weight", "x[from_row + j + v]", "x[from_row + j]"),
+    ("conv_pool_forward", "if value > best {", "if value >= best {"),
+    ("conv_pool_forward", "sum[t][r][s] = bias;", "sum[t][r][s] = 0.0;"),
+    ("conv_pool_forward", "weights[v] * rows[r][s + v]", "weights[v] * rows[r][s]"),
+    ("conv_pool_forward", "place = r * pool + s;", "place = s * pool + r;"),
+    ("conv_pool_forward", "y[at] = act(best);", "y[at] = best;"),
+    ("conv_pool_forward", "* W_OUT + j + cell;", "* W_OUT + j;"),
+    ("conv_pool_backward_input", "place == p * pool + q", "place == q * pool + p"),
+    ("conv_pool_backward_input", "if i < H_OUT && j < W_OUT {", "if i < H_OUT && j <= W_OUT {"),
+    ("conv_pool_backward_input", "weights[u][v] * dz", "weights[v][u] * dz"),
+    ("conv_pool_backward_input", "if i < h_in && j < w_in {", "if i < h_in {"),
+    ("conv_pool_backward_input", "sum[t][r][s] * act_derivative(x[at])", "sum[t][r][s]"),
+    ("conv_pool_backward_weight", "window[r][s + pool]", "window[r][s]"),
+    ("conv_pool_backward_weight", "place == r * pool + s", "place == s * pool + r"),
+    ("conv_pool_backward_weight", "sum_b[t] += delta;", "sum_b[t] = delta;"),
+    ("conv_pool_backward_weight", "var n = slice * SLICE; n < min(batch", "var n = slice * SLICE + 1u; n < min(batch"),
+    ("conv_pool_backward_weight", "+ i * pool) * w_in;", "+ i) * w_in;"),
+    ("max_pool_forward", "if value > best {", "if value >= best {"),
+    ("max_pool_forward", "var best = x[corner];", "var best = 0.0;"),
+    ("max_pool_forward", "at = r * pool + s;", "at = r + s;"),
+    ("max_pool_forward", "(plane * h_in + i * pool)", "(plane * H_OUT * pool + i * pool)"),
+    ("max_pool_backward", "if i < H_OUT && j < W_OUT {", "if i < H_OUT {"),
+    ("max_pool_backward", "p % pool * pool + q % pool", "q % pool * pool + p % pool"),
+    ("max_pool_backward", "var delta = 0.0;", "var delta = dy[0];"),
+    ("activation_forward", "max(x[id.x], 0.0)", "x[id.x]"),
+    ("activation_forward", "exp(-x[id.x])", "exp(x[id.x])"),
+    ("activation_forward", "if id.x >= count {", "if id.x + 1u >= count {"),
+    ("activation_backward", "out > 0.0", "out > 0.5"),
+    ("activation_backward", "(1.0 - out)", "(1.0 + out)"),
+    ("activation_backward", "select(0.0, dy[id.x], out > 0.0)", "dy[id.x]"),
+    ("fc_forward", "act(bias + sum[s][t])", "act(sum[s][t])"),
+    ("fc_forward", "if n + s < batch {", "if n + s + 1u < batch {"),
+    ("fc_forward", "first += BLOCK", "first += BLOCK + 1u"),
+    ("fc_forward", "min(n + s, batch - 1u)", "n"),
+    ("fc_backward_input", "for (var o = 0u; o < c_out; o++)", "for (var o = 0u; o < c_out - 1u; o++)"),
+    ("fc_backward_input", "w[o * c_in + i + t * LANES]", "w[o * c_in + i + t]"),
+    ("fc_backward_input", "sum[s][t] * act_derivative(x[at])", "sum[s][t]"),
+    ("fc_backward_input", "return select(0.0, 1.0, y > 0.0);", "return select(0.0, 1.0, y >= 0.0);"),
+    ("fc_backward_weight", "let end = min(batch, (slice + 1u) * SLICE);", "let end = (slice + 1u) * SLICE;"),
+    ("fc_backward_weight", "dw[(slice * c_out + o + t) * c_in", "dw[(o + t) * c_in"),
+    ("fc_backward_weight", "x[n * c_in + i + s * LANES]", "x[n * c_in + i + s]"),
+    ("fc_backward_weight", "db[slice * c_out + o + t] = sum_b;", "db[o + t] = sum_b;"),
+    ("cross_entropy_forward", "if x[n * classes + j] > best {", "if x[n * classes + j] >= best {"),
+    ("cross_entropy_forward", "exp(x[n * classes + j] - best)", "exp(x[n * classes + j])"),
+    ("cross_entropy_forward", "labels[order[row]]", "labels[row]"),
+    ("cross_entropy_forward", "loss[row] =", "loss[n] ="),
+    ("cross_entropy_forward", "probability[row] = 1.0 / sum;", "probability[row] = sum;"),
+    ("cross_entropy_backward", "let rows = min(batch, cursor.total - cursor.start);", "let rows = batch;"),
+    ("cross_entropy_backward", "select(0.0, 1.0, j == label)", "0.0"),
+    ("cross_entropy_backward", "labels[order[row]]", "labels[row]"),
+    ("cross_entropy_backward", "sum += exp(x[n * classes + j] - best);", "sum += exp(x[n * classes + j]);"),
+    ("cross_entropy_backward", "dx[n * classes + j] = 0.0;", ""),
+    ("sgd_update", "momentum * v[range.start + i] + g", "v[range.start + i] + g"),
+    ("sgd_update", "for (var s = 0u; s < range.slices; s++)", "for (var s = 0u; s < 1u; s++)"),
+    ("sgd_update", "if i >= range.len {", "if i > range.len {"),
+    ("sgd_update", "-= rate * velocity;", "-= rate * g;"),
+    ("sgd_update", "first += groups;", "first += groups + 1u;"),
+    ("advance", "cursor.step += 1u;", "cursor.step = 1u;"),
+    ("advance", "cursor.start += batch;", "cursor.start = batch;"),
+    ("advance", "cursor.start += batch;", "cursor.start += batch - 1u;"),
+];
+
+#[test]
+fn every_fault_is_caught() {
+    // Run-time checks keep a fault from reaching beyond its buffers.
+    let Some(device) = devices::every(&[true]).into_iter().next() else { return };
+    let mut survivors = Vec::new();
+    for (stem, text, replacement) in FAULTS {
+        let caught = cases(stem).into_iter().find_map(|case| {
+            let wgsl = case.kernel.spec().wgsl;
+            assert_eq!(wgsl.matches(text).count(), 1, "{stem}: {text:?} must stand there exactly once");
+            let judgement = run(&device, &case, Some(&wgsl.replace(text, replacement)));
+            let failure = judgement.unwrap_or_else(|e| panic!("{stem}: {text:?} to {replacement:?}: {e}")).failure;
+            failure.map(|failure| (case.name, failure))
+        });
+        match caught {
+            Some((case, failure)) => println!("{stem}: {text:?} to {replacement:?}: caught by {case}: {failure}"),
+            None => survivors.push(format!("{stem}: {text:?} to {replacement:?}")),
+        }
+    }
+    assert!(survivors.is_empty(), "{} survive:\n{}", survivors.len(), survivors.join("\n"));
+}
+
+#[test]
+fn every_shader_has_three_faults() {
+    for stem in STEMS {
+        let faults = FAULTS.iter().filter(|(of, ..)| *of == stem).count();
+        assert!(faults >= 3, "{stem} has {faults}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Every shader as every plan uses it, without a device: naga's validator with no capability, then each language that a
+//! driver is given. SPIR-V is also shown to Khronos's own validator.
+
+use mnist_gpu::model::Network;
+use mnist_gpu::plan::shader::{self, specialise};
+use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Spec, Tiles, record};
+use mnist_gpu::verify::{NETWORKS, STEMS, cases, network};
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::BoundsCheckPolicies;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Every distinct shader text: those of the conformance cases, and of each network's plans on each class of device.
+fn texts() -> BTreeMap<String, &'static str> {
+    let mut kernels: Vec<Kernel> = STEMS.iter().flat_map(|stem| cases(stem)).map(|case| case.kernel).collect();
+    for (name, input) in NETWORKS {
+        let net: Network = network(name, input).unwrap();
+        for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
+            for (unfused, inference) in [(false, false), (true, false), (false, true)] {
+                let tiles = Tiles::of(class);
+                let options =
+                    Options { batch: 64, set: 60_000, rows: 55_000, frozen: vec![], inference, unfused, tiles };
+                kernels.extend(record(&net, &options).unwrap().steps.into_iter().map(|step| step.kernel));
+            }
+        }
+    }
+    let specs = kernels.iter().map(Kernel::spec);
+    specs.map(|spec: Spec| (specialise(&spec, spec.wgsl).unwrap(), spec.stem)).collect()
+}
+
+fn parsed(stem: &str, text: &str) -> (naga::Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{stem}: {}", e.emit_to_string(text)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{stem}: {}", e.emit_to_string(text)));
+    (module, info)
+}
+
+fn spirv(module: &naga::Module, info: &ModuleInfo) -> Vec<u8> {
+    let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+    let words = spv::write_vec(module, info, &options, None).unwrap();
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// Shows a module to `spirv-val`, and says what it says.
+fn spirv_val(binary: &[u8]) -> Result<(), String> {
+    let mut child = Command::new("spirv-val")
+        .args(["--target-env", "vulkan1.1", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("cannot run spirv-val: {e}; install spirv-tools"));
+    child.stdin.take().unwrap().write_all(binary).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&text).into_owned()) }
+}
+
+#[test]
+fn every_shader_is_valid_without_any_capability_and_becomes_what_drivers_take() {
+    let texts = texts();
+    assert!(STEMS.iter().all(|stem| texts.values().any(|s| s == stem)));
+    for (text, stem) in &texts {
+        let (module, info) = parsed(stem, text);
+        spirv_val(&spirv(&module, &info)).unwrap_or_else(|e| panic!("{stem}: spirv-val: {e}\n{text}"));
+
+        let options = msl::Options { fake_missing_bindings: true, lang_version: (2, 0), ..Default::default() };
+        let (metal, _) = msl::write_string(&module, &info, &options, &Default::default())
+            .unwrap_or_else(|e| panic!("{stem}: MSL: {e}"));
+        assert!(metal.contains("kernel void main_"), "{stem}: {metal}");
+
+        let options =
+            hlsl::Options { shader_model: hlsl::ShaderModel::V5_1, fake_missing_bindings: true, ..Default::default() };
+        let mut direct = String::new();
+        hlsl::Writer::new(&mut direct, &options, &Default::default())
+            .write(&module, &info, None)
+            .unwrap_or_else(|e| panic!("{stem}: HLSL: {e}"));
+        assert!(direct.contains("[numthreads("), "{stem}: {direct}");
+
+        let version = glsl::Version::Embedded { version: 310, is_webgl: false };
+        let options = glsl::Options { version, ..Default::default() };
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: "main".into(),
+            multiview: None,
+        };
+        let mut open = String::new();
+        glsl::Writer::new(&mut open, &module, &info, &options, &pipeline, BoundsCheckPolicies::default())
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|e| panic!("{stem}: GLSL ES: {e}"));
+        assert!(open.contains("layout(local_size_x"), "{stem}: {open}");
+    }
+    println!("{} texts of {} shaders", texts.len(), STEMS.len());
+}
+
+#[test]
+fn spirv_val_says_no_to_what_is_broken() {
+    let case = &cases("advance")[0];
+    let spec = case.kernel.spec();
+    let (module, info) = parsed(spec.stem, &specialise(&spec, spec.wgsl).unwrap());
+    let mut binary = spirv(&module, &info);
+    assert_eq!(spirv_val(&binary), Ok(()));
+    binary.truncate(binary.len() - 8);
+    assert!(spirv_val(&binary).is_err());
+}
+
+/// The shader is the only declaration of its bindings; the plan's ports must say the same.
+#[test]
+fn ports_are_what_the_shaders_declare() {
+    for stem in STEMS {
+        for case in cases(stem) {
+            let spec = case.kernel.spec();
+            let slots = shader::slots(stem, &specialise(&spec, spec.wgsl).unwrap()).unwrap();
+            let declared: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.writable, s.uniform)).collect();
+            let ports: Vec<_> = spec.ports.iter().map(|p| (p.name, p.access != Access::Read, p.uniform)).collect();
+            assert_eq!(declared, ports, "{}", case.name);
+        }
+    }
+}
+
+/// A size that no line declares, or a line that no size sets, would run with the example's value.
+#[test]
+fn sizes_and_lines_must_match() {
+    let spec = cases("advance")[0].kernel.spec();
+    let error = |wgsl: &str| specialise(&spec, wgsl).unwrap_err().to_string();
+    assert!(error("const other = 3u;").contains("constant `other` that the plan does not set"));
+    assert!(error("const WG = 3u;").contains("no line `const batch"));
+}
+
+#[test]
+fn what_is_too_large_for_a_uniform_is_bound_as_storage() {
+    let large = cases("conv_pool_forward")
+        .into_iter()
+        .find(|case| case.kernel.spec().ports.iter().any(|p| p.name == "w" && !p.uniform));
+    let spec = large.expect("a case with more weights than a uniform holds").kernel.spec();
+    let text = specialise(&spec, spec.wgsl).unwrap();
+    assert!(text.contains("var<storage, read> w: array<vec4f>;") && text.contains("var<uniform> b:"), "{text}");
+}

@@ -1,0 +1,100 @@
+//! The reference's gradients against central differences of its own loss, in float64: the judge judged.
+//!
+//! A parameter is moved by ±EPS and the loss of a batch computed anew; the slope between is the gradient up to EPS^2 (the
+//! idea of PyTorch's gradcheck). Where a step crosses a kink of relu or changes a pool's winner there is no such slope:
+//! those few are left out, and counted.
+
+use crate::play;
+use mnist_gpu::data::{DataSet, Images};
+use mnist_gpu::model::{Network, initialise};
+use mnist_gpu::plan::{DeviceClass, Options, Plan, names, record};
+use mnist_gpu::random::{Purpose, Stream};
+use mnist_gpu::reference::{Player, Tensor};
+use mnist_gpu::verify::{NETWORKS, network};
+
+const EPS: f64 = 1e-5;
+/// Central differences are off by EPS^2 and by the loss's rounding over EPS.
+const ABSOLUTE: f64 = 2e-9;
+const RELATIVE: f64 = 1e-5;
+/// Elements looked at in each tensor.
+const LOOKED_AT: usize = 12;
+const BATCH: usize = 3;
+
+fn set(net: &Network, stream: &mut Stream) -> DataSet {
+    let [_, height, width] = net.input();
+    let bytes = (0..BATCH * height * width).map(|_| stream.below(256) as u8).collect();
+    let labels = (0..BATCH).map(|_| stream.below(net.classes() as u32) as u8).collect();
+    DataSet { images: Images { height, width, bytes }, labels }
+}
+
+/// The mean loss of the batch, and on which side of each kink it was computed.
+fn loss(plan: &Plan, content: &[(&str, Vec<u32>)], parameters: &[f64]) -> (f64, Vec<u32>) {
+    let mut player = Player::new(plan);
+    play::fill_reference(&mut player, plan, content);
+    *player.buffer(names::PARAMETERS) = Tensor::F(parameters.to_vec());
+    player.step();
+    let mean = player.buffer(names::LOSS).floats().iter().sum::<f64>() / BATCH as f64;
+    let mut sides = Vec::new();
+    for buffer in &plan.buffers {
+        if buffer.name.ends_with(".winner") {
+            sides.extend(player.buffer(&buffer.name).integers());
+        } else if buffer.name.ends_with(".out") {
+            sides.extend(player.buffer(&buffer.name).floats().iter().map(|y| u32::from(*y > 0.0)));
+        }
+    }
+    (mean, sides)
+}
+
+fn check(name: &str, net: &Network, unfused: bool) {
+    let mut stream = Stream::new(11, Purpose::Verification, 2000);
+    let set = set(net, &mut stream);
+    let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
+    let plan = record(net, &options).unwrap();
+    let forward = record(net, &Options { inference: true, ..options }).unwrap();
+    let content = play::content(&set, &initialise(net, 3), 0.0, 0.0);
+
+    let mut player = Player::new(&plan);
+    play::fill_reference(&mut player, &plan, &content);
+    let parameters = player.buffer(names::PARAMETERS).floats().to_vec();
+    player.step();
+    let slices = player.buffer(names::GRADIENTS).floats().to_vec();
+
+    let (mut looked, mut kinks) = (0, 0);
+    for p in net.parameters() {
+        let gradient = play::gradient(&plan, net, &p.name, &slices);
+        assert!(gradient.iter().any(|g| *g != 0.0), "{name}: {} has no gradient at all", p.name);
+        for _ in 0..LOOKED_AT.min(p.len()) {
+            let at = stream.below(p.len() as u32) as usize;
+            let moved = |by: f64| {
+                let mut moved = parameters.clone();
+                moved[p.start + at] += by;
+                loss(&forward, &content, &moved)
+            };
+            let (up, down) = (moved(EPS), moved(-EPS));
+            looked += 1;
+            if up.1 != down.1 {
+                kinks += 1;
+                continue;
+            }
+            let slope = (up.0 - down.0) / (2.0 * EPS);
+            let difference = (slope - gradient[at]).abs();
+            assert!(
+                difference <= ABSOLUTE + RELATIVE * slope.abs(),
+                "{name}, unfused {unfused}: {} at {at}: slope {slope:e}, gradient {:e}",
+                p.name,
+                gradient[at]
+            );
+        }
+    }
+    println!("{name}, unfused {unfused}: {looked} slopes agree, {kinks} left out at kinks");
+    assert!(kinks * 10 <= looked, "{name}: {kinks} of {looked} lie at kinks");
+}
+
+#[test]
+fn gradients_are_slopes_in_every_network_fused_and_unfused() {
+    for (name, input) in NETWORKS {
+        let net = network(name, input).unwrap();
+        check(name, &net, false);
+        check(name, &net, true);
+    }
+}

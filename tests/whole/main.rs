@@ -1,0 +1,9 @@
+//! Whole steps: the reference against finite differences and PyTorch, every device against both.
+
+#[path = "../common/devices.rs"]
+mod devices;
+mod play;
+
+mod gradients;
+mod oracle;
+mod steps;

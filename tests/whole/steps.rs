@@ -1,0 +1,71 @@
+//! Whole steps on every device: kernel by kernel on what the kernels before it left, and whole epochs against the reference
+//! played by itself.
+
+use crate::{devices, play};
+use mnist_gpu::data::{DataSet, Images};
+use mnist_gpu::gpu::Player;
+use mnist_gpu::model::initialise;
+use mnist_gpu::plan::{Options, names, record};
+use mnist_gpu::random::{Purpose, Stream};
+use mnist_gpu::{reference, verify};
+
+#[test]
+fn every_step_of_every_network_agrees_with_its_twin() {
+    for device in devices::every(&[false, true]) {
+        let report = verify::steps(&device).unwrap();
+        println!("{} of {} epochs on {}", report.passed, report.cases, device.info);
+        assert!(report.cases >= 12 && report.failures.is_empty(), "{}: {:#?}", device.info, report.failures);
+        assert_eq!(report.passed, report.cases);
+    }
+}
+
+/// Six steps of seven images, the last of them short: parameters and momentum as the reference has them, all in float64.
+///
+/// A step moves a parameter by at most lr * |gradient| and float32 gradients are off by some 1e-6, so that 2e-6 is what
+/// rounding explains; a missing term, slice or layer is off by a thousand times as much.
+#[test]
+fn an_epoch_ends_where_the_reference_ends() {
+    const BOUND: f64 = 2e-6;
+    for device in devices::every(&[false]) {
+        for (name, input) in verify::NETWORKS {
+            let net = verify::network(name, input).unwrap();
+            let mut stream = Stream::new(5, Purpose::Verification, 3000);
+            let bytes = (0..40 * input[1] * input[2]).map(|_| stream.below(256) as u8).collect();
+            let labels = (0..40).map(|_| stream.below(net.classes() as u32) as u8).collect();
+            let set = DataSet { images: Images { height: input[1], width: input[2], bytes }, labels };
+            for unfused in [false, true] {
+                let options = Options { unfused, ..play::options(&set, 7, device.info.class()) };
+                let plan = record(&net, &options).unwrap();
+                let content = play::content(&set, &initialise(&net, 9), 0.02, 0.9);
+                let player = Player::new(&device, plan.clone(), &[]).unwrap();
+                play::fill_device(&device, &player, &content);
+                let mut twin = reference::Player::new(&plan);
+                play::fill_reference(&mut twin, &plan, &content);
+                let start = twin.buffer(names::PARAMETERS).floats().to_vec();
+
+                let mut encoder = device.encoder();
+                player.encode(&mut encoder, 6);
+                device.wait(device.submit(encoder, &[])).unwrap();
+                (0..6).for_each(|_| twin.step());
+
+                let cursor = device.read(player.buffer(names::CURSOR), 0, 3).unwrap();
+                assert_eq!(cursor, twin.buffer(names::CURSOR).integers());
+                for buffer in [names::PARAMETERS, names::MOMENTUM] {
+                    let expected = twin.buffer(buffer).floats();
+                    let found = device.read(player.buffer(buffer), 0, expected.len()).unwrap();
+                    for (i, (&bits, &expected)) in found.iter().zip(expected).enumerate() {
+                        let found = f64::from(f32::from_bits(bits));
+                        assert!(
+                            found.is_finite() && (found - expected).abs() <= BOUND,
+                            "{}: {name}, unfused {unfused}: {buffer} at {i}: {found:e}, reference {expected:e}",
+                            device.info
+                        );
+                    }
+                }
+                let moved =
+                    twin.buffer(names::PARAMETERS).floats().iter().zip(&start).any(|(a, b)| (a - b).abs() > 1e-3);
+                assert!(moved, "{name}: nothing was learned, so nothing is proven");
+            }
+        }
+    }
+}
