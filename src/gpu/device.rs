@@ -94,24 +94,29 @@ impl Device {
         }
     }
 
+    /// Bytes of the largest buffer that a kernel can be bound to, and the limit that says so.
+    pub fn largest(&self) -> (u64, &'static str) {
+        let limits = self.device.limits();
+        let buffer = (limits.max_buffer_size, "max_buffer_size");
+        let binding = (limits.max_storage_buffer_binding_size, "max_storage_buffer_binding_size");
+        if buffer.0 < binding.0 { buffer } else { binding }
+    }
+
+    /// Gives the device up: whatever is asked of it afterwards fails, as on a device that was lost.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// A storage buffer of zeros, `len` elements of four bytes.
     ///
     /// # Errors
     /// It is larger than the device allows, or there is no memory for it.
     pub fn buffer(&self, name: &str, len: usize) -> Result<wgpu::Buffer, GpuError> {
         let size = (len.max(4) * 4) as u64;
-        let limits = self.device.limits();
-        let remedy = match name {
-            crate::plan::names::IMAGES => "fewer images fit: use --limit",
-            _ => "use a smaller --batch",
-        };
-        for (limit, allowed) in [
-            ("max_buffer_size", limits.max_buffer_size),
-            ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
-        ] {
-            if size > allowed {
-                return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
-            }
+        let (allowed, limit) = self.largest();
+        if size > allowed {
+            let remedy = "use a smaller --batch or network".into();
+            return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
         }
         // Parameters are read as uniforms and written as storage, so every buffer may be both.
         let usage = wgpu::BufferUsages::STORAGE

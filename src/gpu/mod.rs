@@ -22,7 +22,9 @@ pub enum GpuError {
     #[error("{name} gives no device: {reason}")]
     NoDevice { name: String, reason: String },
     #[error("buffer {buffer:?} needs {needed} bytes and this device's {limit} is {allowed}; {remedy}")]
-    Limit { buffer: String, needed: u64, limit: &'static str, allowed: u64, remedy: &'static str },
+    Limit { buffer: String, needed: u64, limit: &'static str, allowed: u64, remedy: String },
+    #[error("kernel {kernel} needs {needed} and this device's {limit} is {allowed}; take another --adapter")]
+    KernelLimit { kernel: String, needed: u32, limit: &'static str, allowed: u32 },
     #[error(transparent)]
     Shader(#[from] ShaderError),
     #[error("kernel {kernel} is bound to {expected:?} in the plan and to {found:?} in its shader")]

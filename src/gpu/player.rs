@@ -2,7 +2,7 @@
 
 use super::{Device, GpuError};
 use crate::plan::shader::{self, Slot};
-use crate::plan::{Access, Plan, Spec};
+use crate::plan::{Access, Plan, Spec, WORKGROUP};
 use std::collections::HashMap;
 
 /// A plan that is ready to run.
@@ -47,6 +47,7 @@ impl Player {
                 (None, Some(content)) => device.upload(&wanted.name, content),
                 (None, None) => device.buffer(&wanted.name, wanted.len),
             })
+            .map(|made| made.map_err(|error| with_fitting_batch(error, plan.batch)))
             .collect::<Result<Vec<_>, _>>()?;
 
         let specs: Vec<Spec> = plan.steps.iter().map(|step| step.kernel.spec()).collect();
@@ -134,6 +135,21 @@ impl Player {
     }
 }
 
+/// Adds to an error about a buffer's size the batch that would fit: what a plan makes for itself grows with the batch.
+fn with_fitting_batch(error: GpuError, batch: usize) -> GpuError {
+    match error {
+        GpuError::Limit { buffer, needed, limit, allowed, .. } => {
+            let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
+            let remedy = match fits {
+                0 => "take a smaller network or smaller images".into(),
+                fits => format!("a --batch of {fits} would fit"),
+            };
+            GpuError::Limit { buffer, needed, limit, allowed, remedy }
+        }
+        other => other,
+    }
+}
+
 /// One pipeline for each distinct text, compiled on as many threads as there are cores.
 fn compile(
     device: &Device,
@@ -184,6 +200,16 @@ fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePip
     }
 
     let gpu = &device.device;
+    let limits = gpu.limits();
+    let stored = slots.iter().filter(|slot| !slot.uniform).count() as u32;
+    for (needed, limit, allowed) in [
+        (stored, "max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage),
+        (WORKGROUP, "max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup),
+    ] {
+        if needed > allowed {
+            return Err(GpuError::KernelLimit { kernel: spec.stem.into(), needed, limit, allowed });
+        }
+    }
     device.scoped(spec.stem, || {
         let source =
             wgpu::ShaderModuleDescriptor { label: Some(spec.stem), source: wgpu::ShaderSource::Wgsl(text.into()) };

@@ -4,7 +4,7 @@ use super::pace::Pace;
 use crate::data::DataSet;
 use crate::gpu::{Device, GpuError, Player};
 use crate::model::{Network, Normalisation};
-use crate::plan::{Options, PlanError, Tiles, names, record};
+use crate::plan::{Options, Plan, PlanError, Tiles, names, record};
 use std::time::Instant;
 
 /// A data set on the device.
@@ -21,6 +21,12 @@ impl GpuSet {
     /// # Errors
     /// They do not fit.
     pub fn new(device: &Device, set: &DataSet) -> Result<GpuSet, GpuError> {
+        let (needed, (allowed, limit)) = (set.images.bytes.len() as u64, device.largest());
+        if needed > allowed {
+            let fits = allowed / set.images.pixels() as u64;
+            let remedy = format!("{fits} of the {} images would fit: --limit {fits}", set.labels.len());
+            return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy });
+        }
         let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
         Ok(GpuSet {
             images: device.upload_bytes(names::IMAGES, &set.images.bytes)?,
@@ -58,6 +64,8 @@ pub(super) fn mean(values: &[f32]) -> f64 {
 
 /// Images in a batch of an evaluation, at most.
 const BATCH: usize = 1000;
+/// Bytes of a buffer in an evaluation, at most: large images go in smaller batches.
+const ROOM: usize = 64 << 20;
 
 /// A network, ready to look at a data set.
 pub struct Evaluator {
@@ -79,17 +87,25 @@ impl Evaluator {
         set: &GpuSet,
         rows: usize,
     ) -> Result<Evaluator, super::TrainError> {
-        let batch = rows.clamp(1, BATCH);
-        let options = Options {
-            batch,
-            set: set.len,
-            rows,
-            frozen: Vec::new(),
-            inference: true,
-            unfused: false,
-            tiles: Tiles::of(device.info.class()),
+        let room = (device.largest().0 as usize).min(ROOM);
+        let mut batch = rows.clamp(1, BATCH);
+        let plan = loop {
+            let options = Options {
+                batch,
+                set: set.len,
+                rows,
+                frozen: Vec::new(),
+                inference: true,
+                unfused: false,
+                tiles: Tiles::of(device.info.class()),
+            };
+            match record(network, &options) {
+                Err(error @ PlanError::Network(_)) => return Err(error.into()),
+                Err(error) if batch == 1 => return Err(error.into()),
+                Ok(plan) if batch == 1 || outputs(&plan).all(|len| len * 4 <= room) => break plan,
+                _ => batch = batch.div_ceil(2),
+            }
         };
-        let plan = record(network, &options).map_err(|e: PlanError| super::TrainError::Plan(e))?;
         let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];
         let player = Player::new(device, plan, &shared)?;
         device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
@@ -126,6 +142,11 @@ impl Evaluator {
             probability: floats(&read(names::PROBABILITY)?),
         })
     }
+}
+
+/// Elements of the buffers that grow with the batch.
+fn outputs(plan: &Plan) -> impl Iterator<Item = usize> {
+    plan.buffers.iter().filter(|b| b.name == "input" || b.name.ends_with(".out")).map(|b| b.len)
 }
 
 /// Float32 values as words.
