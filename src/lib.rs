@@ -1,7 +1,7 @@
 //! Training small neural networks on whatever GPU a laptop has, with hand-written WGSL kernels.
 //!
 //! A training step is data: [`plan`] records a network, a batch size and a set of frozen layers into a flat list of kernel
-//! invocations. [`gpu`] plays it on a device, [`reference`] plays it on the CPU, and [`verify`] compares the two.
+//! invocations. [`gpu`] plays it on a device, [`mod@reference`] plays it on the CPU, and [`verify`] compares the two.
 //!
 //! # Modules, lowest first; each may use those above it
 //! | module | what it holds |
@@ -10,7 +10,7 @@
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
 //! | [`model`] | what a network is: layers, shapes, parameters, initialisation, checkpoint |
 //! | [`plan`] | a step as data: kernels, their sizes, the recorder |
-//! | [`reference`], [`gpu`] | the two players; neither knows the other |
+//! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`train`] | the loop: submissions, events, evaluation, checkpoints, resuming |
 //! | [`cli`] | one file per command |

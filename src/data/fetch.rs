@@ -5,7 +5,7 @@ use flate2::read::MultiGzDecoder;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -144,7 +144,7 @@ fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -
 }
 
 /// Whether a file is there and right.
-fn is_right(path: &PathBuf, file: &File) -> bool {
+fn is_right(path: &Path, file: &File) -> bool {
     path.is_file() && check(path, file).is_ok()
 }
 

@@ -10,26 +10,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A folder of its own, in which commands run.
-pub struct Place(tempfile::TempDir);
+struct Place(tempfile::TempDir);
 
 /// How a command ended.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
 }
 
 impl Place {
-    pub fn new() -> Place {
+    fn new() -> Place {
         Place(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A command that has not started. Nothing of this machine's settings reaches it, and it never fetches.
-    pub fn command(&self, args: &[&str]) -> Command {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-gpu"));
         command.args(args).current_dir(self.0.path()).env("MNIST_GPU_CACHE", self.path("cache"));
         for name in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "MNIST_GPU_MIRROR"] {
@@ -38,12 +38,12 @@ impl Place {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ended {
+    fn run(&self, args: &[&str]) -> Ended {
         Ended::of(self.command(args).output().unwrap())
     }
 
     /// A command that succeeds, with its one JSON object.
-    pub fn json(&self, args: &[&str]) -> Value {
+    fn json(&self, args: &[&str]) -> Value {
         let ended = self.run(&[args, &["--json"]].concat());
         assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.err);
         assert_eq!(ended.out.lines().count(), 1, "{args:?}: {}", ended.out);
@@ -51,13 +51,13 @@ impl Place {
     }
 
     /// A command that fails with exit code 1, says these words, and prints nothing to standard output.
-    pub fn fails(&self, args: &[&str], words: &[&str]) -> String {
+    fn fails(&self, args: &[&str], words: &[&str]) -> String {
         let ended = self.run(args);
         ended.failed(&args.join(" "), words)
     }
 
     /// The digits that lie beside the tests, copied so that they can be damaged.
-    pub fn digits(&self, name: &str) -> String {
+    fn digits(&self, name: &str) -> String {
         let folder = self.path(name);
         std::fs::create_dir(&folder).unwrap();
         for entry in std::fs::read_dir(digits()).unwrap() {
@@ -69,12 +69,12 @@ impl Place {
 }
 
 impl Ended {
-    pub fn of(output: Output) -> Ended {
+    fn of(output: Output) -> Ended {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    pub fn failed(&self, what: &str, words: &[&str]) -> String {
+    fn failed(&self, what: &str, words: &[&str]) -> String {
         assert_eq!(self.code, Some(1), "`{what}`: {}", self.err);
         assert_eq!(self.out, "", "`{what}` fails, but prints to standard output");
         assert!(!self.err.contains("panicked"), "`{what}`: {}", self.err);
@@ -86,23 +86,23 @@ impl Ended {
 }
 
 /// 320 digits to train on and 100 to test, made by this program.
-pub fn digits() -> String {
+fn digits() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/digits").to_string_lossy().into_owned()
 }
 
-pub fn sha(path: &Path) -> String {
+fn sha(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Lines of a run's `events.jsonl`.
-pub fn events(run: &Path) -> Vec<Value> {
+fn events(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Keys of an object, in order.
-pub fn keys(value: &Value) -> Vec<&str> {
+fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     keys
