@@ -156,6 +156,7 @@ fn every_kind_of_failure_leads_to_the_next_mirror() {
         assert_eq!(fetch(&set(&[&bad.url, &good.url]), folder.path()), Ok(4));
         assert_eq!(bad.requests.load(Ordering::SeqCst), 4);
         assert_eq!(entries(folder.path()).len(), 4);
+        assert!(NAMES.iter().all(|name| std::fs::read(folder.path().join(name)).unwrap() == content(name)));
     }
 }
 
