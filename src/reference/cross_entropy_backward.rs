@@ -22,9 +22,11 @@ pub fn run(s: &LossShape, x: &[f64], labels: &[u32], order: &[u32], cursor: &[u3
             let p = term / softmax.sum;
             let target = if j == label { 1.0 } else { 0.0 };
             let value = (p - target) / rows;
-            // Two divisions of 2.5 ULP, one subtraction; a probability below the smallest normal number may be 0.
-            let error = p * (relative + softmax.error + 5.0 * UNIT) + f32::MIN_POSITIVE as f64;
-            dx.push(value, error / rows + 6.0 * UNIT * value.abs());
+            // Two divisions of 2.5 ULP, one subtraction. What is below the smallest normal number may be flushed to 0, the
+            // probability as well as the result.
+            let flushed = f64::from(f32::MIN_POSITIVE);
+            let error = p * (relative + softmax.error + 5.0 * UNIT) + flushed;
+            dx.push(value, error / rows + 6.0 * UNIT * value.abs() + flushed);
         }
     }
     vec![Expected::Near(dx)]
