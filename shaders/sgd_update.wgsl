@@ -3,11 +3,12 @@
 //   v = momentum * v + g
 //   w = w - rate * v
 // Reads grad and the ranges, one for each tensor that learns. Updates w and v inside the ranges and nothing else.
-// One invocation per parameter; a workgroup belongs to one range, found by counting groups.
+// One invocation per parameter; a workgroup belongs to one range, found by counting groups. Groups lie in rows of ROW.
 // Twin: src/reference/sgd_update.rs
 const ranges = 8u;
 
 const WG = 64u;
+const ROW = 32768u;
 
 struct Range {
     // Where the tensor starts in w and v, its length, where its gradient starts, and in how many slices that lies.
@@ -24,12 +25,13 @@ struct Range {
 @group(0) @binding(4) var<storage, read_write> v: array<f32>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+    let group = id.y * ROW + id.x;
     var first = 0u;
     var at = 0u;
     while at < ranges {
         let groups = (table[at].len + WG - 1u) / WG;
-        if group.x < first + groups {
+        if group < first + groups {
             break;
         }
         first += groups;
@@ -39,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lane:
         return;
     }
     let range = table[at];
-    let i = (group.x - first) * WG + lane.x;
+    let i = (group - first) * WG + lane.x;
     if i >= range.len {
         return;
     }

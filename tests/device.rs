@@ -64,7 +64,12 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
     for device in devices::every(&[false]) {
         let (allowed, limit) = device.largest();
         // The first map of an image takes 64 MiB.
-        let layers = [Layer::Conv { channels: 64, kernel: 1 }, Layer::MaxPool { size: 1 }, Layer::Linear { units: 2 }];
+        let layers = [
+            Layer::Conv { channels: 64, kernel: 1 },
+            Layer::Relu,
+            Layer::MaxPool { size: 16 },
+            Layer::Linear { units: 2 },
+        ];
         let net = Network::new([1, 512, 512], &layers).unwrap();
         let batch = (allowed / (64 << 20)) as usize + 1;
         let options = Options {
@@ -87,7 +92,7 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
         let set = device.buffer(names::IMAGES, 4).unwrap();
         let text = Player::new(&device, plan, &[(names::IMAGES, &set)]).err().unwrap().to_string();
         let fits = format!("a --batch of {} would fit", batch - 1);
-        assert!(text.contains(limit) && text.contains(&fits), "{text}");
+        assert!(text.contains("\"conv1.out\"") && text.contains(limit) && text.contains(&fits), "{text}");
     }
 }
 
@@ -102,7 +107,7 @@ fn a_set_that_does_not_fit_names_the_limit_and_how_many_do() {
         let count = (allowed as usize).div_ceil(1 << 20) + 1;
         let images = Images { height: 1024, width: 1024, bytes: vec![0; count << 20] };
         let set = DataSet { images, labels: vec![0; count] };
-        let text = GpuSet::new(&device, &set).err().unwrap().to_string();
+        let text = GpuSet::new(&device, &set, |fits| format!(": --limit {fits}")).err().unwrap().to_string();
         let fits = format!("{0} of the {count} images would fit: --limit {0}", allowed >> 20);
         assert!(text.contains(limit) && text.contains(&fits), "{text}");
     }
@@ -114,7 +119,7 @@ fn large_images_are_evaluated_in_smaller_batches() {
         let layers = [Layer::Conv { channels: 8, kernel: 3 }, Layer::Relu, Layer::Linear { units: 3 }];
         let net = Network::new([1, 128, 128], &layers).unwrap();
         let images = Images { height: 128, width: 128, bytes: (0..300 << 14).map(|i| (i * 7 % 251) as u8).collect() };
-        let set = GpuSet::new(&device, &DataSet { images, labels: vec![1; 300] }).unwrap();
+        let set = GpuSet::new(&device, &DataSet { images, labels: vec![1; 300] }, |_| String::new()).unwrap();
         let parameters = mnist_gpu::model::initialise(&net, 1).iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         let parameters = device.upload(names::PARAMETERS, &parameters).unwrap();
         let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
@@ -130,6 +135,17 @@ fn large_images_are_evaluated_in_smaller_batches() {
 #[test]
 fn what_the_driver_refuses_is_an_error_with_a_name() {
     for device in devices::every(&[false]) {
+        // A buffer of the caller's that is too short for its binding.
+        let net = Network::tutorial([1, 28, 28], 10).unwrap();
+        let set = DataSet { images: Images { height: 28, width: 28, bytes: vec![3; 784] }, labels: vec![1] };
+        let set = GpuSet::new(&device, &set, |_| String::new()).unwrap();
+        let short = device.buffer(names::PARAMETERS, 64).unwrap();
+        let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
+        match Evaluator::new(&device, &net, normalisation, &short, &set, 1).err() {
+            Some(TrainError::Gpu(GpuError::Rejected { what, .. })) if what == "conv1 forward" => {}
+            other => panic!("{}: {:?}", device.info, other.map(|e| e.to_string())),
+        }
+
         let plan = record(
             &Network::tutorial([1, 28, 28], 10).unwrap(),
             &Options {

@@ -27,6 +27,8 @@ enum Behaviour {
     Forbidden,
     /// Sends the head and nothing more.
     Silent,
+    /// Sends a byte every now and then.
+    Slow,
 }
 
 /// A server on the loopback interface; it ends with the test's process.
@@ -66,6 +68,10 @@ fn answer(mut stream: TcpStream, behaviour: Behaviour) -> std::io::Result<()> {
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
     match behaviour {
         Behaviour::Good | Behaviour::WrongContent | Behaviour::Forbidden => stream.write_all(&body),
+        Behaviour::Slow => body.iter().try_for_each(|byte| {
+            std::thread::sleep(Duration::from_millis(50));
+            stream.write_all(&[*byte])
+        }),
         Behaviour::CutOff => stream.write_all(&body[..body.len() / 2]),
         Behaviour::Silent => {
             std::thread::sleep(Duration::from_secs(5));
@@ -151,7 +157,8 @@ fn what_is_there_and_right_is_not_fetched_again_and_what_is_wrong_is() {
 #[test]
 fn every_kind_of_failure_leads_to_the_next_mirror() {
     let good = server(Behaviour::Good);
-    for behaviour in [Behaviour::WrongContent, Behaviour::CutOff, Behaviour::Forbidden, Behaviour::Silent] {
+    use Behaviour::{CutOff, Forbidden, Silent, Slow, WrongContent};
+    for behaviour in [WrongContent, CutOff, Forbidden, Silent, Slow] {
         let (folder, bad) = (tempfile::tempdir().unwrap(), server(behaviour));
         assert_eq!(fetch(&set(&[&bad.url, &good.url]), folder.path()), Ok(4));
         assert_eq!(bad.requests.load(Ordering::SeqCst), 4);
@@ -162,7 +169,8 @@ fn every_kind_of_failure_leads_to_the_next_mirror() {
 
 #[test]
 fn the_last_failure_names_every_address_its_reason_and_the_command() {
-    let bad = [Behaviour::WrongContent, Behaviour::CutOff, Behaviour::Forbidden, Behaviour::Silent].map(server);
+    use Behaviour::{CutOff, Forbidden, Silent, Slow, WrongContent};
+    let bad = [WrongContent, CutOff, Forbidden, Silent, Slow].map(server);
     let refused = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}/", listener.local_addr().unwrap())
@@ -175,7 +183,7 @@ fn the_last_failure_names_every_address_its_reason_and_the_command() {
         assert!(text.contains(&format!("  {mirror}{}: ", NAMES[0])), "{mirror} is missing in {text}");
     }
     let lower = text.to_lowercase();
-    for reason in ["content has sha-256", "403", "sent nothing for 0.4 seconds", "refused"] {
+    for reason in ["content has sha-256", "403", "sent nothing for 0.4 seconds", "bytes a second", "refused"] {
         assert!(lower.contains(reason), "{reason} is missing in {text}");
     }
     assert!(text.contains(&format!("mkdir -p {0} && curl -fL -o {0}/{1} ", folder.path().display(), NAMES[0])));

@@ -67,6 +67,57 @@ fn every_gradient_that_is_written_is_read() {
 }
 
 #[test]
+fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
+    let net = Network::tutorial([1, 600, 600], 10).unwrap();
+    let options = Options {
+        batch: 2048,
+        set: 5000,
+        rows: 5000,
+        frozen: vec![],
+        inference: false,
+        unfused: true,
+        tiles: Tiles::of(DeviceClass::Integrated),
+    };
+    let text = record(&net, &options).unwrap_err().to_string();
+    assert!(text.contains("workgroups in one direction") && text.contains("smaller --batch than 2048"), "{text}");
+    // A network with more parameters than one row of workgroups updates.
+    let net = Network::tutorial([1, 300, 300], 10).unwrap();
+    let plan = record(&net, &Options { batch: 2, unfused: false, ..options }).unwrap();
+    let [x, y, _] = plan.steps.iter().find(|step| step.label == "update").unwrap().kernel.spec().workgroups;
+    assert!(y > 1 && x <= 65_535 && (x * y) as usize * 64 >= net.parameter_count(), "{x} {y}");
+}
+
+#[test]
+fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
+    use mnist_gpu::model::Layer;
+    let conv = Layer::Conv { channels: 27, kernel: 5 };
+    let pool = Layer::MaxPool { size: 2 };
+    let layers = [conv.clone(), pool.clone(), conv, pool, Layer::Relu, Layer::Linear { units: 10 }];
+    let net = Network::new([1, 28, 28], &layers).unwrap();
+    let options = Options {
+        batch: 4,
+        set: 10,
+        rows: 10,
+        frozen: vec![],
+        inference: false,
+        unfused: false,
+        tiles: Tiles::of(DeviceClass::Integrated),
+    };
+    let plan = record(&net, &options).unwrap();
+    let mut stored = 0;
+    for step in &plan.steps {
+        for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {
+            let of_conv = step.kernel.stem().starts_with("conv_pool") && port.name == "w";
+            if port.uniform || of_conv {
+                assert_eq!(arg.len % 4, 0, "{} {}", step.label, port.name);
+                stored += usize::from(!port.uniform);
+            }
+        }
+    }
+    assert_eq!(stored, 2, "18,225 weights are too many for a uniform, forward and backward");
+}
+
+#[test]
 fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
     for unfused in [false, true] {
         let plan = plan(&[], unfused);

@@ -42,9 +42,14 @@ impl Console {
         }
     }
 
-    /// Something that must not be missed.
+    /// Something that should not be missed.
     pub fn warn(&self, text: impl Display) {
-        self.line(format!("note: {text}"));
+        self.note(format!("note: {text}"));
+    }
+
+    /// Something that is wrong.
+    pub fn error(&self, text: impl Display) {
+        self.line(text);
     }
 
     fn line(&self, text: impl Display) {

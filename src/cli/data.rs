@@ -81,7 +81,8 @@ fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()>
     console.clear_bar();
     let fetched = fetched?;
     if console.json {
-        let value = json!({"command": "data fetch", "name": name, "folder": folder, "fetched": fetched});
+        let value =
+            json!({"command": "data fetch", "name": name, "folder": folder.display().to_string(), "fetched": fetched});
         console.result_json(&value);
     } else {
         console.result(format!("{name} lies in {} ({fetched} files fetched, all checked)", folder.display()));
@@ -158,6 +159,6 @@ fn describe(known: &Known, root: &std::path::Path, here: bool) -> Value {
         .collect();
     json!({
         "name": known.name, "title": known.title, "licence": known.licence, "citation": known.citation,
-        "mirrors": known.mirrors, "folder": root.join(known.name), "here": here, "files": files,
+        "mirrors": known.mirrors, "folder": root.join(known.name).display().to_string(), "here": here, "files": files,
     })
 }

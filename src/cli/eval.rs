@@ -83,7 +83,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let (low, high) = wilson(correct, total);
     console.result_json(&json!({
         "command": "eval",
-        "model": path,
+        "model": path.display().to_string(),
         "adapter": device.info,
         "data": {"name": source.name, "split": if args.split == Split::Test { "test" } else { "train" }, "images": total},
         "correct": correct,

@@ -142,7 +142,10 @@ impl Common {
                 config.epochs = epochs as usize;
             }
             if self.source.data != "auto" {
-                config.data = self.source.data.clone();
+                // A relative folder must be found again from anywhere.
+                let here = Path::new(&self.source.data);
+                let absolute = std::path::absolute(here).ok().filter(|_| here.is_dir());
+                config.data = absolute.map_or(self.source.data.clone(), |folder| folder.to_string_lossy().into_owned());
             }
         };
         let prepared = Prepared::resume(run, &locator, change, &|f, got, of| console.fetching(f, got, of));
@@ -218,9 +221,11 @@ fn out_folder(common: &Common) -> anyhow::Result<PathBuf> {
     }
     let now = time::OffsetDateTime::now_utc();
     let (date, clock) = (now.date(), now.time());
-    let name = format!("{date}T{:02}-{:02}-{:02}Z", clock.hour(), clock.minute(), clock.second());
-    let folder = |n: usize| Path::new("runs").join(if n == 1 { name.clone() } else { format!("{name}-{n}") });
-    Ok((1..).map(folder).find(|f| check_free(f).is_ok()).unwrap_or_else(|| folder(1)))
+    // To the millisecond, so that runs started together do not meet.
+    let [h, m, s] = [clock.hour(), clock.minute(), clock.second()];
+    let folder = Path::new("runs").join(format!("{date}T{h:02}-{m:02}-{s:02}.{:03}Z", clock.millisecond()));
+    check_free(&folder)?;
+    Ok(folder)
 }
 
 fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began: Instant) -> anyhow::Result<()> {
@@ -316,8 +321,8 @@ fn report(
     let network = &outcome.model.network;
     console.result_json(&json!({
         "command": command,
-        "run": outcome.folder,
-        "model": model,
+        "run": outcome.folder.display().to_string(),
+        "model": model.display().to_string(),
         "adapter": device.info,
         "data": {"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]},
         "network": {

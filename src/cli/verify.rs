@@ -29,13 +29,13 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
             report.cases,
             100.0 * report.worst.1
         ));
-        report.failures.iter().for_each(|text| console.warn(text));
+        report.failures.iter().for_each(|text| console.error(text));
         reports.push(report);
     }
     console.clear_bar();
     let step = steps(&device)?;
     console.note(format!("{:26} {:>3} of {:>3} recorded epochs, step by step", "whole steps", step.passed, step.cases));
-    step.failures.iter().for_each(|text| console.warn(text));
+    step.failures.iter().for_each(|text| console.error(text));
 
     let cases: usize = reports.iter().map(|r| r.cases).sum::<usize>() + step.cases;
     let passed: usize = reports.iter().map(|r| r.passed).sum::<usize>() + step.passed;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Told of each part that arrives: file, bytes so far, bytes in all if the server says so.
 pub type Progress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
@@ -27,6 +27,8 @@ impl Default for Fetcher {
     }
 }
 
+/// A server that sends less than this in a second is given up as well, once `patience` is over.
+const SLOWEST: f64 = 1000.0;
 /// No file of a known set is larger.
 const LARGEST: u64 = 1 << 30;
 
@@ -68,6 +70,7 @@ impl Fetcher {
             .tempfile_in(folder)
             .map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
         let parts = self.start(url);
+        let began = Instant::now();
         let (mut got, mut total) = (0, None);
         loop {
             let part = parts
@@ -82,6 +85,10 @@ impl Fetcher {
                         return Err(format!("more than {LARGEST} bytes"));
                     }
                     temporary.write_all(&bytes).map_err(|e| format!("cannot write: {e}"))?;
+                    let rate = got as f64 / began.elapsed().as_secs_f64();
+                    if began.elapsed() > self.patience && rate < SLOWEST {
+                        return Err(format!("the server sends only {rate:.0} bytes a second"));
+                    }
                 }
             }
             progress(file.name, got, total);

@@ -90,10 +90,10 @@ fn read<const DIMS: usize>(path: &Path, what: &'static str) -> Result<([u32; DIM
     bytes
         .try_reserve_exact(expected as usize)
         .map_err(|_| DataError::NoMemory { path: path.into(), bytes: expected })?;
-    bytes.resize(expected as usize, 0);
-    let found = read_up_to(&mut content, &mut bytes).map_err(|e| damaged(path, e))?;
-    if (found as u64) < expected {
-        return Err(DataError::Truncated { path: path.into(), found: found as u64, expected });
+    // Memory is touched only as content arrives, whatever the header promises.
+    content.by_ref().take(expected).read_to_end(&mut bytes).map_err(|e| damaged(path, e))?;
+    if (bytes.len() as u64) < expected {
+        return Err(DataError::Truncated { path: path.into(), found: bytes.len() as u64, expected });
     }
     // Reading on to the end also makes the gzip reader check its checksum.
     if read_up_to(&mut content, &mut [0]).map_err(|e| damaged(path, e))? > 0 {

@@ -24,7 +24,7 @@ impl DataSet {
     /// Keeps the first `limit`.
     pub fn truncate(&mut self, limit: usize) {
         self.labels.truncate(limit);
-        self.images.bytes.truncate(limit * self.images.pixels());
+        self.images.bytes.truncate(self.labels.len() * self.images.pixels());
         self.images.bytes.shrink_to_fit();
     }
 
@@ -159,17 +159,22 @@ impl Locator {
     }
 }
 
-/// A folder that holds a known set under another name: told by the training labels.
+/// A folder that holds a known set under another name: told by the training labels and, where those match, the images.
 fn recognise(folder: &Path) -> Option<&'static Known> {
     use super::{Check, KNOWN};
-    let path = file(folder, NAMES[1]).ok()?;
-    let labels = read_labels(&path).ok()?;
-    let mut digest = Sha256::new();
-    digest.update([0, 0, 8, 1]);
-    digest.update((labels.len() as u32).to_be_bytes());
-    digest.update(&labels);
-    let found = hex(&digest.finalize());
-    KNOWN.iter().find(|known| matches!(known.files[1].check, Check::Sha256(hash) if hash == found))
+    let is = |dims: &[usize], bytes: &[u8], check: Check| {
+        let mut digest = Sha256::new();
+        digest.update([0, 0, 8, dims.len() as u8]);
+        dims.iter().for_each(|&dim| digest.update((dim as u32).to_be_bytes()));
+        digest.update(bytes);
+        let found = hex(&digest.finalize());
+        matches!(check, Check::Sha256(hash) if hash == found)
+    };
+    let labels = read_labels(&file(folder, NAMES[1]).ok()?).ok()?;
+    let known = KNOWN.iter().find(|known| is(&[labels.len()], &labels, known.files[1].check))?;
+    let images = read_images(&file(folder, NAMES[0]).ok()?).ok()?;
+    let dims = [images.len(), images.height, images.width];
+    is(&dims, &images.bytes, known.files[0].check).then_some(known)
 }
 
 /// A file of a folder, gzipped or not.

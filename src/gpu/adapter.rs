@@ -75,31 +75,49 @@ pub enum Selection {
     Index(usize),
     /// Part of a name, in any case.
     Name(String),
+    /// What the environment asks for: any of these backends, if there are any, and this part of a name.
+    Environment {
+        backends: Vec<&'static str>,
+        name: String,
+    },
+}
+
+/// A backend by the names that wgpu knows it by.
+fn backend(text: &str) -> Option<&'static str> {
+    match text {
+        "vulkan" | "vk" => Some("vulkan"),
+        "metal" | "mtl" => Some("metal"),
+        "dx12" | "d3d12" => Some("dx12"),
+        "gl" | "gles" | "opengl" => Some("gl"),
+        _ => None,
+    }
 }
 
 impl Selection {
     /// Reads `auto`, a backend, an index or part of a name.
     pub fn parse(text: &str) -> Selection {
-        match text.to_lowercase().as_str() {
-            "auto" => Selection::Auto,
-            "vulkan" | "vk" => Selection::Backend("vulkan"),
-            "metal" => Selection::Backend("metal"),
-            "dx12" => Selection::Backend("dx12"),
-            "gl" | "gles" => Selection::Backend("gl"),
-            other => other.parse().map_or_else(|_| Selection::Name(other.into()), Selection::Index),
+        let text = text.to_lowercase();
+        match (text.as_str(), backend(&text), text.parse()) {
+            ("auto", ..) => Selection::Auto,
+            (_, Some(backend), _) => Selection::Backend(backend),
+            (_, None, Ok(index)) => Selection::Index(index),
+            (_, None, Err(_)) => Selection::Name(text),
         }
     }
 
-    /// The flag if given, else `WGPU_ADAPTER_NAME`, else `WGPU_BACKEND`, else `auto`.
+    /// The flag if given, else what `WGPU_BACKEND` (a list with commas) and `WGPU_ADAPTER_NAME` say, else `auto`.
     pub fn from_flag_or_env(flag: Option<&str>) -> Selection {
-        let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-        match flag.map(str::to_string).or_else(|| env("WGPU_BACKEND")) {
-            Some(text) if flag.is_some() => Selection::parse(&text),
-            backend => match (env("WGPU_ADAPTER_NAME"), backend) {
-                (Some(name), _) => Selection::Name(name.to_lowercase()),
-                (None, Some(backend)) => Selection::parse(&backend),
-                (None, None) => Selection::Auto,
-            },
+        let env = |name: &str| std::env::var(name).unwrap_or_default().to_lowercase();
+        flag.map_or_else(|| Selection::from_env(&env("WGPU_BACKEND"), env("WGPU_ADAPTER_NAME")), Selection::parse)
+    }
+
+    fn from_env(backends: &str, name: String) -> Selection {
+        let known: Vec<_> = backends.split(',').filter_map(|text| backend(text.trim())).collect();
+        match (known.is_empty(), backends.is_empty(), name.is_empty()) {
+            (true, true, true) => Selection::Auto,
+            // An unknown backend matches nothing, and is told.
+            (true, false, _) => Selection::Name(backends.into()),
+            _ => Selection::Environment { backends: known, name },
         }
     }
 
@@ -109,6 +127,9 @@ impl Selection {
             Selection::Backend(backend) => info.backend == *backend,
             Selection::Index(wanted) => index == *wanted,
             Selection::Name(part) => info.name.to_lowercase().contains(part),
+            Selection::Environment { backends, name } => {
+                (backends.is_empty() || backends.contains(&info.backend)) && info.name.to_lowercase().contains(name)
+            }
         }
     }
 
@@ -118,6 +139,9 @@ impl Selection {
             Selection::Backend(backend) => (*backend).into(),
             Selection::Index(index) => index.to_string(),
             Selection::Name(name) => name.clone(),
+            Selection::Environment { backends, name } => {
+                format!("WGPU_BACKEND={} WGPU_ADAPTER_NAME={name}", backends.join(","))
+            }
         }
     }
 }
@@ -184,5 +208,8 @@ mod tests {
         assert_eq!(default_index(&Selection::parse("LLVM"), &all), Some(0));
         assert_eq!(default_index(&Selection::parse("dx12"), &all), None);
         assert_eq!(default_index(&Selection::parse("4"), &all), None);
+        let env = |backends, name: &str| default_index(&Selection::from_env(backends, name.into()), &all);
+        assert_eq!((env("", ""), env("opengl", ""), env("gl, vulkan", "uhd")), (Some(3), Some(1), Some(2)));
+        assert_eq!((env("gl", "uhd"), env("gl", "rtx"), env("", "llvm")), (Some(1), None, Some(0)));
     }
 }

@@ -23,15 +23,20 @@ pub enum GpuError {
     NoDevice { name: String, reason: String },
     #[error("buffer {buffer:?} needs {needed} bytes and this device's {limit} is {allowed}; {remedy}")]
     Limit { buffer: String, needed: u64, limit: &'static str, allowed: u64, remedy: String },
-    #[error("kernel {kernel} needs {needed} and this device's {limit} is {allowed}; take another --adapter")]
-    KernelLimit { kernel: String, needed: u32, limit: &'static str, allowed: u32 },
+    #[error(
+        "kernel {kernel} needs {needed} storage buffers and this device's max_storage_buffers_per_shader_stage is \
+         {allowed}; take another --adapter"
+    )]
+    StorageBuffers { kernel: String, needed: u32, allowed: u32 },
     #[error(transparent)]
     Shader(#[from] ShaderError),
     #[error("kernel {kernel} is bound to {expected:?} in the plan and to {found:?} in its shader")]
     Bindings { kernel: String, expected: Vec<String>, found: Vec<String> },
     #[error("the driver rejects {what}: {reason}")]
     Rejected { what: String, reason: String },
-    #[error("the device ran out of memory for {0}; take a smaller --batch or --limit")]
+    #[error(
+        "the device ran out of memory for {0}; end other programs that use it, or take a smaller --batch or --limit"
+    )]
     OutOfMemory(String),
     #[error("the device was lost: {0}")]
     Lost(String),
@@ -42,4 +47,27 @@ pub enum GpuError {
          may have killed a submission that took too long; try a smaller --batch, or another --adapter"
     )]
     Killed { expected: u32, found: u32 },
+}
+
+/// Checks the step counter that the last kernel of each step advances, since a driver that gives up on a submission can
+/// make it look completed.
+///
+/// # Errors
+/// The counter does not stand where it should.
+pub fn check_steps(expected: u64, found: u32) -> Result<(), GpuError> {
+    // The counter is 32 bits wide and wraps.
+    let expected = expected as u32;
+    if found == expected { Ok(()) } else { Err(GpuError::Killed { expected, found }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_stands_still_is_a_killed_submission() {
+        assert!(check_steps(70, 70).is_ok() && check_steps((1 << 32) + 3, 3).is_ok());
+        let text = check_steps(70, 64).unwrap_err().to_string();
+        assert!(text.contains("70 steps were submitted and 64 are done") && text.contains("--batch"), "{text}");
+    }
 }

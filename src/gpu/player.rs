@@ -2,7 +2,7 @@
 
 use super::{Device, GpuError};
 use crate::plan::shader::{self, Slot};
-use crate::plan::{Access, Plan, Spec, WORKGROUP};
+use crate::plan::{Access, Plan, Spec};
 use std::collections::HashMap;
 
 /// A plan that is ready to run.
@@ -47,10 +47,15 @@ impl Player {
                 (None, Some(content)) => device.upload(&wanted.name, content),
                 (None, None) => device.buffer(&wanted.name, wanted.len),
             })
-            .map(|made| made.map_err(|error| with_fitting_batch(error, plan.batch)))
+            .map(|made| made.map_err(|error| with_remedy(error, plan.batch)))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let specs: Vec<Spec> = plan.steps.iter().map(|step| step.kernel.spec()).collect();
+        let mut specs: Vec<Spec> = plan.steps.iter().map(|step| step.kernel.spec()).collect();
+        // A device may grant smaller uniforms than WebGPU does; what does not fit is bound as storage there.
+        let largest = device.device.limits().max_uniform_buffer_binding_size;
+        for port in specs.iter_mut().flat_map(|spec| &mut spec.ports) {
+            port.uniform &= port.bound() as u64 * 4 <= largest;
+        }
         let texts = specs.iter().map(|spec| shader::specialise(spec, source(spec))).collect::<Result<Vec<_>, _>>()?;
         let pipelines = compile(device, &specs, &texts)?;
 
@@ -135,14 +140,15 @@ impl Player {
     }
 }
 
-/// Adds to an error about a buffer's size the batch that would fit: what a plan makes for itself grows with the batch.
-fn with_fitting_batch(error: GpuError, batch: usize) -> GpuError {
+/// Adds to an error about a buffer's size what would fit: a smaller batch, where the buffer grows with it.
+fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     match error {
         GpuError::Limit { buffer, needed, limit, allowed, .. } => {
+            let grows = buffer == "input" || [".out", ".winner", ".out.grad"].iter().any(|end| buffer.ends_with(end));
             let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
             let remedy = match fits {
-                0 => "take a smaller network or smaller images".into(),
-                fits => format!("a --batch of {fits} would fit"),
+                1.. if grows => format!("a --batch of {fits} would fit"),
+                _ => "take a smaller network or smaller images".into(),
             };
             GpuError::Limit { buffer, needed, limit, allowed, remedy }
         }
@@ -200,15 +206,10 @@ fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePip
     }
 
     let gpu = &device.device;
-    let limits = gpu.limits();
-    let stored = slots.iter().filter(|slot| !slot.uniform).count() as u32;
-    for (needed, limit, allowed) in [
-        (stored, "max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage),
-        (WORKGROUP, "max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup),
-    ] {
-        if needed > allowed {
-            return Err(GpuError::KernelLimit { kernel: spec.stem.into(), needed, limit, allowed });
-        }
+    let (stored, allowed) =
+        (slots.iter().filter(|slot| !slot.uniform).count() as u32, gpu.limits().max_storage_buffers_per_shader_stage);
+    if stored > allowed {
+        return Err(GpuError::StorageBuffers { kernel: spec.stem.into(), needed: stored, allowed });
     }
     device.scoped(spec.stem, || {
         let source =

@@ -179,27 +179,17 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
         write(path, &tensors, &self.record)
     }
 
-    /// Reads the record of a run.
-    ///
-    /// # Errors
-    /// As [`Model::load`].
-    pub fn load_record(path: &Path) -> Result<T, CheckpointError> {
-        let raw = read(path)?;
-        parse(path, &raw)?;
-        metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
-            path: path.into(),
-            reason: "it is no file to resume from".into(),
-        })
-    }
-
-    /// Reads the tensors of a run of this network.
+    /// Reads what a run of this network needs to go on.
     ///
     /// # Errors
     /// As [`Model::load`].
     pub fn load(path: &Path, network: &Network) -> Result<Resume<T>, CheckpointError> {
-        let record = Self::load_record(path)?;
         let raw = read(path)?;
         let tensors = parse(path, &raw)?;
+        let record = metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
+            path: path.into(),
+            reason: "it is no file to resume from".into(),
+        })?;
         let parameters = arena(path, &tensors, network, "", false)?;
         let momentum = arena(path, &tensors, network, MOMENTUM, false)?;
         let losses = floats(path, LOSSES, &find(path, &tensors, LOSSES)?)?;
@@ -291,7 +281,6 @@ fn arena(
     suffix: &str,
     only: bool,
 ) -> Result<Vec<f32>, CheckpointError> {
-    let mut arena = vec![0.0; network.arena_len()];
     for p in network.parameters() {
         let name = format!("{}{suffix}", p.name);
         let tensor = find(path, tensors, &name)?;
@@ -299,7 +288,12 @@ fn arena(
             let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
             return Err(CheckpointError::Shape { path: path.into(), name, found, expected });
         }
-        arena[p.start..][..p.len()].copy_from_slice(&floats(path, &name, &tensor)?);
+    }
+    // Allocated only now that the file is known to hold as much.
+    let mut arena = vec![0.0; network.arena_len()];
+    for p in network.parameters() {
+        let name = format!("{}{suffix}", p.name);
+        arena[p.start..][..p.len()].copy_from_slice(&floats(path, &name, &find(path, tensors, &name)?)?);
     }
     let known = |name: &str| network.parameters().iter().any(|p| p.name == name);
     match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {

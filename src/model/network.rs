@@ -68,6 +68,10 @@ pub enum NetworkError {
     DoesNotFit { layer: String, text: String },
     #[error("a network must end with a linear layer of as many units as there are classes, at least 2 and at most 256")]
     NoClassifier,
+    #[error("there are no images of {0:?} (channels, height, width)")]
+    Input([usize; 3]),
+    #[error("with {layer} the network has more than 2^30 parameters; take fewer units or smaller images")]
+    TooManyParameters { layer: String },
     #[error("images of {0}x{1} pixels are too large; a network takes at most 4096x4096")]
     TooLarge(usize, usize),
     #[error("there is no layer {unknown:?} with parameters; this network has {}", .known.join(", "))]
@@ -78,6 +82,9 @@ pub enum NetworkError {
 
 /// Tensors of an arena start at multiples of this many elements: 256 bytes, the alignment of a binding.
 pub const ALIGN: usize = 64;
+
+/// Elements of an arena, at most: what a shader's 32-bit byte offsets reach.
+const MOST: usize = 1 << 30;
 
 /// A checked network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +100,9 @@ impl Network {
     /// # Errors
     /// A layer that does not fit its input, or a list that does not end in a classifier.
     pub fn new(input: [usize; 3], layers: &[Layer]) -> Result<Network, NetworkError> {
+        if input.contains(&0) || input[0] > 4096 {
+            return Err(NetworkError::Input(input));
+        }
         if input[1] > 4096 || input[2] > 4096 {
             return Err(NetworkError::TooLarge(input[1], input[2]));
         }
@@ -138,6 +148,9 @@ impl Network {
                     [units, 1, 1]
                 }
             };
+            if start > MOST {
+                return Err(NetworkError::TooManyParameters { layer: name });
+            }
             nodes.push(Node { name, layer: layer.clone(), input: shape, output });
             shape = output;
         }

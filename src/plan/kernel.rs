@@ -35,15 +35,17 @@ pub struct Port {
     pub element: Element,
     pub access: Access,
     pub len: usize,
+    /// An array of vec4 in the shader, because it is meant for a uniform.
+    vectors: bool,
     /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights.
     /// GPUs keep uniforms in a cache of their own, and a software device reads them ten times as fast.
     pub uniform: bool,
 }
 
 impl Port {
-    /// Elements that must be bound. Uniforms are arrays of vec4, so theirs are whole vectors.
+    /// Elements that must be bound: whole vectors of an array of vectors, also where it is too large for a uniform.
     pub fn bound(&self) -> usize {
-        if self.uniform { self.len.next_multiple_of(4) } else { self.len }
+        if self.vectors { self.len.next_multiple_of(4) } else { self.len }
     }
 }
 
@@ -234,6 +236,9 @@ impl LossShape {
 /// The workgroup size of the kernels that have no tiles; the shaders say so themselves as `WG`.
 pub const WORKGROUP: u32 = 64;
 
+/// Workgroups of an update in one row of its dispatch; a large network takes several rows.
+const UPDATE_ROW: u32 = 1 << 15;
+
 /// Elements of the cursor: step, start, total.
 pub const CURSOR: usize = 3;
 
@@ -256,11 +261,11 @@ fn product<const N: usize>(dims: [u32; N]) -> u64 {
 }
 
 const fn port(name: &'static str, element: Element, access: Access, len: usize) -> Port {
-    Port { name, element, access, len, uniform: false }
+    Port { name, element, access, len, vectors: false, uniform: false }
 }
 /// Only read, at the same place by all invocations of a workgroup.
 const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
-    Port { name, element, access: Access::Read, len, uniform: len <= UNIFORM }
+    Port { name, element, access: Access::Read, len, vectors: true, uniform: len <= UNIFORM }
 }
 const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
@@ -350,7 +355,7 @@ impl Kernel {
             }
             Kernel::ConvPoolForward(s, tiles) => {
                 let (x, w, y) = s.lens();
-                let (tile_o, tile_j) = (tiles.conv_o(s.conv.c_out), tiles.conv_j(s.w_out()));
+                let (tile_o, tile_j) = tiles.conv_pool_forward(s);
                 (
                     shader!("conv_pool_forward"),
                     constants![
@@ -370,7 +375,7 @@ impl Kernel {
             Kernel::ConvPoolBackwardInput(s, tiles) => {
                 let (x, w, y) = s.lens();
                 let (h, w_blocks) = (s.conv.h_in.div_ceil(s.pool), s.conv.w_in.div_ceil(s.pool));
-                let (tile_c, tile_j) = (tiles.conv_c(s.conv.c_in), tiles.conv_j(w_blocks));
+                let (tile_c, tile_j) = tiles.conv_pool_backward_input(s);
                 (
                     shader!("conv_pool_backward_input"),
                     constants![
@@ -389,7 +394,7 @@ impl Kernel {
             }
             Kernel::ConvPoolBackwardWeight(s, slices, tiles) => {
                 let (x, w, y) = s.lens();
-                let tile_o = tiles.conv_weight_o(s.conv.c_out);
+                let tile_o = tiles.conv_pool_backward_weight(s);
                 (
                     shader!("conv_pool_backward_weight"),
                     constants![
@@ -514,7 +519,10 @@ impl Kernel {
                     update("w", s.parameters as usize),
                     update("v", s.parameters as usize),
                 ],
-                [s.ranges.iter().map(|r| groups(r.len.into())).sum(), 1, 1],
+                {
+                    let total: u32 = s.ranges.iter().map(|r| groups(r.len.into())).sum();
+                    [total.min(UPDATE_ROW), total.div_ceil(UPDATE_ROW), 1]
+                },
             ),
             Kernel::Advance(batch) => {
                 (shader!("advance"), vec![("batch", *batch)], vec![update_u32("cursor", CURSOR)], [1, 1, 1])

@@ -74,7 +74,7 @@ impl Plan {
         self.buffers.iter().position(|b| b.name == name)
     }
 
-    /// Where a tensor lies: its buffer, its first element, and the first step that writes it.
+    /// Where a tensor lies: its buffer and its first element.
     pub fn find(&self, tensor: &str) -> Option<(usize, usize)> {
         self.steps
             .iter()

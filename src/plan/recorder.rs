@@ -2,7 +2,7 @@
 
 use super::{
     Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, Kernel, LoadShape, LossShape,
-    Plan, PoolShape, Port, Range, Step, Tiles, UpdateShape, names,
+    Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
 
@@ -30,7 +30,8 @@ pub enum PlanError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(
-        "{step} needs {groups} workgroups in one direction and 65535 are allowed; take a smaller --batch than {batch}"
+        "{step} needs {groups} workgroups in one direction and 65535 are allowed; take a smaller --batch than {batch}, or \
+         smaller images"
     )]
     TooManyWorkgroups { step: String, groups: u32, batch: usize },
     #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]
@@ -135,16 +136,10 @@ impl Recorder<'_> {
 
     /// Appends a step. A binding's text is the name of a buffer, of a parameter, or of a parameter's gradient.
     fn step(&mut self, kernel: Kernel, label: String, bindings: &[&str]) -> Result<(), PlanError> {
-        let spec = kernel.spec();
+        let spec = self.checked(&kernel, &label)?;
         assert_eq!(spec.ports.len(), bindings.len(), "{label}: as many bindings as ports");
-        if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > 65_535) {
-            return Err(PlanError::TooManyWorkgroups { step: label, groups, batch: self.options.batch });
-        }
         let mut args = Vec::new();
         for (port, &name) in spec.ports.iter().zip(bindings) {
-            if port.len > 1 << 30 {
-                return Err(PlanError::TooLarge { name: name.into(), len: port.len as u64 });
-            }
             let parameter = self.net.parameters().iter().find(|p| p.name == name).cloned();
             let gradient = name.strip_suffix(".grad").filter(|of| self.net.parameters().iter().any(|p| p.name == *of));
             args.push(if let Some(parameter) = parameter {
@@ -162,6 +157,18 @@ impl Recorder<'_> {
         }
         self.plan.steps.push(Step { kernel, label, args });
         Ok(())
+    }
+
+    /// A kernel's sizes, if a device can do them.
+    fn checked(&self, kernel: &Kernel, label: &str) -> Result<Spec, PlanError> {
+        let spec = kernel.spec();
+        if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > 65_535) {
+            return Err(PlanError::TooManyWorkgroups { step: label.into(), groups, batch: self.options.batch });
+        }
+        match spec.ports.iter().find(|port| port.len > 1 << 30) {
+            Some(port) => Err(PlanError::TooLarge { name: format!("{label}: {}", port.name), len: port.len as u64 }),
+            None => Ok(spec),
+        }
     }
 
     /// Notes that the update folds this gradient, which the last step wrote.
@@ -207,7 +214,7 @@ impl Recorder<'_> {
             }
             Op::ConvPool(pool) => {
                 let shape = ConvPoolShape { conv: self.conv(stage, below), pool };
-                let slices = tiles.conv_slices(&shape.conv);
+                let slices = tiles.conv_pool_slices(&shape);
                 (slices, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
             }
             Op::Linear => {
@@ -336,14 +343,14 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
                 r.backward_input(stage, &x, activation)?;
             }
         }
-        record_update(&mut r);
+        record_update(&mut r)?;
     }
     r.step(Kernel::Advance(batch), "advance".into(), &[names::CURSOR])?;
     Ok(r.plan)
 }
 
 /// One dispatch over every tensor that learns.
-fn record_update(r: &mut Recorder) {
+fn record_update(r: &mut Recorder) -> Result<(), PlanError> {
     let shape = UpdateShape {
         ranges: std::mem::take(&mut r.ranges),
         parameters: r.net.arena_len() as u32,
@@ -359,11 +366,12 @@ fn record_update(r: &mut Recorder) {
         (names::PARAMETERS, named("")),
         (names::MOMENTUM, named(".momentum")),
     ];
-    let ports = kernel.spec().ports;
+    let ports = r.checked(&kernel, "update")?.ports;
     let args =
         ports.iter().zip(tensors).map(|(port, (name, tensors))| Arg { tensors, ..r.whole(port, name) }).collect();
     if let Some(at) = r.plan.buffer("ranges") {
         r.plan.buffers[at].content = Some(table);
     }
     r.plan.steps.push(Step { kernel, label: "update".into(), args });
+    Ok(())
 }

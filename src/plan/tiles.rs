@@ -2,10 +2,10 @@
 //!
 //! A GPU wants many invocations with few accumulators each; a software device has eight lanes, pays dearly for each load
 //! and nothing for accumulators. The numbers below for software were measured on llvmpipe (Mesa 22.3.6, 256 bit, two
-//! cores) with `cargo bench`; those for GPUs follow from occupancy: enough invocations to fill the device at a batch of
-//! 64, and at most about 64 accumulators.
+//! cores) with `cargo bench`; those for GPUs are reasoned, not measured: many invocations at a batch of 64, and at most
+//! about 64 accumulators.
 
-use super::ConvShape;
+use super::{ConvPoolShape, ConvShape};
 
 /// What kind of device a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,14 @@ pub enum DeviceClass {
     Discrete,
 }
 
-/// Upper bounds of the tile sizes. A kernel takes the largest divisor of its size within the bound, so no tile is ragged.
+/// Upper bounds of the tile sizes. A kernel takes the largest divisor of its size within the bound, so that no tile but the
+/// last of a batch is ragged, and less where its body would be longer than `unrolled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
     /// Invocations in a workgroup of a kernel with tiles.
     pub(super) workgroup: u32,
+    /// Multiply-adds in the unrolled body of a convolution, at most: what is longer, drivers compile for minutes or never.
+    unrolled: u32,
     conv_o: u32,
     conv_c: u32,
     conv_j: u32,
@@ -43,6 +46,7 @@ impl Tiles {
         match class {
             DeviceClass::Software => Tiles {
                 workgroup: 8,
+                unrolled: 3000,
                 conv_o: 20,
                 conv_c: 5,
                 conv_j: 6,
@@ -56,10 +60,11 @@ impl Tiles {
             },
             DeviceClass::Integrated => Tiles {
                 workgroup: 64,
+                unrolled: 1000,
                 conv_o: 4,
                 conv_c: 4,
                 conv_j: 2,
-                conv_weight_o: 2,
+                conv_weight_o: 1,
                 fc_n: 2,
                 fc_o: 1,
                 fc_i: 2,
@@ -69,10 +74,11 @@ impl Tiles {
             },
             DeviceClass::Discrete => Tiles {
                 workgroup: 64,
+                unrolled: 1000,
                 conv_o: 2,
                 conv_c: 2,
                 conv_j: 1,
-                conv_weight_o: 2,
+                conv_weight_o: 1,
                 fc_n: 1,
                 fc_o: 1,
                 fc_i: 1,
@@ -86,17 +92,30 @@ impl Tiles {
     pub(super) fn groups(&self, invocations: u64) -> u32 {
         super::kernel::groups_of(self.workgroup, invocations)
     }
+    /// Output channels of `conv_forward`.
     pub(super) fn conv_o(&self, channels: u32) -> u32 {
         divisor(channels, self.conv_o)
     }
+    /// Input channels of `conv_backward_input`.
     pub(super) fn conv_c(&self, channels: u32) -> u32 {
         divisor(channels, self.conv_c)
     }
-    pub(super) fn conv_j(&self, cells: u32) -> u32 {
-        divisor(cells, self.conv_j)
+    /// Output channels and cells of `conv_pool_forward`.
+    pub(super) fn conv_pool_forward(&self, s: &ConvPoolShape) -> (u32, u32) {
+        let cell = s.pool * s.pool * s.conv.k;
+        let tile_j = divisor(s.w_out(), self.conv_j.min(self.unrolled / cell));
+        (divisor(s.conv.c_out, self.conv_o.min(self.unrolled / (cell * tile_j))), tile_j)
     }
-    pub(super) fn conv_weight_o(&self, channels: u32) -> u32 {
-        divisor(channels, self.conv_weight_o)
+    /// Input channels and blocks of `conv_pool_backward_input`.
+    pub(super) fn conv_pool_backward_input(&self, s: &ConvPoolShape) -> (u32, u32) {
+        let block = s.pool * s.pool * s.conv.k * s.conv.k;
+        let tile_j = divisor(s.conv.w_in.div_ceil(s.pool), self.conv_j.min(self.unrolled / block));
+        (divisor(s.conv.c_in, self.conv_c.min(self.unrolled / (block * tile_j))), tile_j)
+    }
+    /// Output channels of `conv_pool_backward_weight`.
+    pub(super) fn conv_pool_backward_weight(&self, s: &ConvPoolShape) -> u32 {
+        let cell = s.pool * s.pool * s.conv.k * s.conv.k;
+        divisor(s.conv.c_out, self.conv_weight_o.min(self.unrolled / cell))
     }
     pub(super) fn fc_n(&self, batch: u32) -> u32 {
         batch.min(self.fc_n)
@@ -110,10 +129,17 @@ impl Tiles {
     pub(super) fn fc_weight_o(&self, units: u32) -> u32 {
         divisor(units, self.fc_weight_o)
     }
-    /// Slices of a convolution's weight gradient.
+    /// Slices of the weight gradient of a convolution that takes `lanes` invocations for each.
+    fn slices(&self, lanes: u32, batch: u32) -> u32 {
+        self.conv_lanes.div_ceil(lanes).min(batch)
+    }
+    /// Slices of `conv_backward_weight`.
     pub fn conv_slices(&self, s: &ConvShape) -> u32 {
-        let lanes = s.c_in * (s.c_out / self.conv_weight_o(s.c_out));
-        self.conv_lanes.div_ceil(lanes).min(s.batch)
+        self.slices(s.c_out * s.c_in * s.k, s.batch)
+    }
+    /// Slices of `conv_pool_backward_weight`.
+    pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
+        self.slices(s.conv.c_in * (s.conv.c_out / self.conv_pool_backward_weight(s)), s.conv.batch)
     }
     /// Slices of a fully connected layer's weight gradient.
     pub fn fc_slices(&self, batch: u32) -> u32 {

@@ -2,7 +2,7 @@
 
 use super::pace::Pace;
 use crate::data::DataSet;
-use crate::gpu::{Device, GpuError, Player};
+use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::{Network, Normalisation};
 use crate::plan::{Options, Plan, PlanError, Tiles, names, record};
 use std::time::Instant;
@@ -16,15 +16,15 @@ pub struct GpuSet {
 }
 
 impl GpuSet {
-    /// Uploads images as they are, a byte a pixel.
+    /// Uploads images as they are, a byte a pixel. `remedy` says how the caller could take only so many.
     ///
     /// # Errors
     /// They do not fit.
-    pub fn new(device: &Device, set: &DataSet) -> Result<GpuSet, GpuError> {
+    pub fn new(device: &Device, set: &DataSet, remedy: impl Fn(u64) -> String) -> Result<GpuSet, GpuError> {
         let (needed, (allowed, limit)) = (set.images.bytes.len() as u64, device.largest());
         if needed > allowed {
             let fits = allowed / set.images.pixels() as u64;
-            let remedy = format!("{fits} of the {} images would fit: --limit {fits}", set.labels.len());
+            let remedy = format!("{fits} of the {} images would fit{}", set.labels.len(), remedy(fits));
             return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy });
         }
         let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
@@ -131,9 +131,7 @@ impl Evaluator {
             let cursor = device.wait(device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1)]))?;
             pace.measured(now, start.elapsed());
             done += now;
-            if cursor[0][0] != done as u32 {
-                return Err(GpuError::Killed { expected: done as u32, found: cursor[0][0] });
-            }
+            check_steps(done as u64, cursor[0][0])?;
         }
         let read = |name: &str| device.read(self.player.buffer(name), 0, self.rows);
         Ok(Summary {

@@ -34,8 +34,8 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     #[error("--limit 0 leaves no images; leave it out to use all of them")]
     NoImages,
-    #[error("the network takes images of {network:?} pixels (height, width) and the data has {data:?}")]
-    ImageSize { network: (usize, usize), data: (usize, usize) },
+    #[error("the network takes images of {network:?} (channels, height, width) and the data has {data:?}")]
+    ImageSize { network: [usize; 3], data: [usize; 3] },
     #[error(
         "layer {layer} is frozen, but its {old} classes do not fit the {new} of the data, so it must learn anew; leave it \
          out of --freeze"
@@ -49,6 +49,10 @@ pub enum TrainError {
     OtherData { run: PathBuf, text: String },
     #[error("{run} has finished its {done} epochs; give a larger --epochs to go on")]
     Finished { run: PathBuf, done: usize },
+    #[error("{run} stands at step {step}, so it cannot go on to --steps {steps}; give a larger number, or none")]
+    PastSteps { run: PathBuf, step: u64, steps: u64 },
+    #[error("the record in {run}/resume.safetensors contradicts itself; the file is damaged")]
+    BadRecord { run: PathBuf },
     #[error("the loss of step {step} is not finite: the training diverged. Take a smaller --lr than {rate}. {kept}")]
     Diverged { step: u64, rate: f32, kept: String },
     #[error(

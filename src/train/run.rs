@@ -4,7 +4,7 @@ use super::evaluate::{bits, floats, mean};
 use super::pace::Pace;
 use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
 use crate::data::epoch_order;
-use crate::gpu::{Device, GpuError, Pending, Player};
+use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
 use crate::model::{Model, Resume};
 use crate::plan::{Options, Tiles, names, record};
 use std::fs::File;
@@ -26,6 +26,8 @@ pub struct Trainer<'a> {
     player: Player,
     parameters: wgpu::Buffer,
     validation: Option<Evaluator>,
+    /// Looks at a batch before each checkpoint, so that a network whose loss is no longer finite is never saved.
+    probe: Evaluator,
     test_set: GpuSet,
     test: Evaluator,
     stop: &'a AtomicBool,
@@ -80,8 +82,8 @@ impl<'a> Trainer<'a> {
             tiles: Tiles::of(device.info.class()),
         };
         let plan = record(&network, &options)?;
-        let train_set = GpuSet::new(device, &run.train)?;
-        let test_set = GpuSet::new(device, &run.test)?;
+        let train_set = GpuSet::new(device, &run.train, |fits| format!(": --limit {fits}"))?;
+        let test_set = GpuSet::new(device, &run.test, |_| String::new())?;
         // They lie on the device now.
         run.train.images.bytes = Vec::new();
         run.test.images.bytes = Vec::new();
@@ -104,6 +106,7 @@ impl<'a> Trainer<'a> {
             rows => Some(evaluator(&train_set, rows)?),
         };
         let test = evaluator(&test_set, test_set.len)?;
+        let probe = evaluator(&train_set, batch.min(rows))?;
         device.check()?;
 
         let folder = run.resume.clone().unwrap_or_else(|| out.into());
@@ -116,6 +119,7 @@ impl<'a> Trainer<'a> {
             player,
             parameters,
             validation,
+            probe,
             test_set,
             test,
             stop,
@@ -130,6 +134,20 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Divergence, a device that gives up, a disk that is full. The last checkpoint stays as it was.
     pub fn train(mut self) -> Result<Outcome, TrainError> {
+        match self.go() {
+            Ok((test, train_time)) => Ok(self.outcome(test, train_time)),
+            Err(error) => {
+                let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
+                if !matches!(error, TrainError::Stopped { .. }) {
+                    // The first error counts, not one of writing it down.
+                    let _ = self.event(&Event::Stopped { step, epoch, reason: &error.to_string() });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn go(&mut self) -> Result<(Summary, Duration), TrainError> {
         let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
         let step = self.run.progress.step;
         self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
@@ -145,25 +163,30 @@ impl<'a> Trainer<'a> {
         }
         let train_time = began.elapsed();
         if stopped == Some(INTERRUPTED) {
-            return Err(TrainError::Stopped { step, run: self.folder });
+            return Err(TrainError::Stopped { step, run: self.folder.clone() });
         }
 
         let order: Vec<u32> = (0..self.test_set.len as u32).collect();
         let test = self.test.run(self.device, &order).map_err(|e| self.interrupted(e))?;
+        self.finite(&test)?;
         let correct = test.correct(self.run.test.labels.iter().copied());
         let (total, loss) = (test.predicted.len(), test.mean_loss());
         let accuracy = correct as f64 / total as f64;
         self.event(&Event::End { steps: step, correct, total, accuracy, loss })?;
-        Ok(Outcome {
+        Ok((test, train_time))
+    }
+
+    fn outcome(self, test: Summary, train_time: Duration) -> Outcome {
+        Outcome {
             dispatches_per_step: self.player.plan().steps.len(),
             folder: self.folder,
             model: self.run.model,
-            steps: step,
+            steps: self.run.progress.step,
             reports: self.run.progress.reports,
+            correct: test.correct(self.run.test.labels.iter().copied()),
             test,
-            correct,
             train_time,
-        })
+        }
     }
 
     /// Trains the rest of an epoch. Returns why it stopped, if it did not come to the end.
@@ -222,6 +245,7 @@ impl<'a> Trainer<'a> {
         if let Some(validation) = &self.validation {
             let held = &self.run.held_out;
             let seen = validation.run(self.device, held).map_err(|e| self.interrupted(e))?;
+            self.finite(&seen)?;
             let labels = held.iter().map(|&place| self.run.train.labels[place as usize]);
             validation_loss = Some(seen.mean_loss());
             validation_accuracy = Some(seen.correct(labels) as f64 / held.len() as f64);
@@ -249,10 +273,7 @@ impl<'a> Trainer<'a> {
     /// Takes in a submission: checks that it came to its end, looks at its losses, and tells of them.
     fn land(&mut self, flight: Flight) -> Result<(), TrainError> {
         let read = self.device.wait(flight.pending).map_err(|e| self.interrupted(e))?;
-        if read[0][0] != flight.step_after as u32 {
-            let killed = GpuError::Killed { expected: flight.step_after as u32, found: read[0][0] };
-            return Err(self.interrupted(killed));
-        }
+        check_steps(flight.step_after, read[0][0]).map_err(|e| self.interrupted(e))?;
         let losses = floats(&read[1]);
         let batch = self.player.plan().batch;
         for (at, losses) in losses.chunks(batch).enumerate() {
@@ -277,8 +298,11 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Writes model and state. Parameters that are not finite are never written.
+    /// Writes model and state. Parameters that are not finite, or whose loss is not, are never written.
     fn save(&mut self) -> Result<(), TrainError> {
+        let probed = self.run.places.get(..self.run.config.batch).unwrap_or(&self.run.places);
+        let seen = self.probe.run(self.device, probed).map_err(|e| self.interrupted(e))?;
+        self.finite(&seen)?;
         let network = &self.run.model.network;
         let len = network.arena_len();
         let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
@@ -296,15 +320,12 @@ impl<'a> Trainer<'a> {
             command: self.run.command.into(),
             config: config.clone(),
             fingerprint: self.run.fingerprint.clone(),
-            class_names: self.run.model.class_names.clone(),
-            normalisation: self.run.model.normalisation,
             step,
             epoch: progress.epoch,
             rows: progress.losses.len(),
             reports: progress.reports.clone(),
         };
         let state = Resume { parameters: parameters.clone(), momentum, losses: progress.losses.clone(), record };
-        state.save(&self.folder.join("resume.safetensors"), network)?;
         self.run.model.parameters = parameters;
         self.run.model.training = serde_json::json!({
             "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
@@ -319,9 +340,20 @@ impl<'a> Trainer<'a> {
             "seed": config.seed,
             "frozen": config.frozen,
         });
+        // The model first: should the disk be full behind it, there is something to evaluate.
         self.run.model.save(&self.folder.join("model.safetensors"))?;
+        state.save(&self.folder.join("resume.safetensors"), &self.run.model.network)?;
         self.saved = Some(step);
         Ok(())
+    }
+
+    /// Checks that a network that was looked at has a loss.
+    fn finite(&self, seen: &Summary) -> Result<(), TrainError> {
+        let (step, rate) = (self.run.progress.step, self.run.config.lr);
+        if seen.loss.iter().all(|loss| loss.is_finite()) {
+            return Ok(());
+        }
+        Err(TrainError::Diverged { step, rate, kept: self.kept() })
     }
 
     /// Writes an event to the log and tells it.
@@ -356,7 +388,15 @@ fn open_folder(folder: &Path, resumed: bool) -> Result<File, TrainError> {
         check_free(folder)?;
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    File::options().create(true).append(true).open(folder.join("events.jsonl")).map_err(failed)
+    // A new run's log must be new: two runs that found the same folder free shall not share it.
+    let mut options = File::options();
+    options.append(true);
+    if resumed {
+        options.create(true)
+    } else {
+        options.create_new(true)
+    };
+    options.open(folder.join("events.jsonl")).map_err(failed)
 }
 
 /// Checks that a run folder can be made here without harm to anything.

@@ -13,7 +13,7 @@ use crate::plan::names;
 pub fn evaluate_model(device: &Device, model: &Model, set: &DataSet) -> Result<Summary, TrainError> {
     check_size(&model.network, set)?;
     let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
-    let on_device = GpuSet::new(device, set)?;
+    let on_device = GpuSet::new(device, set, |_| String::new())?;
     let rows = set.labels.len();
     let evaluator = Evaluator::new(device, &model.network, model.normalisation, &parameters, &on_device, rows)?;
     Ok(evaluator.run(device, &(0..rows as u32).collect::<Vec<_>>())?)

@@ -34,8 +34,6 @@ pub struct Record {
     pub config: Config,
     /// SHA-256 of the training images and labels.
     pub fingerprint: String,
-    pub class_names: Vec<String>,
-    pub normalisation: Normalisation,
     /// Steps done in all.
     pub step: u64,
     /// The epoch that is under way, from 1; one more than `config.epochs` when all are done.
@@ -144,14 +142,25 @@ impl Prepared {
         let state: Resume<Record> = Resume::load(&run.join("resume.safetensors"), &model.network)?;
         let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
         change(&mut config);
-        let past_steps = config.steps.is_some_and(|steps| step >= steps);
-        if epoch > config.epochs || past_steps {
+        if config.batch == 0 || config.log_every == 0 || rows > state.losses.len() {
+            return Err(TrainError::BadRecord { run: run.into() });
+        }
+        if epoch > config.epochs {
             return Err(TrainError::Finished { run: run.into(), done: epoch.saturating_sub(1) });
+        }
+        if let Some(steps) = config.steps.filter(|&steps| step >= steps) {
+            return Err(TrainError::PastSteps { run: run.into(), step, steps });
         }
         let source = locator.locate(&config.data, progress)?;
         let (train, test) = load(&config, &source)?;
         check_size(&model.network, &train)?;
+        for part in [&train, &test] {
+            part.check_labels(&source.name, model.network.classes())?;
+        }
         let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
+        if rows > places.len() {
+            return Err(TrainError::BadRecord { run: run.into() });
+        }
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
         let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out);
@@ -210,7 +219,7 @@ fn load(config: &Config, source: &Source) -> Result<(DataSet, DataSet), TrainErr
 /// # Errors
 /// They have another size.
 pub(super) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainError> {
-    let [_, height, width] = network.input();
-    let data = (set.images.height, set.images.width);
-    if (height, width) == data { Ok(()) } else { Err(TrainError::ImageSize { network: (height, width), data }) }
+    let input = network.input();
+    let data = [1, set.images.height, set.images.width];
+    if input == data { Ok(()) } else { Err(TrainError::ImageSize { network: input, data }) }
 }

@@ -136,8 +136,10 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             (of([1, 1, 6, 6, 1, 5], 2, NONE, NONE), software),
             (of([2, 3, 11, 13, 7, 4], 3, RELU, RELU), integrated),
             (of([5, 4, 7, 8, 4, 2], 2, NONE, RELU), discrete),
-            // 20,000 weights, more than a uniform may hold.
-            (of([1, 20, 6, 6, 40, 5], 2, RELU, RELU), integrated),
+            // 18,225 weights: more than a uniform may hold, and no whole number of vectors.
+            (of([1, 27, 6, 6, 27, 5], 2, RELU, RELU), integrated),
+            // A kernel so large that unrolling must be held back.
+            (of([1, 2, 14, 13, 4, 11], 2, RELU, RELU), software),
         ]
     };
     let fcs = || {
@@ -218,7 +220,7 @@ fn losses() -> [(LossShape, [u32; 3]); 5] {
     .map(|(batch, classes, set, rows, cursor)| (LossShape { batch, classes, set, rows }, cursor))
 }
 
-fn updates() -> [UpdateShape; 4] {
+fn updates() -> [UpdateShape; 5] {
     let of = |ranges: &[[u32; 4]], parameters, gradients| UpdateShape {
         ranges: ranges.iter().map(|&[start, len, grad, slices]| Range { start, len, grad, slices }).collect(),
         parameters,
@@ -230,6 +232,8 @@ fn updates() -> [UpdateShape; 4] {
         // Out of order, with gaps on both sides: what is frozen lies there.
         of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576),
         of(&[[0, 5000, 0, 2], [5056, 20, 10_048, 7]], 5120, 10_240),
+        // More than one row of workgroups.
+        of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096),
     ]
 }
 

@@ -113,6 +113,20 @@ fn damaged_checkpoints_are_told_by_file_and_tensor() {
     fails(&["conv2.bias", "lacks"]);
     checkpoint(&path, |tensors| tensors.push(("fc3.bias".into(), vec![1], vec![0.0])));
     fails(&["fc3.bias"]);
+    // Metadata that promise more than there is.
+    let lying = |input: &str, units: &str| {
+        let json = format!(
+            "{{\"format\":1,\"input\":{input},\"layers\":[{{\"linear\":{{\"units\":{units}}}}}],\
+             \"class_names\":[],\"normalisation\":{{\"mean\":0.1,\"deviation\":0.3}}}}"
+        );
+        let views: Vec<(String, safetensors::tensor::TensorView)> = Vec::new();
+        let header = Some(std::collections::HashMap::from([("mnist-gpu".to_string(), json)]));
+        std::fs::write(&path, safetensors::serialize(views, header).unwrap()).unwrap();
+    };
+    for (input, units) in [("[1000000000000,28,28]", "10"), ("[0,28,28]", "10"), ("[4096,4096,4096]", "65536")] {
+        lying(input, units);
+        place.fails(&["eval", "net.safetensors", "--data", &digits], &["net.safetensors"]);
+    }
     place.fails(&["eval", "nowhere.safetensors", "--data", &digits], &["nowhere.safetensors"]);
     assert!(!place.path("run").exists());
     // Images of another size than the network's.
@@ -122,7 +136,7 @@ fn damaged_checkpoints_are_told_by_file_and_tensor() {
         let bytes = [header([0, 0, 8, 3], &[count, 20, 20]), vec![9; 400 * count as usize]].concat();
         std::fs::write(Path::new(&data).join(format!("{part}-images-idx3-ubyte.gz")), gzip(&bytes)).unwrap();
     }
-    place.fails(&["eval", "net.safetensors", "--data", &data], &["(28, 28)", "(20, 20)"]);
+    place.fails(&["eval", "net.safetensors", "--data", &data], &["[1, 28, 28]", "[1, 20, 20]"]);
 }
 
 #[test]
@@ -147,6 +161,10 @@ fn unknown_layers_taken_folders_and_missing_runs_are_told() {
     let images = Path::new(&data).join(IMAGES);
     std::fs::write(&images, gzip(&[header([0, 0, 8, 3], &[320, 28, 28]), vec![7; 320 * 784]].concat())).unwrap();
     place.fails(&["train", "--resume", "other"], &["has changed"]);
+    place.fails(&["train", "--resume", "run", "--steps", "1"], &["stands at step 1"]);
+    // The default folder cannot be made.
+    std::fs::write(place.path("runs"), b"mine").unwrap();
+    place.fails(&["train", "--data", &digits, "--steps", "1"], &["runs"]);
 }
 
 #[test]
@@ -184,6 +202,13 @@ fn a_learning_rate_that_explodes_stops_there() {
     let text = place.fails(&[&train[..], &["--lr", "1e30", "--out", "boom"]].concat(), &["not finite", "--lr"]);
     assert!(text.contains("step 2 ") || text.contains("step 3 "), "{text}");
     assert!(!place.path("boom/model.safetensors").exists(), "there is no good checkpoint to keep");
+    let last = crate::events(&place.path("boom")).pop().unwrap();
+    assert!(last["event"] == "stopped" && last["reason"].as_str().unwrap().contains("not finite"), "{last}");
+    // One step: its loss was finite, but that of what it made is not.
+    for more in [&["--limit", "64", "--out", "b"][..], &["--steps", "1", "--out", "c"]] {
+        place.fails(&[&train[..], &["--lr", "1e30"], more].concat(), &["not finite", "no checkpoint"]);
+    }
+    assert!(!place.path("b/model.safetensors").exists() && !place.path("c/model.safetensors").exists());
 }
 
 /// A file that cannot grow, as on a full disk: the old checkpoint stays whole, and nothing else is left.
@@ -200,7 +225,7 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &script]).current_dir(place.path("")).env("MESA_SHADER_CACHE_DISABLE", "true");
     let ended = crate::Ended::of(command.output().unwrap());
-    ended.failed("train on a full disk", &["cannot write", "run/resume.safetensors", "unchanged"]);
+    ended.failed("train on a full disk", &["cannot write", "run/model.safetensors", "unchanged"]);
     let after = (sha(&place.path("run/model.safetensors")), sha(&place.path("run/resume.safetensors")));
     assert_eq!(before, after);
     assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 3, "no temporary file is left");

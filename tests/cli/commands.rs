@@ -70,6 +70,13 @@ fn train_eval_and_finetune_print_what_the_contract_says() {
     assert_eq!(tuned["command"], "finetune");
     assert_eq!(tuned["network"]["frozen"], serde_json::json!(["conv1", "conv2"]));
     assert_eq!(tuned["network"]["trainable"], 16_560);
+    let tensors = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
+    let (before, after) = (tensors("first"), tensors("second"));
+    let [before, after] = [&before, &after].map(|raw| safetensors::SafeTensors::deserialize(raw).unwrap());
+    for (name, tensor) in before.tensors() {
+        let same = tensor.data() == after.tensor(&name).unwrap().data();
+        assert_eq!(same, name.starts_with("conv"), "{name}: frozen layers stay bit for bit, and only those");
+    }
     assert!(tuned["dispatches_per_step"].as_u64() < train["dispatches_per_step"].as_u64());
     assert_eq!(tuned["epochs"][0]["validation_loss"], Value::Null);
 
