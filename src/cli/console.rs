@@ -1,6 +1,6 @@
 //! Where words go: results to standard output, the rest to standard error, bars only to a terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -78,7 +78,12 @@ impl Console {
                 old.finish_and_clear();
             }
             let bar = ProgressBar::with_draw_target(of, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            // indicatif's own rate has four decimals and no unit.
+            let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.0}", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate));
             *shown = Some((name.into(), bar));
         }
         if let Some((_, bar)) = &*shown {

@@ -273,7 +273,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
 fn tell(event: &Event, console: &Console, config: &Config) {
     match event {
         Event::Progress { epoch, rows, of, step, loss } => {
-            let template = "{msg} [{bar:30}] {percent:>3} % {per_sec} {eta} left";
+            let template = "{msg} [{bar:30}] {percent:>3} %, {rate} images/s, {eta} left";
             let message = format!("epoch {epoch} of {}, step {step}, loss {loss:.4}", config.epochs);
             console.bar(&format!("epoch {epoch}"), *rows as u64, Some(*of as u64), template, message);
         }

@@ -32,7 +32,7 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-gpu"));
         command.args(args).current_dir(self.0.path()).env("MNIST_GPU_CACHE", self.path("cache"));
-        for name in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "MNIST_GPU_MIRROR"] {
+        for name in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "MNIST_GPU_MIRROR", "XDG_RUNTIME_DIR"] {
             command.env_remove(name);
         }
         command
