@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 fn digits() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/digits").to_string_lossy().into_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits").to_string_lossy().into_owned()
 }
 
 fn prepared(epochs: usize) -> Prepared {

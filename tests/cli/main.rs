@@ -87,7 +87,7 @@ impl Ended {
 
 /// 320 digits to train on and 100 to test, made by this program.
 fn digits() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/digits").to_string_lossy().into_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits").to_string_lossy().into_owned()
 }
 
 fn sha(path: &Path) -> String {

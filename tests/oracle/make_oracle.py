@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes oracle.safetensors: what PyTorch, in float64, makes of the digits beside it.
+"""Makes oracle.safetensors: what PyTorch, in float64, makes of the digits in assets/.
 
     pip install torch numpy safetensors
     python3 tests/oracle/make_oracle.py
@@ -31,7 +31,7 @@ MEAN, DEVIATION = 0.1307, 0.3081
 
 def read(name, shape):
     """The bytes of a gzipped IDX file behind its header."""
-    raw = gzip.decompress((HERE / "digits" / name).read_bytes())
+    raw = gzip.decompress((HERE.parent.parent / "assets/digits" / name).read_bytes())
     count = int(np.prod(shape))
     return torch.from_numpy(np.frombuffer(raw, np.uint8)[-count:].copy()).reshape(shape)
 

@@ -76,11 +76,11 @@ fn arena(net: &Network, of: &Tensors) -> Vec<f32> {
 }
 
 fn small() -> Oracle {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
-    let all = tensors(&root.join("oracle.safetensors"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all = tensors(&root.join("tests/oracle/oracle.safetensors"));
     let first = all.iter().filter(|(name, _)| name.ends_with(".out") || name.ends_with(".grad"));
     Oracle {
-        set: folder(&root.join("digits")).load(Part::Train).unwrap(),
+        set: folder(&root.join("assets/digits")).load(Part::Train).unwrap(),
         batch: 16,
         init: arena(&network(), &under(&all, "init.")),
         first: first.map(|(name, t)| (name.clone(), t.clone())).collect(),
@@ -283,13 +283,13 @@ fn pytorchs_network_gets_pytorchs_images_wrong() {
     }
 }
 
-/// Makes the images beside the oracle anew, from the generator: `cargo test --test whole -- --ignored`. They are kept as
+/// Makes the oracle's images anew, from the generator: `cargo test --test whole -- --ignored`. They are kept as
 /// files, so that the script that makes the oracle can read them.
 #[test]
-#[ignore = "writes into tests/oracle/digits"]
+#[ignore = "writes into assets/digits"]
 fn make_digits() {
     use std::io::Write;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/digits");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits");
     std::fs::create_dir_all(&folder).unwrap();
     for (part, first, count) in [("train", 0, 16 * STEPS as u32), ("t10k", 10_000, 100)] {
         let set = synthetic::generate(1, first, count);
@@ -303,4 +303,20 @@ fn make_digits() {
             encoder.finish().unwrap();
         }
     }
+}
+
+#[test]
+fn the_assets_are_what_their_readme_says() {
+    use sha2::{Digest, Sha256};
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let mut files = 0;
+    for entry in std::fs::read_dir(root.join("digits")).unwrap() {
+        let path = entry.unwrap().path();
+        let hash: String = Sha256::digest(std::fs::read(&path).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
+        let row = format!("| `digits/{}` | `{hash}` |", path.file_name().unwrap().to_string_lossy());
+        assert!(readme.contains(&row), "{row}");
+        files += 1;
+    }
+    assert_eq!(files, 4);
 }
