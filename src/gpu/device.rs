@@ -242,3 +242,17 @@ fn rejected(what: &str, error: wgpu::Error) -> GpuError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_driver_says_is_told_with_the_thing_it_says_it_of() {
+        let source = || Box::<dyn std::error::Error + Send + Sync>::from("no room");
+        let text = rejected("buffer input", wgpu::Error::OutOfMemory { source: source() }).to_string();
+        assert!(text.contains("out of memory for buffer input") && text.contains("--batch"), "{text}");
+        let error = wgpu::Error::Validation { source: source(), description: "too many groups".into() };
+        assert_eq!(rejected("update", error).to_string(), "the driver rejects update: too many groups");
+    }
+}
