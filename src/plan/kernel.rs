@@ -7,6 +7,13 @@
 //! 2. `src/reference/<stem>.rs`: its twin, plain loops in f64, named in `reference::play`;
 //! 3. a variant and a match arm here, and its cases in `src/verify/cases.rs`;
 //! 4. `tests/kernels/<stem>.rs`: a worked example; `tests/mutations.rs`: three faults that its cases must catch.
+//!
+//! # Registers
+//! A private array lies in registers only where every index is a constant once loops are unrolled; otherwise it lies in
+//! memory, and costs a software device ten times its arithmetic. A loop over the whole of an array, whose variable is the
+//! index itself, is unrolled however long its body (Mesa's `nir_loop_analyze`: the trip count is the array's length). So
+//! sums are nested arrays, `array<array<f32, WIDTH>, tile>`, with a loop for each dimension, not one flat array with
+//! computed places.
 
 use super::Tiles;
 
