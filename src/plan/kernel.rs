@@ -45,7 +45,8 @@ pub struct Port {
     /// An array of vec4 in the shader, because it is meant for a uniform.
     vectors: bool,
     /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights.
-    /// GPUs keep uniforms in a cache of their own, and a software device reads them ten times as fast.
+    /// GPUs keep uniforms in a cache of their own. On llvmpipe the forward pass and the input gradient of the tutorial's
+    /// conv2 take 2.5 and 3.4 times as long with their weights in storage.
     pub uniform: bool,
 }
 
