@@ -39,6 +39,7 @@ fn act(z: f32) -> f32 {
         return max(z, 0.0);
     }
     if activation == SIGMOID {
+        // The bound is explained in activation_forward.wgsl.
         return 1.0 / (1.0 + exp(min(-z, 87.5)));
     }
     return z;

@@ -3,12 +3,12 @@
 //   v = momentum * v + g
 //   w = w - rate * v
 // Reads grad and the ranges, one for each tensor that learns. Updates w and v inside the ranges and nothing else.
-// One invocation per parameter; a workgroup belongs to one range, found by counting groups. Groups lie in rows of ROW.
+// One invocation per parameter; a workgroup belongs to one range, found by counting groups. Groups lie in rows of row.
 // Twin: src/reference/sgd_update.rs
 const ranges = 8u;
+const row = 32768u;
 
 const WG = 64u;
-const ROW = 32768u;
 
 struct Range {
     // Where the tensor starts in w and v, its length, where its gradient starts, and in how many slices that lies.
@@ -26,7 +26,7 @@ struct Range {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
-    let group = id.y * ROW + id.x;
+    let group = id.y * row + id.x;
     var first = 0u;
     var at = 0u;
     while at < ranges {

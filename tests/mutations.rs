@@ -82,7 +82,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("sgd_update", "for (var s = 0u; s < range.slices; s++)", "for (var s = 0u; s < 1u; s++)"),
     ("sgd_update", "if i >= range.len {", "if i > range.len {"),
     ("sgd_update", "-= rate * velocity;", "-= rate * g;"),
-    ("sgd_update", "id.y * ROW + id.x", "id.x"),
+    ("sgd_update", "id.y * row + id.x", "id.x"),
     ("sgd_update", "first += groups;", "first += groups + 1u;"),
     ("advance", "cursor.step += 1u;", "cursor.step = 1u;"),
     ("advance", "cursor.start += batch;", "cursor.start = batch;"),

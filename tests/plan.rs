@@ -3,17 +3,22 @@
 use mnist_gpu::model::Network;
 use mnist_gpu::plan::{DeviceClass, Options, Plan, Tiles, record};
 
-fn plan(frozen: &[&str], unfused: bool) -> Plan {
-    let options = Options {
+/// A batch of a thousand images with nothing frozen.
+fn options() -> Options {
+    Options {
         batch: 64,
         set: 1000,
         rows: 900,
-        frozen: frozen.iter().map(|name| name.to_string()).collect(),
+        frozen: Vec::new(),
         inference: false,
-        unfused,
+        unfused: false,
         tiles: Tiles::of(DeviceClass::Integrated),
-    };
-    record(&Network::tutorial([1, 28, 28], 10).unwrap(), &options).unwrap()
+    }
+}
+
+fn plan(frozen: &[&str], unfused: bool) -> Plan {
+    let frozen = frozen.iter().map(|name| name.to_string()).collect();
+    record(&Network::tutorial([1, 28, 28], 10).unwrap(), &Options { frozen, unfused, ..options() }).unwrap()
 }
 
 /// Every subset of the layers but all of them.
@@ -69,20 +74,12 @@ fn every_gradient_that_is_written_is_read() {
 #[test]
 fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
     let net = Network::tutorial([1, 600, 600], 10).unwrap();
-    let options = Options {
-        batch: 2048,
-        set: 5000,
-        rows: 5000,
-        frozen: vec![],
-        inference: false,
-        unfused: true,
-        tiles: Tiles::of(DeviceClass::Integrated),
-    };
-    let text = record(&net, &options).unwrap_err().to_string();
+    let options = Options { batch: 2048, set: 5000, rows: 5000, ..options() };
+    let text = record(&net, &Options { unfused: true, ..options.clone() }).unwrap_err().to_string();
     assert!(text.contains("workgroups in one direction") && text.contains("smaller --batch than 2048"), "{text}");
     // A network with more parameters than one row of workgroups updates.
     let net = Network::tutorial([1, 300, 300], 10).unwrap();
-    let plan = record(&net, &Options { batch: 2, unfused: false, ..options }).unwrap();
+    let plan = record(&net, &Options { batch: 2, ..options }).unwrap();
     let [x, y, _] = plan.steps.iter().find(|step| step.label == "update").unwrap().kernel.spec().workgroups;
     assert!(y > 1 && x <= 65_535 && (x * y) as usize * 64 >= net.parameter_count(), "{x} {y}");
 }
@@ -94,16 +91,7 @@ fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
     let pool = Layer::MaxPool { size: 2 };
     let layers = [conv.clone(), pool.clone(), conv, pool, Layer::Relu, Layer::Linear { units: 10 }];
     let net = Network::new([1, 28, 28], &layers).unwrap();
-    let options = Options {
-        batch: 4,
-        set: 10,
-        rows: 10,
-        frozen: vec![],
-        inference: false,
-        unfused: false,
-        tiles: Tiles::of(DeviceClass::Integrated),
-    };
-    let plan = record(&net, &options).unwrap();
+    let plan = record(&net, &options()).unwrap();
     let mut stored = 0;
     for step in &plan.steps {
         for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {

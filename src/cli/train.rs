@@ -142,10 +142,7 @@ impl Common {
                 config.epochs = epochs as usize;
             }
             if self.source.data != "auto" {
-                // A relative folder must be found again from anywhere.
-                let here = Path::new(&self.source.data);
-                let absolute = std::path::absolute(here).ok().filter(|_| here.is_dir());
-                config.data = absolute.map_or(self.source.data.clone(), |folder| folder.to_string_lossy().into_owned());
+                config.data = self.source.data.clone();
             }
         };
         let prepared = Prepared::resume(run, &locator, change, &|f, got, of| console.fetching(f, got, of));

@@ -29,7 +29,7 @@ impl Player {
         Player::with_sources(device, plan, shared, |spec| spec.wgsl)
     }
 
-    /// The same with other shaders, for tests that prove a broken one is noticed.
+    /// The same with other shaders: for tests that prove a broken one is noticed, and for tuning without a build.
     ///
     /// # Errors
     /// As [`Player::new`].

@@ -281,6 +281,8 @@ fn arena(
     suffix: &str,
     only: bool,
 ) -> Result<Vec<f32>, CheckpointError> {
+    // It grows only with what the file is seen to hold, whatever its metadata promise.
+    let mut arena = Vec::new();
     for p in network.parameters() {
         let name = format!("{}{suffix}", p.name);
         let tensor = find(path, tensors, &name)?;
@@ -288,13 +290,10 @@ fn arena(
             let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
             return Err(CheckpointError::Shape { path: path.into(), name, found, expected });
         }
+        arena.resize(p.start, 0.0);
+        arena.extend(floats(path, &name, &tensor)?);
     }
-    // Allocated only now that the file is known to hold as much.
-    let mut arena = vec![0.0; network.arena_len()];
-    for p in network.parameters() {
-        let name = format!("{}{suffix}", p.name);
-        arena[p.start..][..p.len()].copy_from_slice(&floats(path, &name, &find(path, tensors, &name)?)?);
-    }
+    arena.resize(network.arena_len(), 0.0);
     let known = |name: &str| network.parameters().iter().any(|p| p.name == name);
     match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
         Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.to_string() }),

@@ -519,7 +519,7 @@ impl Kernel {
             ),
             Kernel::SgdUpdate(s) => (
                 shader!("sgd_update"),
-                vec![("ranges", s.ranges.len() as u32)],
+                vec![("ranges", s.ranges.len() as u32), ("row", UPDATE_ROW)],
                 vec![
                     read("grad", s.gradients as usize),
                     uniform("table", Element::U32, 4 * s.ranges.len()),

@@ -25,9 +25,9 @@ pub struct Trainer<'a> {
     log: File,
     player: Player,
     parameters: wgpu::Buffer,
-    validation: Option<Evaluator>,
-    /// Looks at a batch before each checkpoint, so that a network whose loss is no longer finite is never saved.
-    probe: Evaluator,
+    /// Looks at the images held out, or at a batch of the others, before each checkpoint, so that a network whose loss is no
+    /// longer finite is never saved.
+    judge: Evaluator,
     test_set: GpuSet,
     test: Evaluator,
     stop: &'a AtomicBool,
@@ -101,12 +101,9 @@ impl<'a> Trainer<'a> {
         device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
         device.write(player.buffer(names::HYPER), &bits(&[run.config.lr, run.config.momentum]));
         let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, &parameters, set, rows);
-        let validation = match run.held_out.len() {
-            0 => None,
-            rows => Some(evaluator(&train_set, rows)?),
-        };
+        let judged = if run.held_out.is_empty() { batch.min(rows) } else { run.held_out.len() };
+        let judge = evaluator(&train_set, judged)?;
         let test = evaluator(&test_set, test_set.len)?;
-        let probe = evaluator(&train_set, batch.min(rows))?;
         device.check()?;
 
         let folder = run.resume.clone().unwrap_or_else(|| out.into());
@@ -118,8 +115,7 @@ impl<'a> Trainer<'a> {
             log,
             player,
             parameters,
-            validation,
-            probe,
+            judge,
             test_set,
             test,
             stop,
@@ -135,7 +131,16 @@ impl<'a> Trainer<'a> {
     /// Divergence, a device that gives up, a disk that is full. The last checkpoint stays as it was.
     pub fn train(mut self) -> Result<Outcome, TrainError> {
         match self.go() {
-            Ok((test, train_time)) => Ok(self.outcome(test, train_time)),
+            Ok((test, correct, train_time)) => Ok(Outcome {
+                dispatches_per_step: self.player.plan().steps.len(),
+                folder: self.folder,
+                model: self.run.model,
+                steps: self.run.progress.step,
+                reports: self.run.progress.reports,
+                test,
+                correct,
+                train_time,
+            }),
             Err(error) => {
                 let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
                 if !matches!(error, TrainError::Stopped { .. }) {
@@ -147,7 +152,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn go(&mut self) -> Result<(Summary, Duration), TrainError> {
+    /// What is measured on the test part, how much of it is right, and how long the training took.
+    fn go(&mut self) -> Result<(Summary, usize, Duration), TrainError> {
         let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
         let step = self.run.progress.step;
         self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
@@ -158,6 +164,7 @@ impl<'a> Trainer<'a> {
         }
         let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
         if let Some(reason) = stopped {
+            self.judge()?;
             self.save()?;
             self.event(&Event::Stopped { step, epoch, reason })?;
         }
@@ -167,26 +174,12 @@ impl<'a> Trainer<'a> {
         }
 
         let order: Vec<u32> = (0..self.test_set.len as u32).collect();
-        let test = self.test.run(self.device, &order).map_err(|e| self.interrupted(e))?;
-        self.finite(&test)?;
+        let test = self.look(&self.test, &order)?;
         let correct = test.correct(self.run.test.labels.iter().copied());
         let (total, loss) = (test.predicted.len(), test.mean_loss());
         let accuracy = correct as f64 / total as f64;
         self.event(&Event::End { steps: step, correct, total, accuracy, loss })?;
-        Ok((test, train_time))
-    }
-
-    fn outcome(self, test: Summary, train_time: Duration) -> Outcome {
-        Outcome {
-            dispatches_per_step: self.player.plan().steps.len(),
-            folder: self.folder,
-            model: self.run.model,
-            steps: self.run.progress.step,
-            reports: self.run.progress.reports,
-            correct: test.correct(self.run.test.labels.iter().copied()),
-            test,
-            train_time,
-        }
+        Ok((test, correct, train_time))
     }
 
     /// Trains the rest of an epoch. Returns why it stopped, if it did not come to the end.
@@ -242,10 +235,9 @@ impl<'a> Trainer<'a> {
         let seconds = began.elapsed().as_secs_f64();
         let train_loss = mean(&self.run.progress.losses);
         let (mut validation_loss, mut validation_accuracy) = (None, None);
-        if let Some(validation) = &self.validation {
-            let held = &self.run.held_out;
-            let seen = validation.run(self.device, held).map_err(|e| self.interrupted(e))?;
-            self.finite(&seen)?;
+        let seen = self.judge()?;
+        let held = &self.run.held_out;
+        if !held.is_empty() {
             let labels = held.iter().map(|&place| self.run.train.labels[place as usize]);
             validation_loss = Some(seen.mean_loss());
             validation_accuracy = Some(seen.correct(labels) as f64 / held.len() as f64);
@@ -278,9 +270,7 @@ impl<'a> Trainer<'a> {
         let batch = self.player.plan().batch;
         for (at, losses) in losses.chunks(batch).enumerate() {
             let step = flight.step_after - flight.batches as u64 + at as u64 + 1;
-            if losses.iter().any(|loss| !loss.is_finite()) {
-                return Err(TrainError::Diverged { step, rate: self.run.config.lr, kept: self.kept() });
-            }
+            self.finite(losses, step)?;
             if step.is_multiple_of(self.run.config.log_every) {
                 self.event(&Event::Step { step, loss: mean(losses) })?;
             }
@@ -298,11 +288,29 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Writes model and state. Parameters that are not finite, or whose loss is not, are never written.
+    /// Looks at the images held out, or where there are none at the first batch of the others.
+    fn judge(&self) -> Result<Summary, TrainError> {
+        let (held, places, batch) = (&self.run.held_out, &self.run.places, self.run.config.batch);
+        self.look(&self.judge, if held.is_empty() { &places[..batch.min(places.len())] } else { held })
+    }
+
+    /// Looks at some images with the parameters as they are; their losses must be finite.
+    fn look(&self, evaluator: &Evaluator, places: &[u32]) -> Result<Summary, TrainError> {
+        let seen = evaluator.run(self.device, places).map_err(|e| self.interrupted(e))?;
+        self.finite(&seen.loss, self.run.progress.step)?;
+        Ok(seen)
+    }
+
+    /// Checks that what was computed of a step is a number.
+    fn finite<'v>(&self, values: impl IntoIterator<Item = &'v f32>, step: u64) -> Result<(), TrainError> {
+        match values.into_iter().all(|value| value.is_finite()) {
+            true => Ok(()),
+            false => Err(TrainError::Diverged { step, rate: self.run.config.lr, kept: self.kept() }),
+        }
+    }
+
+    /// Writes model and state. Parameters that are not finite are never written.
     fn save(&mut self) -> Result<(), TrainError> {
-        let probed = self.run.places.get(..self.run.config.batch).unwrap_or(&self.run.places);
-        let seen = self.probe.run(self.device, probed).map_err(|e| self.interrupted(e))?;
-        self.finite(&seen)?;
         let network = &self.run.model.network;
         let len = network.arena_len();
         let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
@@ -312,9 +320,7 @@ impl<'a> Trainer<'a> {
             None => vec![0.0; len],
         };
         let step = self.run.progress.step;
-        if parameters.iter().chain(&momentum).any(|v| !v.is_finite()) {
-            return Err(TrainError::Diverged { step, rate: self.run.config.lr, kept: self.kept() });
-        }
+        self.finite(parameters.iter().chain(&momentum), step)?;
         let (config, progress) = (&self.run.config, &self.run.progress);
         let record = Record {
             command: self.run.command.into(),
@@ -345,15 +351,6 @@ impl<'a> Trainer<'a> {
         state.save(&self.folder.join("resume.safetensors"), &self.run.model.network)?;
         self.saved = Some(step);
         Ok(())
-    }
-
-    /// Checks that a network that was looked at has a loss.
-    fn finite(&self, seen: &Summary) -> Result<(), TrainError> {
-        let (step, rate) = (self.run.progress.step, self.run.config.lr);
-        if seen.loss.iter().all(|loss| loss.is_finite()) {
-            return Ok(());
-        }
-        Err(TrainError::Diverged { step, rate, kept: self.kept() })
     }
 
     /// Writes an event to the log and tells it.
@@ -389,14 +386,8 @@ fn open_folder(folder: &Path, resumed: bool) -> Result<File, TrainError> {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     // A new run's log must be new: two runs that found the same folder free shall not share it.
-    let mut options = File::options();
-    options.append(true);
-    if resumed {
-        options.create(true)
-    } else {
-        options.create_new(true)
-    };
-    options.open(folder.join("events.jsonl")).map_err(failed)
+    let log = folder.join("events.jsonl");
+    File::options().append(true).create(true).create_new(!resumed).open(log).map_err(failed)
 }
 
 /// Checks that a run folder can be made here without harm to anything.

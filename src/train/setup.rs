@@ -152,6 +152,7 @@ impl Prepared {
             return Err(TrainError::PastSteps { run: run.into(), step, steps });
         }
         let source = locator.locate(&config.data, progress)?;
+        config.data = source.wanted.clone();
         let (train, test) = load(&config, &source)?;
         check_size(&model.network, &train)?;
         for part in [&train, &test] {

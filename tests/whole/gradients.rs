@@ -5,7 +5,6 @@
 //! those few are left out, and counted.
 
 use crate::play;
-use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::model::{Network, initialise};
 use mnist_gpu::plan::{DeviceClass, Options, Plan, names, record};
 use mnist_gpu::random::{Purpose, Stream};
@@ -19,13 +18,6 @@ const RELATIVE: f64 = 1e-5;
 /// Elements looked at in each tensor.
 const LOOKED_AT: usize = 12;
 const BATCH: usize = 3;
-
-fn set(net: &Network, stream: &mut Stream) -> DataSet {
-    let [_, height, width] = net.input();
-    let bytes = (0..BATCH * height * width).map(|_| stream.below(256) as u8).collect();
-    let labels = (0..BATCH).map(|_| stream.below(net.classes() as u32) as u8).collect();
-    DataSet { images: Images { height, width, bytes }, labels }
-}
 
 /// The mean loss of the batch, and on which side of each kink it was computed.
 fn loss(plan: &Plan, content: &[(&str, Vec<u32>)], parameters: &[f64]) -> (f64, Vec<u32>) {
@@ -47,7 +39,7 @@ fn loss(plan: &Plan, content: &[(&str, Vec<u32>)], parameters: &[f64]) -> (f64, 
 
 fn check(name: &str, net: &Network, unfused: bool) {
     let mut stream = Stream::new(11, Purpose::Verification, 2000);
-    let set = set(net, &mut stream);
+    let set = play::noise(net, BATCH, &mut stream);
     let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
     let forward = record(net, &Options { inference: true, ..options }).unwrap();

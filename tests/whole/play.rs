@@ -1,13 +1,22 @@
 //! One plan on both players: the same buffers filled with the same bits.
 
-use mnist_gpu::data::DataSet;
+use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::{Device, Player};
 use mnist_gpu::model::{Network, Normalisation};
 use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, names};
+use mnist_gpu::random::Stream;
 use mnist_gpu::reference;
 
 /// MNIST's mean and deviation.
 pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
+
+/// Images of noise with labels, for a network.
+pub fn noise(net: &Network, count: usize, stream: &mut Stream) -> DataSet {
+    let [_, height, width] = net.input();
+    let bytes = (0..count * height * width).map(|_| stream.below(256) as u8).collect();
+    let labels = (0..count).map(|_| stream.below(net.classes() as u32) as u8).collect();
+    DataSet { images: Images { height, width, bytes }, labels }
+}
 
 /// A plan for a set in file order.
 pub fn options(set: &DataSet, batch: usize, class: DeviceClass) -> Options {

@@ -2,7 +2,6 @@
 //! played by itself.
 
 use crate::{devices, play};
-use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::Player;
 use mnist_gpu::model::initialise;
 use mnist_gpu::plan::{Options, names, record};
@@ -30,9 +29,7 @@ fn an_epoch_ends_where_the_reference_ends() {
         for (name, input) in verify::NETWORKS {
             let net = verify::network(name, input).unwrap();
             let mut stream = Stream::new(5, Purpose::Verification, 3000);
-            let bytes = (0..40 * input[1] * input[2]).map(|_| stream.below(256) as u8).collect();
-            let labels = (0..40).map(|_| stream.below(net.classes() as u32) as u8).collect();
-            let set = DataSet { images: Images { height: input[1], width: input[2], bytes }, labels };
+            let set = play::noise(&net, 40, &mut stream);
             for unfused in [false, true] {
                 let options = Options { unfused, ..play::options(&set, 7, device.info.class()) };
                 let plan = record(&net, &options).unwrap();
