@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect::<Result<_, _>>()?;
     let net = Network::tutorial([1, 28, 28], 10)?;
-    for (what, unfused) in [("fused", false), ("unfused", true)] {
+    for (what, unfused) in [("fused", false)] {
         let options = Options {
             batch: BATCH,
             set: SET,
@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         device.write(player.buffer(names::TABLE), &(0..256).map(|i| (i as f32 / 255.0).to_bits()).collect::<Vec<_>>());
 
         let mut sum = 0.0;
+        let mut rows = Vec::new();
         for (at, step) in player.plan().steps.iter().enumerate() {
             let wanted = |text: &String| step.label.contains(text) || step.kernel.stem().contains(text);
             if !filter.as_ref().is_none_or(wanted) {
@@ -59,7 +60,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 device.wait(device.submit(encoder, &[])).map(|_| ())
             })? / REPEAT as f64;
             sum += ms;
-            println!("{what:8} {:32} {:28} {:>9.1} us", step.label, step.kernel.stem(), ms * 1e3);
+            match rows.iter_mut().find(|(label, ..): &&mut (&str, _, f64, u32)| *label == step.label) {
+                Some(row) => {
+                    row.2 += ms;
+                    row.3 += 1;
+                }
+                None => rows.push((step.label.as_str(), step.kernel.stem(), ms, 1)),
+            }
+        }
+        for (label, stem, ms, n) in rows {
+            println!("{what:8} {label:32} {stem:28} {:>9.1} us ({n})", ms * 1e3);
         }
         if filter.is_some() {
             continue;

@@ -3,9 +3,9 @@
 //   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,i-u,j-v] * w[o,c,u,v]
 // Reads dy and winner (N,O,Hp,Wp), w (O,C,K,K) and x (N,C,H,W), the output of the activation below.
 // Overwrites dx (N,C,H,W). The unpooled gradient dz is never stored.
-// One invocation per tile_j neighbouring pool x pool blocks of inputs and tile_c input channels. For each output channel it
-// unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves several
-// sums.
+// One invocation per tile_i x tile_j neighbouring pool x pool blocks of inputs and tile_c input channels. For each output
+// channel it unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves
+// several sums. Where a tile is the whole map, no product with what lies outside is computed.
 // Twin: src/reference/conv_pool_backward_input.rs
 const batch = 64u;
 const c_in = 10u;
@@ -16,6 +16,7 @@ const k = 5u;
 const pool = 2u;
 const activation_in = 1u;
 const tile_c = 2u;
+const tile_i = 1u;
 const tile_j = 2u;
 const wg = 64u;
 
@@ -25,17 +26,20 @@ const H_BLOCKS = (h_in + pool - 1u) / pool;
 const W_BLOCKS = (w_in + pool - 1u) / pool;
 // Cells above and to the left of a block whose gradient reaches it.
 const REACH = (k - 1u + pool - 1u) / pool;
-const ROWS = REACH + 1u;
+const ROWS = REACH + tile_i;
 const CELLS = REACH + tile_j;
+const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
+const WHOLE = tile_i == H_BLOCKS && tile_j == W_BLOCKS;
+const OUTPUTS = batch * c_out * H_OUT * W_OUT;
 const WEIGHTS = c_out * c_in * k * k;
 const RELU = 1u;
 const SIGMOID = 2u;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> winner: array<u32>;
+@group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
+@group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
-@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
 fn act_derivative(y: f32) -> f32 {
@@ -48,18 +52,24 @@ fn act_derivative(y: f32) -> f32 {
     return 1.0;
 }
 
+/// Whether a row and a column of the unpooled gradient under a tile can lie inside the map.
+fn reaches(p: u32, q: u32) -> bool {
+    let outside = p < REACH * pool || q < REACH * pool || p >= (REACH + H_OUT) * pool || q >= (REACH + W_OUT) * pool;
+    return !(WHOLE && outside);
+}
+
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= batch * H_BLOCKS * (W_BLOCKS / tile_j) {
+    if id.x >= batch * (H_BLOCKS / tile_i) * (W_BLOCKS / tile_j) {
         return;
     }
-    let n = id.x / (H_BLOCKS * (W_BLOCKS / tile_j));
-    let block_i = id.x / (W_BLOCKS / tile_j) % H_BLOCKS;
+    let n = id.x / ((H_BLOCKS / tile_i) * (W_BLOCKS / tile_j));
+    let block_i = id.x / (W_BLOCKS / tile_j) % (H_BLOCKS / tile_i) * tile_i;
     let block_j = id.x % (W_BLOCKS / tile_j) * tile_j;
     let c = id.y * tile_c;
 
     // sum[t][r][s]: row r and column s of the blocks, for input channel c + t.
-    var sum: array<array<array<f32, WIDTH>, pool>, tile_c>;
+    var sum: array<array<array<f32, WIDTH>, HEIGHT>, tile_c>;
     for (var o = 0u; o < c_out; o++) {
         // dz[d][p][e][q]: row p and column q of the cell in row d and column e of those that reach the blocks.
         var dz: array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>;
@@ -72,8 +82,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 var place = 0u;
                 if i < H_OUT && j < W_OUT {
                     let at = ((n * c_out + o) * H_OUT + i) * W_OUT + j;
-                    delta = dy[at];
-                    place = winner[at];
+                    delta = dy[at / 4u][at % 4u];
+                    place = winner[at / 4u][at % 4u];
                 }
                 for (var p = 0u; p < pool; p++) {
                     for (var q = 0u; q < pool; q++) {
@@ -91,14 +101,16 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     weights[u][v] = w[place / 4u][place % 4u];
                 }
             }
-            for (var r = 0u; r < pool; r++) {
+            for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < WIDTH; s++) {
                     var part = 0.0;
                     for (var u = 0u; u < k; u++) {
                         for (var v = 0u; v < k; v++) {
                             let p = REACH * pool + r - u;
                             let q = REACH * pool + s - v;
-                            part += weights[u][v] * dz[p / pool][p % pool][q / pool][q % pool];
+                            if reaches(p, q) {
+                                part += weights[u][v] * dz[p / pool][p % pool][q / pool][q % pool];
+                            }
                         }
                     }
                     sum[t][r][s] += part;
@@ -107,13 +119,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var t = 0u; t < tile_c; t++) {
-        for (var r = 0u; r < pool; r++) {
+        for (var r = 0u; r < HEIGHT; r++) {
             for (var s = 0u; s < WIDTH; s++) {
                 let i = block_i * pool + r;
                 let j = block_j * pool + s;
                 if i < h_in && j < w_in {
                     let at = ((n * c_in + c + t) * h_in + i) * w_in + j;
-                    dx[at] = sum[t][r][s] * act_derivative(x[at]);
+                    dx[at] = sum[t][r][s] * act_derivative(x[at / 4u][at % 4u]);
                 }
             }
         }

@@ -25,11 +25,12 @@ const W_OUT = (w_in - k + 1u) / pool;
 // Rows and columns of the window under a cell; KEPT of its columns are under the next cell too.
 const PATCH = k + pool - 1u;
 const KEPT = k - 1u;
+const OUTPUTS = batch * c_out * H_OUT * W_OUT;
 const SLICE = (batch + slices - 1u) / slices;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> winner: array<u32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
+@group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
+@group(0) @binding(2) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(4) var<storage, read_write> db: array<f32>;
 
@@ -50,7 +51,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             var kept: array<array<f32, KEPT + 1u>, PATCH>;
             for (var r = 0u; r < PATCH; r++) {
                 for (var s = 0u; s < KEPT; s++) {
-                    kept[r][s] = x[corner + r * w_in + s];
+                    let at = corner + r * w_in + s;
+                    kept[r][s] = x[at / 4u][at % 4u];
                 }
             }
             for (var j = 0u; j < W_OUT; j++) {
@@ -60,7 +62,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                         if s < KEPT {
                             window[r][s] = kept[r][s];
                         } else {
-                            window[r][s] = x[corner + r * w_in + j * pool + s];
+                            let at = corner + r * w_in + j * pool + s;
+                            window[r][s] = x[at / 4u][at % 4u];
                         }
                     }
                     for (var s = 0u; s < KEPT; s++) {
@@ -69,12 +72,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 }
                 for (var t = 0u; t < tile_o; t++) {
                     let cell = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j;
-                    let delta = dy[cell];
-                    let place = winner[cell];
+                    let delta = dy[cell / 4u][cell % 4u];
+                    let place = winner[cell / 4u][cell % 4u];
                     sum_b[t] += delta;
                     for (var u = 0u; u < k; u++) {
                         for (var v = 0u; v < k; v++) {
-                            var value = 0.0;
+                            var value = window[u][v];
                             for (var r = 0u; r < pool; r++) {
                                 for (var s = 0u; s < pool; s++) {
                                     value = select(value, window[u + r][v + s], place == r * pool + s);

@@ -3,10 +3,10 @@
 //   winner[n,o,i,j] = the first r * POOL + s, in row-major order, whose z[o, i*POOL + r, j*POOL + s] is largest
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
-// One invocation per tile_j neighbouring cells and tile_o output channels. For each row u of the kernel it reads the pool
-// rows of inputs under its cells into registers; each of them, and each weight, then serves several sums. Each row of the
-// kernel and each input channel is summed by itself first: the rounding error then grows with K + K + C in place of
-// K * K * C.
+// One invocation per tile_i x tile_j neighbouring cells and tile_o output channels. The rows of inputs under its cells slide
+// down the kernel in registers, so that a row of the kernel costs one new row of inputs; each of them, and each weight, then
+// serves several sums. Each row of the kernel and each input channel is summed by itself first: the rounding error then grows
+// with K + K + C in place of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
 const batch = 64u;
 const c_in = 1u;
@@ -17,18 +17,24 @@ const k = 5u;
 const pool = 2u;
 const activation = 1u;
 const tile_o = 2u;
+const tile_i = 1u;
 const tile_j = 2u;
 const wg = 64u;
 
 const H_OUT = (h_in - k + 1u) / pool;
 const W_OUT = (w_in - k + 1u) / pool;
+const TILES_I = H_OUT / tile_i;
+const TILES_J = W_OUT / tile_j;
+// Rows and columns of the map under the cells; KEPT of the rows of inputs are under the next row of the kernel too.
+const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
+const KEPT = HEIGHT - 1u;
 const SPAN = WIDTH + k - 1u;
 const WEIGHTS = c_out * c_in * k * k;
 const RELU = 1u;
 const SIGMOID = 2u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -47,32 +53,49 @@ fn act(z: f32) -> f32 {
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= batch * H_OUT * (W_OUT / tile_j) {
+    if id.x >= batch * TILES_I * TILES_J {
         return;
     }
-    let n = id.x / (H_OUT * (W_OUT / tile_j));
-    let i = id.x / (W_OUT / tile_j) % H_OUT;
-    let j = id.x % (W_OUT / tile_j) * tile_j;
+    let n = id.x / (TILES_I * TILES_J);
+    let i = id.x / TILES_J % TILES_I * tile_i;
+    let j = id.x % TILES_J * tile_j;
     let o = id.y * tile_o;
 
     // sum[t][r][s]: row r and column s of the map under the cells, for output channel o + t.
-    var sum: array<array<array<f32, WIDTH>, pool>, tile_o>;
+    var sum: array<array<array<f32, WIDTH>, HEIGHT>, tile_o>;
     for (var t = 0u; t < tile_o; t++) {
         let bias = b[(o + t) / 4u][(o + t) % 4u];
-        for (var r = 0u; r < pool; r++) {
+        for (var r = 0u; r < HEIGHT; r++) {
             for (var s = 0u; s < WIDTH; s++) {
                 sum[t][r][s] = bias;
             }
         }
     }
     for (var c = 0u; c < c_in; c++) {
-        var part: array<array<array<f32, WIDTH>, pool>, tile_o>;
+        var part: array<array<array<f32, WIDTH>, HEIGHT>, tile_o>;
+        let corner = ((n * c_in + c) * h_in + i * pool) * w_in + j * pool;
+        var kept: array<array<f32, SPAN>, KEPT + 1u>;
+        for (var r = 0u; r < KEPT; r++) {
+            for (var s = 0u; s < SPAN; s++) {
+                let at = corner + r * w_in + s;
+                kept[r][s] = x[at / 4u][at % 4u];
+            }
+        }
         for (var u = 0u; u < k; u++) {
-            var rows: array<array<f32, SPAN>, pool>;
-            let corner = ((n * c_in + c) * h_in + i * pool + u) * w_in + j * pool;
-            for (var r = 0u; r < pool; r++) {
+            var rows: array<array<f32, SPAN>, HEIGHT>;
+            for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < SPAN; s++) {
-                    rows[r][s] = x[corner + r * w_in + s];
+                    if r < KEPT {
+                        rows[r][s] = kept[r][s];
+                    } else {
+                        let at = corner + (u + r) * w_in + s;
+                        rows[r][s] = x[at / 4u][at % 4u];
+                    }
+                }
+            }
+            for (var r = 0u; r < KEPT; r++) {
+                for (var s = 0u; s < SPAN; s++) {
+                    kept[r][s] = rows[r + 1u][s];
                 }
             }
             for (var t = 0u; t < tile_o; t++) {
@@ -81,7 +104,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 for (var v = 0u; v < k; v++) {
                     weights[v] = w[(at + v) / 4u][(at + v) % 4u];
                 }
-                for (var r = 0u; r < pool; r++) {
+                for (var r = 0u; r < HEIGHT; r++) {
                     for (var s = 0u; s < WIDTH; s++) {
                         var row = 0.0;
                         for (var v = 0u; v < k; v++) {
@@ -93,7 +116,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
         }
         for (var t = 0u; t < tile_o; t++) {
-            for (var r = 0u; r < pool; r++) {
+            for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < WIDTH; s++) {
                     sum[t][r][s] += part[t][r][s];
                 }
@@ -101,21 +124,23 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var t = 0u; t < tile_o; t++) {
-        for (var cell = 0u; cell < tile_j; cell++) {
-            var best = sum[t][0][cell * pool];
-            var place = 0u;
-            for (var r = 0u; r < pool; r++) {
-                for (var s = 0u; s < pool; s++) {
-                    let value = sum[t][r][cell * pool + s];
-                    if value > best {
-                        best = value;
-                        place = r * pool + s;
+        for (var d = 0u; d < tile_i; d++) {
+            for (var e = 0u; e < tile_j; e++) {
+                var best = sum[t][d * pool][e * pool];
+                var place = 0u;
+                for (var r = 0u; r < pool; r++) {
+                    for (var s = 0u; s < pool; s++) {
+                        let value = sum[t][d * pool + r][e * pool + s];
+                        if value > best {
+                            best = value;
+                            place = r * pool + s;
+                        }
                     }
                 }
+                let at = ((n * c_out + o + t) * H_OUT + i + d) * W_OUT + j + e;
+                y[at] = act(best);
+                winner[at] = place;
             }
-            let at = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j + cell;
-            y[at] = act(best);
-            winner[at] = place;
         }
     }
 }

@@ -1,10 +1,11 @@
 // cross_entropy_backward: gradient of the batch's mean loss with respect to the logits.
-//   dx[n,j] = (softmax(x[n])[j] - [j = label]) / rows, and 0 for rows past the end of the set
+//   dx[n,j] = (softmax(x[n])[j] - [j = label]) / rows, and 0 for rows of padding and past the end of the set
 // where rows is the number of images in this batch: batch, or what is left of the set.
 // Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Overwrites dx (N,CLASSES).
-// One invocation per image.
+// One invocation per row.
 // Twin: src/reference/cross_entropy_backward.rs
 const batch = 64u;
+const padded = 64u;
 const classes = 10u;
 
 const WG = 64u;
@@ -24,11 +25,11 @@ struct Cursor {
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {
     let n = id.x;
-    if n >= batch {
+    if n >= padded {
         return;
     }
     let row = cursor.start + n;
-    if row >= cursor.total {
+    if n >= batch || row >= cursor.total {
         for (var j = 0u; j < classes; j++) {
             dx[n * classes + j] = 0.0;
         }

@@ -3,8 +3,8 @@
 //   dw[s,o,i] = sum over n in slice s of dy[n,o] * x[n,i]
 //   db[s,o]   = sum over n in slice s of dy[n,o]
 // Reads dy (N,O) and x (N,I). Overwrites dw (S,O,I) and db (S,O); the update adds the slices, in order.
-// One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Those of i = 0 also
-// sum the bias.
+// One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
+// tile_n at a time in registers; those past the end of a slice count as zeros. Those of i = 0 also sum the bias.
 // Twin: src/reference/fc_backward_weight.rs
 const batch = 64u;
 const c_in = 320u;
@@ -12,14 +12,15 @@ const c_out = 50u;
 const slices = 1u;
 const tile_o = 2u;
 const tile_i = 2u;
+const tile_n = 8u;
 const wg = 64u;
 
 // The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = c_in / tile_i;
 const SLICE = (batch + slices - 1u) / slices;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
+@group(0) @binding(1) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
@@ -34,15 +35,26 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let end = min(batch, (slice + 1u) * SLICE);
 
     var sum: array<array<f32, tile_i>, tile_o>;
-    for (var n = slice * SLICE; n < end; n++) {
-        var value: array<f32, tile_i>;
+    for (var first = slice * SLICE; first < end; first += tile_n) {
+        var value: array<array<f32, tile_n>, tile_i>;
         for (var s = 0u; s < tile_i; s++) {
-            value[s] = x[n * c_in + i + s * LANES];
+            for (var n = 0u; n < tile_n; n++) {
+                let at = min(first + n, batch - 1u) * c_in + i + s * LANES;
+                value[s][n] = x[at / 4u][at % 4u];
+            }
         }
         for (var t = 0u; t < tile_o; t++) {
-            let delta = dy[n * c_out + o + t];
+            var delta: array<f32, tile_n>;
+            for (var n = 0u; n < tile_n; n++) {
+                let at = min(first + n, batch - 1u) * c_out + o + t;
+                delta[n] = select(0.0, dy[at / 4u][at % 4u], first + n < end);
+            }
             for (var s = 0u; s < tile_i; s++) {
-                sum[t][s] += delta * value[s];
+                var part = 0.0;
+                for (var n = 0u; n < tile_n; n++) {
+                    part += delta[n] * value[s][n];
+                }
+                sum[t][s] += part;
             }
         }
     }
@@ -55,7 +67,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         for (var t = 0u; t < tile_o; t++) {
             var sum_b = 0.0;
             for (var n = slice * SLICE; n < end; n++) {
-                sum_b += dy[n * c_out + o + t];
+                let at = n * c_out + o + t;
+                sum_b += dy[at / 4u][at % 4u];
             }
             db[slice * c_out + o + t] = sum_b;
         }

@@ -1,12 +1,14 @@
 // load_images: the images of one batch, gathered by the epoch's order and normalised.
 //   y[n,p] = table[images[order[start + n], p]], and 0 for rows past the end of the set
 // Reads the data set as bytes packed four to a word, the order, the cursor and the 256 values a byte can become.
-// Overwrites y (N,PIXELS). One invocation per four pixels of an image: one word, where images are whole words.
+// Overwrites y (N,PIXELS). One invocation per tile_p pixels of an image, a multiple of four: whole words, where images are.
 // Twin: src/reference/load_images.rs
 const batch = 64u;
 const pixels = 784u;
+const tile_p = 4u;
 
 const WG = 64u;
+const TILES = (pixels + tile_p - 1u) / tile_p;
 
 struct Cursor {
     step: u32,
@@ -22,25 +24,31 @@ struct Cursor {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let first = id.x * 4u;
-    let n = id.y;
-    if first >= pixels {
+    let n = id.x / TILES;
+    if n >= batch {
         return;
     }
+    let first = id.x % TILES * tile_p;
+    let end = min(first + tile_p, pixels);
     let row = cursor.start + n;
     if row >= cursor.total {
-        for (var p = first; p < min(first + 4u, pixels); p++) {
+        for (var p = first; p < end; p++) {
             y[n * pixels + p] = 0.0;
         }
         return;
     }
-    let at = order[row] * pixels + first;
-    var word = images[at / 4u];
-    for (var p = 0u; p < min(4u, pixels - first); p++) {
-        if pixels % 4u != 0u {
-            word = images[(at + p) / 4u];
+    let image = order[row] * pixels;
+    for (var q = first; q < end; q += 4u) {
+        var word = images[(image + q) / 4u];
+        for (var p = q; p < q + 4u; p++) {
+            if pixels % 4u != 0u {
+                if p >= end {
+                    break;
+                }
+                word = images[(image + p) / 4u];
+            }
+            let byte = (word >> ((image + p) % 4u * 8u)) & 255u;
+            y[n * pixels + p] = table[byte / 4u][byte % 4u];
         }
-        let byte = (word >> ((at + p) % 4u * 8u)) & 255u;
-        y[n * pixels + first + p] = table[byte / 4u][byte % 4u];
     }
 }

@@ -2,56 +2,55 @@
 //   g = sum over slices s, in order, of grad[s]
 //   v = momentum * v + g
 //   w = w - rate * v
-// Reads grad and the ranges, one for each tensor that learns. Updates w and v inside the ranges and nothing else.
-// One invocation per parameter; a workgroup belongs to one range, found by counting groups. Groups lie in rows of row.
+// Reads grad, and a table of which parameters each workgroup has. Updates w and v there and nowhere else.
+// One invocation per parameter. Workgroups lie in rows of row.
 // Twin: src/reference/sgd_update.rs
-const ranges = 8u;
+const groups = 8u;
 const row = 32768u;
 
 const WG = 64u;
 
-struct Range {
-    // Where the tensor starts in w and v, its length, where its gradient starts, and in how many slices that lies.
+struct Group {
+    // Its first parameter in w and v, how many it has, and where their gradient starts.
     start: u32,
-    len: u32,
+    count: u32,
     grad: u32,
+    // Elements of a slice, slices, slices that lie one behind the other, and how far apart the starts of those parts are.
+    len: u32,
     slices: u32,
+    part: u32,
+    stride: u32,
+    unused: u32,
 }
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
-@group(0) @binding(1) var<uniform> table: array<Range, ranges>;
+@group(0) @binding(1) var<uniform> table: array<Group, groups>;
 @group(0) @binding(2) var<uniform> hyper: array<vec4f, 1>;
 @group(0) @binding(3) var<storage, read_write> w: array<f32>;
 @group(0) @binding(4) var<storage, read_write> v: array<f32>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
-    let group = id.y * row + id.x;
-    var first = 0u;
-    var at = 0u;
-    while at < ranges {
-        let groups = (table[at].len + WG - 1u) / WG;
-        if group < first + groups {
-            break;
-        }
-        first += groups;
-        at++;
-    }
-    if at >= ranges {
+    let at = id.y * row + id.x;
+    if at >= groups {
         return;
     }
-    let range = table[at];
-    let i = (group - first) * WG + lane.x;
-    if i >= range.len {
+    let group = table[at];
+    if lane.x >= group.count {
         return;
     }
     var g = 0.0;
-    for (var s = 0u; s < range.slices; s++) {
-        g += grad[range.grad + s * range.len + i];
+    var from_part = group.grad + lane.x;
+    for (var s = 0u; s < group.slices; s += group.part) {
+        for (var t = 0u; t < group.part; t++) {
+            g += grad[from_part + t * group.len];
+        }
+        from_part += group.stride;
     }
+    let i = group.start + lane.x;
     let rate = hyper[0].x;
     let momentum = hyper[0].y;
-    let velocity = momentum * v[range.start + i] + g;
-    v[range.start + i] = velocity;
-    w[range.start + i] -= rate * velocity;
+    let velocity = momentum * v[i] + g;
+    v[i] = velocity;
+    w[i] -= rate * velocity;
 }

@@ -1,7 +1,7 @@
 //! Plans, without a device: what freezing leaves out, and what no plan may do.
 
 use mnist_gpu::model::Network;
-use mnist_gpu::plan::{DeviceClass, Options, Plan, Tiles, record};
+use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Plan, Tiles, record};
 
 /// A batch of a thousand images with nothing frozen.
 fn options() -> Options {
@@ -105,10 +105,44 @@ fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
     assert_eq!(stored, 2, "18,225 weights are too many for a uniform, forward and backward");
 }
 
+/// Fifty images are seven parts of eight where a whole batch would not fit a uniform.
+#[test]
+fn parts_cover_a_padded_batch_and_leave_a_slice_each() {
+    let net = Network::tutorial([1, 28, 28], 10).unwrap();
+    let tiles = Tiles::of(DeviceClass::Software);
+    let plan = record(&net, &Options { batch: 50, tiles, ..options() }).unwrap();
+    let steps = |label: &str| plan.steps.iter().filter(|s| s.label == label).collect::<Vec<_>>();
+    for label in ["conv2 forward", "conv2 backward weight", "conv2 backward input"] {
+        assert_eq!(steps(label).len(), 7, "{label}");
+    }
+    for step in &plan.steps {
+        for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {
+            let of_images = arg.tensors[0].ends_with(".out") || arg.tensors[0].ends_with(".out.grad");
+            if step.kernel.stem().starts_with("conv_pool") && of_images && port.access == Access::Read {
+                assert!(port.uniform, "{} {}", step.label, port.name);
+            }
+        }
+    }
+    let starts: Vec<usize> = steps("conv2 forward").iter().map(|s| s.args[0].start).collect();
+    assert_eq!(starts, (0..7).map(|part| part * 8 * 1440).collect::<Vec<_>>());
+    let out = &plan.buffers[plan.buffer("conv2.out").unwrap()];
+    assert_eq!(out.len, 56 * 320);
+
+    let Kernel::SgdUpdate(shape) = &plan.steps[plan.steps.len() - 2].kernel else { panic!("no update") };
+    let written: Vec<usize> = steps("conv2 backward weight").iter().map(|s| s.args[3].start).collect();
+    let range = shape.ranges.iter().find(|r| r.len == 5000).unwrap();
+    let slices: Vec<usize> = (0..range.slices).step_by(range.part as usize).map(|s| range.slice(s) as usize).collect();
+    assert_eq!(written, slices);
+}
+
 #[test]
 fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
-    for unfused in [false, true] {
-        let plan = plan(&[], unfused);
+    let net = Network::tutorial([1, 28, 28], 10).unwrap();
+    let classes = [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete].map(Tiles::of);
+    for (unfused, tiles, batch) in
+        [false, true].into_iter().flat_map(|u| classes.into_iter().flat_map(move |t| [(u, t, 64), (u, t, 50)]))
+    {
+        let plan = record(&net, &Options { unfused, tiles, batch, ..options() }).unwrap();
         for step in &plan.steps {
             let spec = step.kernel.spec();
             assert!(spec.ports.len() <= 8, "{}", step.label);

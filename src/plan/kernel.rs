@@ -42,11 +42,10 @@ pub struct Port {
     pub element: Element,
     pub access: Access,
     pub len: usize,
-    /// An array of vec4 in the shader, because it is meant for a uniform.
+    /// An array of vec4 in the shader, because it may be a uniform.
     vectors: bool,
-    /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights.
-    /// GPUs keep uniforms in a cache of their own. On llvmpipe the forward pass and the input gradient of the tutorial's
-    /// conv2 take 2.5 and 3.4 times as long with their weights in storage.
+    /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights,
+    /// since GPUs keep uniforms in a cache of their own; and everything that fits, where [`Tiles::gathers`] says so.
     pub uniform: bool,
 }
 
@@ -81,7 +80,8 @@ pub enum Activation {
     Sigmoid = 2,
 }
 
-/// Sizes of `load_images`. `set` is the number of images in the data set, `rows` that of an epoch.
+/// Sizes of `load_images`. `batch` counts the rows that are written, `set` the images of the data set, `rows` those of an
+/// epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadShape {
     pub batch: u32,
@@ -138,10 +138,12 @@ pub struct FcShape {
     pub activation_in: Activation,
 }
 
-/// Sizes of softmax cross-entropy. `set` is the number of images in the data set, `rows` that of an epoch.
+/// Sizes of softmax cross-entropy. `padded` is the number of rows of the logits, of which the first `batch` are images;
+/// `set` is the number of images in the data set, `rows` that of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossShape {
     pub batch: u32,
+    pub padded: u32,
     pub classes: u32,
     pub set: u32,
     pub rows: u32,
@@ -154,7 +156,20 @@ pub struct Range {
     pub len: u32,
     pub grad: u32,
     pub slices: u32,
+    /// Slices that lie one behind the other, and where the next so many start, counted from the first of these.
+    pub part: u32,
+    pub stride: u32,
 }
+
+impl Range {
+    /// Where a slice of the gradient starts.
+    pub fn slice(&self, slice: u32) -> u32 {
+        self.grad + slice / self.part * self.stride + slice % self.part * self.len
+    }
+}
+
+/// Words of a row of the update's table: a whole number of vectors.
+pub const ROW: usize = 8;
 
 /// What an update changes, and how large the arenas are.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,7 +182,7 @@ pub struct UpdateShape {
 /// A kernel with its sizes. `slices` is the number of parts in which a weight gradient sums the batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
-    LoadImages(LoadShape),
+    LoadImages(LoadShape, Tiles),
     ConvForward(ConvShape, Tiles),
     ConvBackwardInput(ConvShape, Tiles),
     ConvBackwardWeight(ConvShape, u32),
@@ -214,6 +229,15 @@ impl ConvPoolShape {
     pub fn w_out(&self) -> u32 {
         self.conv.w_out() / self.pool
     }
+    /// Elements of an image in x and in y.
+    pub fn image(&self) -> [u32; 2] {
+        let s = &self.conv;
+        [s.c_in * s.h_in * s.w_in, s.c_out * self.h_out() * self.w_out()]
+    }
+    /// Rows and columns of pool x pool blocks that cover x, the last of them perhaps in part.
+    pub fn blocks(&self) -> (u32, u32) {
+        (self.conv.h_in.div_ceil(self.pool), self.conv.w_in.div_ceil(self.pool))
+    }
     /// Elements of x, w and the pooled y.
     pub fn lens(&self) -> (usize, usize, usize) {
         let (x, w, _) = self.conv.lens();
@@ -234,10 +258,29 @@ impl PoolShape {
     }
 }
 
+impl UpdateShape {
+    /// A row for each workgroup: where its elements start in the parameters and how many they are, where they start in the
+    /// gradient, and how the slices of that lie.
+    pub fn table(&self) -> Vec<u32> {
+        let rows = self.ranges.iter().flat_map(|r| {
+            (0..r.len).step_by(WORKGROUP as usize).map(|at| {
+                let count = (r.len - at).min(WORKGROUP);
+                [r.start + at, count, r.grad + at, r.len, r.slices, r.part, r.stride, 0]
+            })
+        });
+        rows.flatten().collect()
+    }
+
+    /// Workgroups.
+    fn groups(&self) -> u32 {
+        self.ranges.iter().map(|r| groups(r.len.into())).sum()
+    }
+}
+
 impl LossShape {
-    /// Elements of the logits.
+    /// Elements of the logits, padding included.
     pub fn logits(&self) -> usize {
-        size([self.batch, self.classes])
+        size([self.padded, self.classes])
     }
 }
 
@@ -274,6 +317,10 @@ const fn port(name: &'static str, element: Element, access: Access, len: usize) 
 /// Only read, at the same place by all invocations of a workgroup.
 const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
     Port { name, element, access: Access::Read, len, vectors: true, uniform: len <= UNIFORM }
+}
+/// Only read, at places that differ from invocation to invocation.
+fn gather(tiles: &Tiles, name: &'static str, element: Element, len: usize) -> Port {
+    Port { name, element, access: Access::Read, len, vectors: true, uniform: tiles.gathers && len <= UNIFORM }
 }
 const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
@@ -315,9 +362,9 @@ impl Kernel {
     /// Everything about the kernel that follows from its sizes.
     pub fn spec(&self) -> Spec {
         let ((stem, wgsl), constants, ports, workgroups) = match self {
-            Kernel::LoadImages(s) => (
+            Kernel::LoadImages(s, tiles) => (
                 shader!("load_images"),
-                constants![s => batch, pixels],
+                constants![s => batch, pixels, @tile_p = tiles.load_p],
                 vec![
                     read_u32("images", (s.set as usize * s.pixels as usize).div_ceil(4)),
                     read_u32("order", s.rows as usize),
@@ -325,7 +372,7 @@ impl Kernel {
                     uniform("table", Element::F32, 256),
                     write("y", size([s.batch, s.pixels])),
                 ],
-                [groups(s.pixels.div_ceil(4).into()), s.batch, 1],
+                [groups(product([s.batch, s.pixels.div_ceil(tiles.load_p)])), 1, 1],
             ),
             Kernel::ConvForward(s, tiles) => {
                 let (x, w, y) = s.lens();
@@ -363,41 +410,49 @@ impl Kernel {
             }
             Kernel::ConvPoolForward(s, tiles) => {
                 let (x, w, y) = s.lens();
-                let (tile_o, tile_j) = tiles.conv_pool_forward(s);
+                let (tile_o, tile_i, tile_j) = tiles.conv_pool_forward(s);
                 (
                     shader!("conv_pool_forward"),
                     constants![
                         s.conv => batch, c_in, h_in, w_in, c_out, k, activation;
-                        s => pool, @tile_o = tile_o, @tile_j = tile_j, @wg = tiles.workgroup
+                        s => pool, @tile_o = tile_o, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
                     ],
                     vec![
-                        read("x", x),
+                        gather(tiles, "x", Element::F32, x),
                         uniform("w", Element::F32, w),
                         uniform("b", Element::F32, s.conv.c_out as usize),
                         write("y", y),
                         write_u32("winner", y),
                     ],
-                    [tiles.groups(product([s.conv.batch, s.h_out(), s.w_out() / tile_j])), s.conv.c_out / tile_o, 1],
+                    [
+                        tiles.groups(product([s.conv.batch, s.h_out() / tile_i, s.w_out() / tile_j])),
+                        s.conv.c_out / tile_o,
+                        1,
+                    ],
                 )
             }
             Kernel::ConvPoolBackwardInput(s, tiles) => {
                 let (x, w, y) = s.lens();
-                let (h, w_blocks) = (s.conv.h_in.div_ceil(s.pool), s.conv.w_in.div_ceil(s.pool));
-                let (tile_c, tile_j) = tiles.conv_pool_backward_input(s);
+                let (h_blocks, w_blocks) = s.blocks();
+                let (tile_c, tile_i, tile_j) = tiles.conv_pool_backward_input(s);
                 (
                     shader!("conv_pool_backward_input"),
                     constants![
                         s.conv => batch, c_in, h_in, w_in, c_out, k, activation_in;
-                        s => pool, @tile_c = tile_c, @tile_j = tile_j, @wg = tiles.workgroup
+                        s => pool, @tile_c = tile_c, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
                     ],
                     vec![
-                        read("dy", y),
-                        read_u32("winner", y),
+                        gather(tiles, "dy", Element::F32, y),
+                        gather(tiles, "winner", Element::U32, y),
                         uniform("w", Element::F32, w),
-                        read("x", x),
+                        gather(tiles, "x", Element::F32, x),
                         write("dx", x),
                     ],
-                    [tiles.groups(product([s.conv.batch, h, w_blocks / tile_j])), s.conv.c_in / tile_c, 1],
+                    [
+                        tiles.groups(product([s.conv.batch, h_blocks / tile_i, w_blocks / tile_j])),
+                        s.conv.c_in / tile_c,
+                        1,
+                    ],
                 )
             }
             Kernel::ConvPoolBackwardWeight(s, slices, tiles) => {
@@ -410,9 +465,9 @@ impl Kernel {
                         s => pool, @slices = *slices, @tile_o = tile_o, @wg = tiles.workgroup
                     ],
                     vec![
-                        read("dy", y),
-                        read_u32("winner", y),
-                        read("x", x),
+                        gather(tiles, "dy", Element::F32, y),
+                        gather(tiles, "winner", Element::U32, y),
+                        gather(tiles, "x", Element::F32, x),
                         write("dw", w * *slices as usize),
                         write("db", size([*slices, s.conv.c_out])),
                     ],
@@ -453,11 +508,11 @@ impl Kernel {
                 let (tile_n, tile_o) = (tiles.fc_n(s.batch), tiles.fc_o(s.c_out));
                 (
                     shader!("fc_forward"),
-                    constants![s => batch, c_in, c_out, activation, @tile_n = tile_n, @tile_o = tile_o, @wg = tiles.workgroup],
+                    constants![s => batch, c_in, c_out, activation, @tile_n = tile_n, @tile_o = tile_o, @tile_i = tiles.fc_terms(s.c_in), @wg = tiles.workgroup],
                     vec![
-                        read("x", size([s.batch, s.c_in])),
-                        read("w", size([s.c_out, s.c_in])),
-                        read("b", s.c_out as usize),
+                        gather(tiles, "x", Element::F32, size([s.batch, s.c_in])),
+                        gather(tiles, "w", Element::F32, size([s.c_out, s.c_in])),
+                        gather(tiles, "b", Element::F32, s.c_out as usize),
                         write("y", size([s.batch, s.c_out])),
                     ],
                     [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1],
@@ -467,11 +522,11 @@ impl Kernel {
                 let (tile_n, tile_i) = (tiles.fc_n(s.batch), tiles.fc_i(s.c_in));
                 (
                     shader!("fc_backward_input"),
-                    constants![s => batch, c_in, c_out, activation_in, @tile_n = tile_n, @tile_i = tile_i, @wg = tiles.workgroup],
+                    constants![s => batch, c_in, c_out, activation_in, @tile_n = tile_n, @tile_i = tile_i, @tile_o = tiles.fc_terms(s.c_out), @wg = tiles.workgroup],
                     vec![
-                        read("dy", size([s.batch, s.c_out])),
-                        read("w", size([s.c_out, s.c_in])),
-                        read("x", size([s.batch, s.c_in])),
+                        gather(tiles, "dy", Element::F32, size([s.batch, s.c_out])),
+                        gather(tiles, "w", Element::F32, size([s.c_out, s.c_in])),
+                        gather(tiles, "x", Element::F32, size([s.batch, s.c_in])),
                         write("dx", size([s.batch, s.c_in])),
                     ],
                     [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_in / tile_i])), 1, 1],
@@ -481,10 +536,10 @@ impl Kernel {
                 let (tile_o, tile_i) = (tiles.fc_weight_o(s.c_out), tiles.fc_i(s.c_in));
                 (
                     shader!("fc_backward_weight"),
-                    constants![s => batch, c_in, c_out, @slices = *slices, @tile_o = tile_o, @tile_i = tile_i, @wg = tiles.workgroup],
+                    constants![s => batch, c_in, c_out, @slices = *slices, @tile_o = tile_o, @tile_i = tile_i, @tile_n = tiles.fc_terms(s.batch.div_ceil(*slices)), @wg = tiles.workgroup],
                     vec![
-                        read("dy", size([s.batch, s.c_out])),
-                        read("x", size([s.batch, s.c_in])),
+                        gather(tiles, "dy", Element::F32, size([s.batch, s.c_out])),
+                        gather(tiles, "x", Element::F32, size([s.batch, s.c_in])),
                         write("dw", size([*slices, s.c_out, s.c_in])),
                         write("db", size([*slices, s.c_out])),
                     ],
@@ -495,7 +550,7 @@ impl Kernel {
                 shader!("cross_entropy_forward"),
                 constants![s => batch, classes],
                 vec![
-                    read("x", s.logits()),
+                    read("x", size([s.batch, s.classes])),
                     read_u32("labels", s.set as usize),
                     read_u32("order", s.rows as usize),
                     read_u32("cursor", CURSOR),
@@ -507,7 +562,7 @@ impl Kernel {
             ),
             Kernel::CrossEntropyBackward(s) => (
                 shader!("cross_entropy_backward"),
-                constants![s => batch, classes],
+                constants![s => batch, padded, classes],
                 vec![
                     read("x", s.logits()),
                     read_u32("labels", s.set as usize),
@@ -515,22 +570,19 @@ impl Kernel {
                     read_u32("cursor", CURSOR),
                     write("dx", s.logits()),
                 ],
-                [groups(s.batch.into()), 1, 1],
+                [groups(s.padded.into()), 1, 1],
             ),
             Kernel::SgdUpdate(s) => (
                 shader!("sgd_update"),
-                vec![("ranges", s.ranges.len() as u32), ("row", UPDATE_ROW)],
+                vec![("groups", s.groups()), ("row", UPDATE_ROW)],
                 vec![
                     read("grad", s.gradients as usize),
-                    uniform("table", Element::U32, 4 * s.ranges.len()),
+                    uniform("table", Element::U32, ROW * s.groups() as usize),
                     uniform("hyper", Element::F32, 2),
                     update("w", s.parameters as usize),
                     update("v", s.parameters as usize),
                 ],
-                {
-                    let total: u32 = s.ranges.iter().map(|r| groups(r.len.into())).sum();
-                    [total.min(UPDATE_ROW), total.div_ceil(UPDATE_ROW), 1]
-                },
+                [s.groups().min(UPDATE_ROW), s.groups().div_ceil(UPDATE_ROW), 1],
             ),
             Kernel::Advance(batch) => {
                 (shader!("advance"), vec![("batch", *batch)], vec![update_u32("cursor", CURSOR)], [1, 1, 1])

@@ -74,13 +74,10 @@ impl Plan {
         self.buffers.iter().position(|b| b.name == name)
     }
 
-    /// Where a tensor lies: its buffer and its first element.
-    pub fn find(&self, tensor: &str) -> Option<(usize, usize)> {
-        self.steps
-            .iter()
-            .flat_map(|s| &s.args)
-            .find(|a| a.tensors.len() == 1 && a.tensors[0] == tensor)
-            .map(|a| (a.buffer, a.start))
+    /// Where the bindings of a tensor start in its buffer, in the order of the steps.
+    fn starts(&self, tensor: &str) -> impl Iterator<Item = usize> {
+        let args = self.steps.iter().flat_map(|s| &s.args);
+        args.filter(move |a| a.tensors.len() == 1 && a.tensors[0] == tensor).map(|a| a.start)
     }
 }
 

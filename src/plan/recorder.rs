@@ -112,6 +112,8 @@ struct Recorder<'a> {
     ranges: Vec<Range>,
     learning: Vec<String>,
     gradients: usize,
+    /// Rows of every tensor of the batch: its images, and padding so that they divide into parts.
+    padded: u32,
 }
 
 impl Recorder<'_> {
@@ -124,19 +126,37 @@ impl Recorder<'_> {
         self.plan.buffers.len() - 1
     }
 
-    /// A whole buffer, made at its first use with the length that the port asks for.
-    fn whole(&mut self, port: &Port, name: &str) -> Arg {
-        Arg {
-            buffer: self.buffer(name, port.element, port.bound()),
-            start: 0,
-            len: port.bound(),
-            tensors: vec![name.into()],
-        }
+    /// A part of a buffer, which is made at its first use, with room for so many parts.
+    fn part(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
+        let len = port.bound();
+        let buffer = self.buffer(name, port.element, len * parts as usize);
+        let whole = &mut self.plan.buffers[buffer].len;
+        *whole = (*whole).max(len * parts as usize);
+        Arg { buffer, start: len * part as usize, len, tensors: vec![name.into()] }
     }
 
     /// Appends a step. A binding's text is the name of a buffer, of a parameter, or of a parameter's gradient.
     fn step(&mut self, kernel: Kernel, label: String, bindings: &[&str]) -> Result<(), PlanError> {
-        let spec = self.checked(&kernel, &label)?;
+        self.steps(kernel, label, bindings, 1)
+    }
+
+    /// Appends a kernel that takes a part of the batch, once for each part. Parameters are bound whole.
+    fn steps(&mut self, kernel: Kernel, label: String, bindings: &[&str], parts: u32) -> Result<(), PlanError> {
+        for part in 0..parts {
+            self.step_of(&kernel, &label, bindings, part, parts)?;
+        }
+        Ok(())
+    }
+
+    fn step_of(
+        &mut self,
+        kernel: &Kernel,
+        label: &str,
+        bindings: &[&str],
+        part: u32,
+        parts: u32,
+    ) -> Result<(), PlanError> {
+        let spec = self.checked(kernel, label)?;
         assert_eq!(spec.ports.len(), bindings.len(), "{label}: as many bindings as ports");
         let mut args = Vec::new();
         for (port, &name) in spec.ports.iter().zip(bindings) {
@@ -146,16 +166,17 @@ impl Recorder<'_> {
                 let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
                 Arg { buffer, start: parameter.start, len: port.bound(), tensors: vec![name.into()] }
             } else if gradient.is_some() {
+                // Each part leaves slices of its own.
                 let buffer = self.buffer(names::GRADIENTS, Element::F32, 0);
                 let start = self.gradients;
                 self.gradients += port.len.next_multiple_of(ALIGN);
                 self.plan.buffers[buffer].len = self.gradients;
                 Arg { buffer, start, len: port.len, tensors: vec![name.into()] }
             } else {
-                self.whole(port, name)
+                self.part(port, name, part, parts)
             });
         }
-        self.plan.steps.push(Step { kernel, label, args });
+        self.plan.steps.push(Step { kernel: kernel.clone(), label: label.into(), args });
         Ok(())
     }
 
@@ -171,14 +192,28 @@ impl Recorder<'_> {
         }
     }
 
-    /// Notes that the update folds this gradient, which the last step wrote.
-    fn learn(&mut self, parameter: &str, slices: u32) {
+    /// Notes that the update folds this gradient, which the last steps wrote: `part` slices each.
+    fn learn(&mut self, parameter: &str, part: u32) {
         let grad = format!("{parameter}.grad");
-        let start = self.plan.find(&grad).map_or(0, |(_, start)| start);
-        if let Some(p) = self.net.parameters().iter().find(|p| p.name == parameter) {
-            self.ranges.push(Range { start: p.start as u32, len: p.len() as u32, grad: start as u32, slices });
-            self.learning.push(parameter.into());
+        let written: Vec<u32> = self.plan.starts(&grad).map(|start| start as u32).collect();
+        let parameter = self.net.parameters().iter().find(|p| p.name == parameter);
+        if let (Some(p), Some(&grad)) = (parameter, written.first()) {
+            let stride = written.get(1).map_or(0, |next| next - grad);
+            let (start, len, slices) = (p.start as u32, p.len() as u32, part * written.len() as u32);
+            self.ranges.push(Range { start, len, grad, slices, part, stride });
+            self.learning.push(p.name.clone());
         }
+    }
+
+    /// A shape with the images of a part in place of the batch's, and how many parts there are.
+    fn conv_pool_part(&self, mut shape: ConvPoolShape, gathered: &[u32], written: &[u32]) -> (ConvPoolShape, u32) {
+        shape.conv.batch = self.options.tiles.part(self.padded, gathered, written);
+        (shape, self.padded / shape.conv.batch)
+    }
+
+    fn linear_part(&self, mut shape: FcShape, gathered: &[u32], written: &[u32]) -> (FcShape, u32) {
+        shape.batch = self.options.tiles.part(self.padded, gathered, written);
+        (shape, self.padded / shape.batch)
     }
 
     fn forward(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
@@ -186,17 +221,25 @@ impl Recorder<'_> {
         let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
         let (y, winner) = (format!("{name}.out"), format!("{name}.winner"));
         let tiles = self.options.tiles;
-        let (kernel, bindings): (Kernel, Vec<&str>) = match stage.op {
-            Op::Conv => (Kernel::ConvForward(self.conv(stage, below), tiles), vec![x, &w, &b, &y]),
-            Op::ConvPool(pool) => (
-                Kernel::ConvPoolForward(ConvPoolShape { conv: self.conv(stage, below), pool }, tiles),
-                vec![x, &w, &b, &y, &winner],
-            ),
-            Op::Pool(pool) => (Kernel::MaxPoolForward(self.pool(stage, pool)), vec![x, &y, &winner]),
-            Op::Activation(activation) => (Kernel::ActivationForward(self.activation(stage, activation)), vec![x, &y]),
-            Op::Linear => (Kernel::FcForward(self.linear(stage, below), tiles), vec![x, &w, &b, &y]),
+        let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
+            Op::Conv => (1, Kernel::ConvForward(self.conv(stage, below), tiles), vec![x, &w, &b, &y]),
+            Op::ConvPool(pool) => {
+                let shape = self.conv_pool(stage, pool, below);
+                let [x_len, y_len] = shape.image();
+                let (shape, parts) = self.conv_pool_part(shape, &[x_len], &[y_len]);
+                (parts, Kernel::ConvPoolForward(shape, tiles), vec![x, &w, &b, &y, &winner])
+            }
+            Op::Pool(pool) => (1, Kernel::MaxPoolForward(self.pool(stage, pool)), vec![x, &y, &winner]),
+            Op::Activation(activation) => {
+                (1, Kernel::ActivationForward(self.activation(stage, activation)), vec![x, &y])
+            }
+            Op::Linear => {
+                let shape = self.linear(stage, below);
+                let (shape, parts) = self.linear_part(shape, &[shape.c_in], &[shape.c_out]);
+                (parts, Kernel::FcForward(shape, tiles), vec![x, &w, &b, &y])
+            }
         };
-        self.step(kernel, format!("{name} forward"), &bindings)
+        self.steps(kernel, format!("{name} forward"), &bindings, parts)
     }
 
     fn backward_weight(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
@@ -205,25 +248,27 @@ impl Recorder<'_> {
         let (dw, db) = (format!("{w}.grad"), format!("{b}.grad"));
         let (dy, winner) = (format!("{name}.out.grad"), format!("{name}.winner"));
         let tiles = self.options.tiles;
-        let batch = self.options.batch as u32;
-        let (slices, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
+        let (slices, parts, kernel, bindings): (u32, u32, Kernel, Vec<&str>) = match stage.op {
             Op::Conv => {
                 let shape = self.conv(stage, below);
                 let slices = tiles.conv_slices(&shape);
-                (slices, Kernel::ConvBackwardWeight(shape, slices), vec![&dy, x, &dw, &db])
+                (slices, 1, Kernel::ConvBackwardWeight(shape, slices), vec![&dy, x, &dw, &db])
             }
             Op::ConvPool(pool) => {
-                let shape = ConvPoolShape { conv: self.conv(stage, below), pool };
+                let shape = self.conv_pool(stage, pool, below);
+                let (shape, parts) = self.conv_pool_part(shape, &shape.image(), &[]);
                 let slices = tiles.conv_pool_slices(&shape);
-                (slices, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
+                (slices, parts, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
             }
             Op::Linear => {
-                let slices = tiles.fc_slices(batch);
-                (slices, Kernel::FcBackwardWeight(self.linear(stage, below), slices, tiles), vec![&dy, x, &dw, &db])
+                let shape = self.linear(stage, below);
+                let (shape, parts) = self.linear_part(shape, &[shape.c_in, shape.c_out], &[]);
+                let slices = tiles.fc_slices(shape.batch);
+                (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db])
             }
             Op::Pool(_) | Op::Activation(_) => return Ok(()),
         };
-        self.step(kernel, format!("{name} backward weight"), &bindings)?;
+        self.steps(kernel, format!("{name} backward weight"), &bindings, parts)?;
         self.learn(&w, slices);
         self.learn(&b, slices);
         Ok(())
@@ -235,19 +280,28 @@ impl Recorder<'_> {
         let (y, dy, winner) = (format!("{name}.out"), format!("{name}.out.grad"), format!("{name}.winner"));
         let dx = format!("{x}.grad");
         let tiles = self.options.tiles;
-        let (kernel, bindings): (Kernel, Vec<&str>) = match stage.op {
-            Op::Conv => (Kernel::ConvBackwardInput(self.conv(stage, below), tiles), vec![&dy, &w, x, &dx]),
-            Op::ConvPool(pool) => (
-                Kernel::ConvPoolBackwardInput(ConvPoolShape { conv: self.conv(stage, below), pool }, tiles),
-                vec![&dy, &winner, &w, x, &dx],
-            ),
-            Op::Pool(pool) => (Kernel::MaxPoolBackward(self.pool(stage, pool)), vec![&dy, &winner, &dx]),
-            Op::Activation(activation) => {
-                (Kernel::ActivationBackward(self.activation(stage, activation)), vec![&dy, &y, &dx])
+        let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
+            Op::Conv => (1, Kernel::ConvBackwardInput(self.conv(stage, below), tiles), vec![&dy, &w, x, &dx]),
+            Op::ConvPool(pool) => {
+                let shape = self.conv_pool(stage, pool, below);
+                let (shape, parts) = self.conv_pool_part(shape, &shape.image(), &[]);
+                (parts, Kernel::ConvPoolBackwardInput(shape, tiles), vec![&dy, &winner, &w, x, &dx])
             }
-            Op::Linear => (Kernel::FcBackwardInput(self.linear(stage, below), tiles), vec![&dy, &w, x, &dx]),
+            Op::Pool(pool) => (1, Kernel::MaxPoolBackward(self.pool(stage, pool)), vec![&dy, &winner, &dx]),
+            Op::Activation(activation) => {
+                (1, Kernel::ActivationBackward(self.activation(stage, activation)), vec![&dy, &y, &dx])
+            }
+            Op::Linear => {
+                let shape = self.linear(stage, below);
+                let (shape, parts) = self.linear_part(shape, &[shape.c_in, shape.c_out], &[]);
+                (parts, Kernel::FcBackwardInput(shape, tiles), vec![&dy, &w, x, &dx])
+            }
         };
-        self.step(kernel, format!("{name} backward input"), &bindings)
+        self.steps(kernel, format!("{name} backward input"), &bindings, parts)
+    }
+
+    fn conv_pool(&self, stage: &Stage, pool: u32, below: Activation) -> ConvPoolShape {
+        ConvPoolShape { conv: self.conv(stage, below), pool }
     }
 
     fn conv(&self, stage: &Stage, below: Activation) -> ConvShape {
@@ -257,7 +311,7 @@ impl Recorder<'_> {
             _ => unreachable!("only convolutions have a ConvShape"),
         };
         ConvShape {
-            batch: self.options.batch as u32,
+            batch: self.padded,
             c_in,
             h_in,
             w_in,
@@ -270,17 +324,17 @@ impl Recorder<'_> {
 
     fn pool(&self, stage: &Stage, pool: u32) -> PoolShape {
         let [c, h_in, w_in] = stage.node.input.map(|d| d as u32);
-        PoolShape { planes: self.options.batch as u32 * c, h_in, w_in, pool }
+        PoolShape { planes: self.padded * c, h_in, w_in, pool }
     }
 
     fn activation(&self, stage: &Stage, activation: Activation) -> ActivationShape {
-        let count = self.options.batch * stage.output.iter().product::<usize>();
+        let count = self.padded as usize * stage.output.iter().product::<usize>();
         ActivationShape { count: count as u32, activation }
     }
 
     fn linear(&self, stage: &Stage, below: Activation) -> FcShape {
         FcShape {
-            batch: self.options.batch as u32,
+            batch: self.padded,
             c_in: stage.node.input.iter().product::<usize>() as u32,
             c_out: stage.node.output[0] as u32,
             activation: stage.activation,
@@ -300,13 +354,14 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
         net.check_frozen(&options.frozen)?;
     }
     let plan = Plan { batch: options.batch, buffers: Vec::new(), steps: Vec::new() };
-    let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0 };
     let (batch, set, rows) = (options.batch as u32, options.set as u32, options.rows as u32);
+    let padded = options.tiles.padded(batch);
+    let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0, padded };
     let stages = stages(net, options);
 
     let pixels = net.input().iter().product::<usize>() as u32;
     r.step(
-        Kernel::LoadImages(LoadShape { batch, pixels, set, rows }),
+        Kernel::LoadImages(LoadShape { batch: padded, pixels, set, rows }, options.tiles),
         "load images".into(),
         &[names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"],
     )?;
@@ -319,7 +374,7 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
         below.push((format!("{}.out", stage.node.name), stage.activation));
     }
 
-    let loss = LossShape { batch, classes: net.classes() as u32, set, rows };
+    let loss = LossShape { batch, padded, classes: net.classes() as u32, set, rows };
     let logits = below.last().map(|(name, _)| name.clone()).unwrap_or_default();
     r.step(
         Kernel::CrossEntropyForward(loss),
@@ -356,20 +411,20 @@ fn record_update(r: &mut Recorder) -> Result<(), PlanError> {
         parameters: r.net.arena_len() as u32,
         gradients: r.gradients as u32,
     };
-    let table: Vec<u32> = shape.ranges.iter().flat_map(|x| [x.start, x.len, x.grad, x.slices]).collect();
+    let table = shape.table();
     let kernel = Kernel::SgdUpdate(shape);
     let named = |suffix: &str| r.learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();
     let tensors = [
         (names::GRADIENTS, named(".grad")),
-        ("ranges", vec!["ranges".into()]),
+        ("groups", vec!["groups".into()]),
         (names::HYPER, vec![names::HYPER.into()]),
         (names::PARAMETERS, named("")),
         (names::MOMENTUM, named(".momentum")),
     ];
     let ports = r.checked(&kernel, "update")?.ports;
     let args =
-        ports.iter().zip(tensors).map(|(port, (name, tensors))| Arg { tensors, ..r.whole(port, name) }).collect();
-    if let Some(at) = r.plan.buffer("ranges") {
+        ports.iter().zip(tensors).map(|(port, (name, tensors))| Arg { tensors, ..r.part(port, name, 0, 1) }).collect();
+    if let Some(at) = r.plan.buffer("groups") {
         r.plan.buffers[at].content = Some(table);
     }
     r.plan.steps.push(Step { kernel, label: "update".into(), args });

@@ -1,11 +1,15 @@
 //! Tile sizes: how much work one invocation takes, by class of device.
 //!
 //! A GPU wants many invocations with few accumulators each; a software device has eight lanes, pays dearly for each load
-//! and nothing for accumulators. The numbers below for software were measured on llvmpipe (Mesa 22.3.6, 256 bit, two
-//! cores) with `cargo bench`; those for GPUs are reasoned, not measured: many invocations at a batch of 64, and at most
-//! about 64 accumulators.
+//! from storage and nothing for many accumulators. The numbers below for software were measured on llvmpipe (Mesa 22.3.6,
+//! 256 bit, two cores) with `cargo bench`; those for GPUs are reasoned, not measured: many invocations at a batch of 64, and
+//! at most about 64 accumulators.
 
-use super::{ConvPoolShape, ConvShape};
+use super::{ConvPoolShape, ConvShape, UNIFORM};
+use crate::model::ALIGN;
+
+/// Batches are padded to a multiple of this, where they are cut into parts.
+const PART: u32 = 8;
 
 /// What kind of device a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +28,22 @@ pub enum DeviceClass {
 pub struct Tiles {
     /// Invocations in a workgroup of a kernel with tiles.
     pub(super) workgroup: u32,
+    /// Whether what differs from lane to lane is read through uniforms too, in parts of the batch that fit one. llvmpipe
+    /// gathers eight lanes from a uniform in 3.4 ns and from storage in 55, where it loops over the lanes.
+    pub(super) gathers: bool,
+    /// Pixels of `load_images`.
+    pub(super) load_p: u32,
     /// Multiply-adds in the unrolled body of a convolution, at most: what is longer, drivers compile for minutes or never.
     unrolled: u32,
     conv_o: u32,
-    conv_c: u32,
+    conv_i: u32,
     conv_j: u32,
+    conv_c: u32,
+    /// Rows and columns of blocks of a convolution's input gradient.
+    conv_block: u32,
     conv_weight_o: u32,
+    /// Terms that a fully connected layer sums in registers.
+    fc_terms: u32,
     fc_n: u32,
     fc_o: u32,
     fc_i: u32,
@@ -46,25 +60,35 @@ impl Tiles {
         match class {
             DeviceClass::Software => Tiles {
                 workgroup: 8,
-                unrolled: 3000,
-                conv_o: 20,
-                conv_c: 5,
-                conv_j: 6,
-                conv_weight_o: 20,
+                gathers: true,
+                load_p: 28,
+                unrolled: 4000,
+                conv_o: 10,
+                conv_i: 2,
+                conv_j: 12,
+                conv_c: 1,
+                conv_block: 6,
+                conv_weight_o: 5,
+                fc_terms: 16,
                 fc_n: 8,
                 fc_o: 10,
                 fc_i: 8,
                 fc_weight_o: 10,
-                conv_lanes: 80,
+                conv_lanes: 16,
                 fc_slice: 1024,
             },
             DeviceClass::Integrated => Tiles {
                 workgroup: 64,
+                gathers: false,
+                load_p: 4,
                 unrolled: 1000,
                 conv_o: 4,
-                conv_c: 4,
+                conv_i: 1,
                 conv_j: 2,
+                conv_c: 4,
+                conv_block: 2,
                 conv_weight_o: 1,
+                fc_terms: 16,
                 fc_n: 2,
                 fc_o: 1,
                 fc_i: 2,
@@ -74,11 +98,16 @@ impl Tiles {
             },
             DeviceClass::Discrete => Tiles {
                 workgroup: 64,
+                gathers: false,
+                load_p: 4,
                 unrolled: 1000,
                 conv_o: 2,
-                conv_c: 2,
+                conv_i: 1,
                 conv_j: 1,
+                conv_c: 2,
+                conv_block: 1,
                 conv_weight_o: 1,
+                fc_terms: 16,
                 fc_n: 1,
                 fc_o: 1,
                 fc_i: 1,
@@ -100,22 +129,43 @@ impl Tiles {
     pub(super) fn conv_c(&self, channels: u32) -> u32 {
         divisor(channels, self.conv_c)
     }
-    /// Output channels and cells of `conv_pool_forward`.
-    pub(super) fn conv_pool_forward(&self, s: &ConvPoolShape) -> (u32, u32) {
+    /// Output channels, rows and columns of cells of `conv_pool_forward`.
+    pub(super) fn conv_pool_forward(&self, s: &ConvPoolShape) -> (u32, u32, u32) {
         let cell = s.pool * s.pool * s.conv.k;
         let tile_j = divisor(s.w_out(), self.conv_j.min(self.unrolled / cell));
-        (divisor(s.conv.c_out, self.conv_o.min(self.unrolled / (cell * tile_j))), tile_j)
+        let tile_o = divisor(s.conv.c_out, self.conv_o.min(self.unrolled / (cell * tile_j)));
+        (tile_o, divisor(s.h_out(), self.conv_i.min(self.unrolled / (cell * tile_j * tile_o))), tile_j)
     }
-    /// Input channels and blocks of `conv_pool_backward_input`.
-    pub(super) fn conv_pool_backward_input(&self, s: &ConvPoolShape) -> (u32, u32) {
-        let block = s.pool * s.pool * s.conv.k * s.conv.k;
-        let tile_j = divisor(s.conv.w_in.div_ceil(s.pool), self.conv_j.min(self.unrolled / block));
-        (divisor(s.conv.c_in, self.conv_c.min(self.unrolled / (block * tile_j))), tile_j)
+    /// Input channels, rows and columns of blocks of `conv_pool_backward_input`.
+    pub(super) fn conv_pool_backward_input(&self, s: &ConvPoolShape) -> (u32, u32, u32) {
+        let (block, (rows, columns)) = (s.pool * s.pool * s.conv.k * s.conv.k, s.blocks());
+        let tile_j = divisor(columns, self.conv_block.min(self.unrolled / block));
+        let tile_i = divisor(rows, self.conv_block.min(self.unrolled / (block * tile_j)));
+        (divisor(s.conv.c_in, self.conv_c.min(self.unrolled / (block * tile_j * tile_i))), tile_i, tile_j)
+    }
+    /// Images of a part: as many of the batch as fit a uniform, where `gathered` are the elements of an image in the tensors
+    /// that a kernel gathers from, and `written` in those that it writes. The whole batch where nothing is gained.
+    pub(super) fn part(&self, batch: u32, gathered: &[u32], written: &[u32]) -> u32 {
+        let fits = |part: u32| gathered.iter().all(|len| (part * len) as usize <= UNIFORM);
+        let aligned = |part: u32| gathered.iter().chain(written).all(|len| (part * len).is_multiple_of(ALIGN as u32));
+        let mut parts = (1..batch).rev().filter(|part| batch.is_multiple_of(*part));
+        match self.gathers && !fits(batch) {
+            true => parts.find(|&part| fits(part) && aligned(part)).unwrap_or(batch),
+            false => batch,
+        }
+    }
+    /// Images of a batch with padding, so that it divides into parts.
+    pub(super) fn padded(&self, batch: u32) -> u32 {
+        if self.gathers && batch > PART { batch.next_multiple_of(PART) } else { batch }
     }
     /// Output channels of `conv_pool_backward_weight`.
     pub(super) fn conv_pool_backward_weight(&self, s: &ConvPoolShape) -> u32 {
         let cell = s.pool * s.pool * s.conv.k * s.conv.k;
         divisor(s.conv.c_out, self.conv_weight_o.min(self.unrolled / cell))
+    }
+    /// Terms of a sum of `n` that are summed at a time.
+    pub(super) fn fc_terms(&self, n: u32) -> u32 {
+        divisor(n, self.fc_terms)
     }
     pub(super) fn fc_n(&self, batch: u32) -> u32 {
         batch.min(self.fc_n)

@@ -9,9 +9,9 @@ pub fn run(s: &LossShape, x: &[f64], labels: &[u32], order: &[u32], cursor: &[u3
     let (batch, classes) = (s.batch as usize, s.classes as usize);
     let rows = batch.min(total.saturating_sub(start)) as f64;
     let mut dx = Near::with_capacity(s.logits());
-    for n in 0..batch {
+    for n in 0..s.padded as usize {
         for j in 0..classes {
-            if start + n >= total {
+            if n >= batch || start + n >= total {
                 dx.push(0.0, 0.0);
                 continue;
             }

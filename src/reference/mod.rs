@@ -124,7 +124,7 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
     let f = |name: &str| input(name).floats();
     let u = |name: &str| input(name).integers();
     match kernel {
-        Kernel::LoadImages(s) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
+        Kernel::LoadImages(s, _) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
         Kernel::ConvForward(s, _) => conv_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::ConvBackwardInput(s, _) => conv_backward_input::run(s, f("dy"), f("w"), f("x")),
         Kernel::ConvBackwardWeight(s, slices) => conv_backward_weight::run(s, *slices, f("dy"), f("x")),

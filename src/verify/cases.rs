@@ -156,11 +156,18 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
     let with_slices = |batch: u32| [1, batch.min(3), batch];
     let plain = |kernels: Vec<Kernel>| kernels.into_iter().map(|k| (k, [0; 3])).collect();
     match stem {
-        "load_images" => [(4, 784, 9, 7, 0), (3, 5, 11, 11, 9), (1, 1, 70, 70, 69), (5, 27, 6, 3, 0), (2, 66, 8, 8, 4)]
-            .map(|(batch, pixels, set, rows, start)| {
-                (Kernel::LoadImages(LoadShape { batch, pixels, set, rows }), [3, start, rows])
-            })
-            .to_vec(),
+        "load_images" => [
+            (4, 784, 9, 7, 0, integrated),
+            (3, 5, 11, 11, 9, software),
+            (1, 1, 70, 70, 69, discrete),
+            (5, 27, 6, 3, 0, discrete),
+            (2, 66, 8, 8, 4, software),
+            (4, 784, 9, 7, 5, software),
+        ]
+        .map(|(batch, pixels, set, rows, start, tiles)| {
+            (Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles), [3, start, rows])
+        })
+        .to_vec(),
         "conv_forward" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvForward(s, t)).collect()),
         "conv_backward_input" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvBackwardInput(s, t)).collect()),
         "conv_backward_weight" => plain(
@@ -209,31 +216,38 @@ fn activations() -> [ActivationShape; 4] {
         .map(|(count, activation)| ActivationShape { count, activation })
 }
 
-fn losses() -> [(LossShape, [u32; 3]); 5] {
+fn losses() -> [(LossShape, [u32; 3]); 6] {
     [
-        (5, 10, 12, 12, [0, 0, 12]),
-        (5, 10, 12, 12, [2, 10, 12]),
-        (1, 2, 3, 2, [0, 1, 2]),
-        (70, 26, 200, 150, [1, 70, 150]),
-        (66, 256, 60, 50, [0, 0, 50]),
+        (5, 5, 10, 12, 12, [0, 0, 12]),
+        // Rows of padding, before the end of the set and behind it.
+        (5, 8, 10, 12, 12, [0, 0, 12]),
+        (5, 8, 10, 12, 12, [2, 10, 12]),
+        (1, 1, 2, 3, 2, [0, 1, 2]),
+        (70, 72, 26, 200, 150, [1, 70, 150]),
+        (66, 66, 256, 60, 50, [0, 0, 50]),
     ]
-    .map(|(batch, classes, set, rows, cursor)| (LossShape { batch, classes, set, rows }, cursor))
+    .map(|(batch, padded, classes, set, rows, cursor)| (LossShape { batch, padded, classes, set, rows }, cursor))
 }
 
 fn updates() -> [UpdateShape; 5] {
-    let of = |ranges: &[[u32; 4]], parameters, gradients| UpdateShape {
-        ranges: ranges.iter().map(|&[start, len, grad, slices]| Range { start, len, grad, slices }).collect(),
+    // Start, length, start of the gradient, slices, slices in a part, where the next part starts.
+    let of = |ranges: &[[u32; 6]], parameters, gradients| UpdateShape {
+        ranges: ranges
+            .iter()
+            .map(|&[start, len, grad, slices, part, stride]| Range { start, len, grad, slices, part, stride })
+            .collect(),
         parameters,
         gradients,
     };
     [
-        of(&[[0, 250, 0, 1]], 256, 256),
-        of(&[[64, 10, 0, 16]], 192, 192),
+        of(&[[0, 250, 0, 1, 1, 0]], 256, 256),
+        of(&[[64, 10, 0, 16, 16, 0]], 192, 192),
         // Out of order, with gaps on both sides: what is frozen lies there.
-        of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576),
-        of(&[[0, 5000, 0, 2], [5056, 20, 10_048, 7]], 5120, 10_240),
+        of(&[[448, 130, 64, 3, 3, 0], [0, 1, 512, 2, 2, 0], [128, 64, 0, 1, 1, 0]], 640, 576),
+        // In parts: of one slice each, and of three with a gap behind.
+        of(&[[0, 5000, 0, 2, 1, 5056], [5056, 20, 10_112, 9, 3, 64]], 5120, 10_304),
         // More than one row of workgroups.
-        of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096),
+        of(&[[0, 2_100_000, 0, 1, 1, 0], [2_100_032, 30, 2_100_032, 1, 1, 0]], 2_100_096, 2_100_096),
     ]
 }
 
@@ -278,12 +292,10 @@ impl Case {
             ("winner", Kernel::ConvPoolBackwardInput(s, _) | Kernel::ConvPoolBackwardWeight(s, ..)) => {
                 below(s.pool * s.pool)
             }
-            ("order", Kernel::LoadImages(s)) => below(s.set),
+            ("order", Kernel::LoadImages(s, _)) => below(s.set),
             ("order", Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s)) => below(s.set),
             ("labels", _) => below(self.classes() as u32),
-            ("table", Kernel::SgdUpdate(s)) => {
-                s.ranges.iter().flat_map(|r| [r.start, r.len, r.grad, r.slices]).collect()
-            }
+            ("table", Kernel::SgdUpdate(s)) => s.table(),
             ("images" | "predicted", _) => below(u32::MAX),
             (name, kernel) => unreachable!("{} has no whole numbers for {name}", kernel.stem()),
         }

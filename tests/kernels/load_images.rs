@@ -1,7 +1,7 @@
 //! `shaders/load_images.wgsl` on every device, and its twin on an example worked by hand.
 
 use crate::common::{conformance, f, floats, twin, u};
-use mnist_gpu::plan::{Kernel, LoadShape};
+use mnist_gpu::plan::{DeviceClass, Kernel, LoadShape, Tiles};
 
 #[test]
 fn every_device_agrees_with_the_twin() {
@@ -16,7 +16,7 @@ fn the_twin_does_a_worked_example() {
     // The second image first; of the second batch only one row is left.
     let y = |start| {
         let inputs = [u("images", &images), u("order", &[1, 0]), u("cursor", &[0, start, 2]), f("table", &table)];
-        floats(&twin(&Kernel::LoadImages(shape), &inputs)[0])
+        floats(&twin(&Kernel::LoadImages(shape, Tiles::of(DeviceClass::Discrete)), &inputs)[0])
     };
     assert_eq!(y(0), [40.0, 50.0, 60.0, 10.0, 20.0, 30.0]);
     assert_eq!(y(1), [10.0, 20.0, 30.0, 0.0, 0.0, 0.0]);
