@@ -7,7 +7,7 @@
 
 use mnist_gpu::gpu::{Device, Player, Selection};
 use mnist_gpu::model::Network;
-use mnist_gpu::plan::{Options, Tiles, names, record};
+use mnist_gpu::plan::{Options, Tiles, Work, names, record};
 use mnist_gpu::verify::STEMS;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             set: SET,
             rows: SET,
             frozen: Vec::new(),
-            inference: false,
+            work: Work::Train,
             unfused,
             tiles: Tiles::of(device.info.class()),
         };

@@ -6,18 +6,22 @@ mod devices;
 use mnist_gpu::data::{DataSet, Images, Locator};
 use mnist_gpu::gpu::{GpuError, Player};
 use mnist_gpu::model::{Layer, Model, Network, Normalisation};
-use mnist_gpu::plan::{Options, Tiles, names, record};
+use mnist_gpu::plan::{Options, Tiles, Work, names, record};
 use mnist_gpu::train::{Config, Evaluator, Event, GpuSet, Prepared, TrainError, Trainer};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn digits() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits").to_string_lossy().into_owned()
 }
 
 fn prepared(epochs: usize) -> Prepared {
+    prepared_with(epochs, |_| {})
+}
+
+fn prepared_with(epochs: usize, change: impl FnOnce(&mut Config)) -> Prepared {
     let source = Locator { cache: None, offline: true }.locate(&digits(), &|_, _, _| {}).unwrap();
-    let config = Config {
+    let mut config = Config {
         data: digits(),
         epochs,
         batch: 64,
@@ -31,6 +35,7 @@ fn prepared(epochs: usize) -> Prepared {
         frozen: Vec::new(),
         log_every: 100,
     };
+    change(&mut config);
     Prepared::train(config, source, None).unwrap()
 }
 
@@ -77,7 +82,7 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
             set: batch,
             rows: batch,
             frozen: vec![],
-            inference: true,
+            work: Work::Infer,
             unfused: false,
             tiles: Tiles::of(device.info.class()),
         };
@@ -96,20 +101,67 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
     }
 }
 
+/// Not even a batch through the window.
 #[test]
-fn a_set_that_does_not_fit_names_the_limit_and_how_many_do() {
-    for device in devices::every(&[false]) {
-        let (allowed, limit) = device.largest();
-        if allowed > 1 << 30 {
-            println!("{}: {allowed} bytes fit; not tried", device.info);
-            continue;
-        }
-        let count = (allowed as usize).div_ceil(1 << 20) + 1;
-        let images = Images { height: 1024, width: 1024, bytes: vec![0; count << 20] };
-        let set = DataSet { images, labels: vec![0; count] };
-        let text = GpuSet::new(&device, &set, |fits| format!(": --limit {fits}")).err().unwrap().to_string();
-        let fits = format!("{0} of the {count} images would fit: --limit {0}", allowed >> 20);
-        assert!(text.contains(limit) && text.contains(&fits), "{text}");
+fn a_batch_of_images_that_does_not_fit_names_the_limit_and_how_many_do() {
+    for mut device in devices::every(&[false]) {
+        device.memory = Some(10_000);
+        let images = Images { height: 28, width: 28, bytes: vec![1; 20 * 784] };
+        let mut set = DataSet { images, labels: vec![0; 20] };
+        let text = GpuSet::new(&device, &mut set, 16).err().unwrap().to_string();
+        assert!(text.contains("--device-memory is 10000") && text.contains("12 images would fit"), "{text}");
+    }
+}
+
+/// A window of a few images at a time comes to the bits of a set that lies on the device as a whole: in training, with
+/// validation, and in the test.
+#[test]
+fn a_streamed_set_trains_to_the_same_bits() {
+    for mut device in devices::every(&[false]) {
+        let mut train = |memory: Option<u64>| {
+            device.memory = memory;
+            let folder = tempfile::tempdir().unwrap();
+            let mut run = prepared_with(2, |config| config.validation = 50);
+            assert!(run.held_out.len() == 50 && run.config.shuffle);
+            let whole = GpuSet::new(&device, &mut run.train.clone(), 1).unwrap();
+            assert_eq!(whole.is_streamed(), memory.is_some());
+            run.config.batch = 16;
+            let stop = AtomicBool::new(false);
+            let outcome =
+                Trainer::new(&device, run, &folder.path().join("run"), &stop, &|_| {}).unwrap().train().unwrap();
+            let bits = outcome.model.parameters.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            (bits, outcome.test.predicted, outcome.reports.iter().map(|r| r.validation_loss).collect::<Vec<_>>())
+        };
+        let whole = train(None);
+        // 40 images of 784 bytes, of hundreds.
+        assert_eq!(train(Some(40 * 784)), whole, "{}", device.info);
+    }
+}
+
+/// Features of frozen layers, kept or computed anew in each epoch: the same bits, and the note that says which.
+#[test]
+fn features_that_are_kept_train_to_the_same_bits_as_computed_ones() {
+    for mut device in devices::every(&[false]) {
+        let mut train = |memory: Option<u64>| {
+            device.memory = memory;
+            let folder = tempfile::tempdir().unwrap();
+            let mut run = prepared(2);
+            run.config.frozen = vec!["conv1".into(), "conv2".into()];
+            let (stop, kept) = (AtomicBool::new(false), AtomicBool::new(false));
+            let tell = |event: &Event| {
+                if let Event::Features { images, .. } = event {
+                    assert!(*images > 0);
+                    kept.store(true, Ordering::Relaxed);
+                }
+            };
+            let out = folder.path().join("run");
+            let outcome = Trainer::new(&device, run, &out, &stop, &tell).unwrap().train().unwrap();
+            let bits = outcome.model.parameters.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            (bits, outcome.dispatches_per_step, kept.into_inner())
+        };
+        let (kept, computed) = (train(None), train(Some(320 * 784)));
+        assert!(kept.2 && !computed.2 && kept.1 < computed.1, "{} {}", kept.1, computed.1);
+        assert_eq!(kept.0, computed.0, "{}", device.info);
     }
 }
 
@@ -119,16 +171,16 @@ fn large_images_are_evaluated_in_smaller_batches() {
         let layers = [Layer::Conv { channels: 8, kernel: 3 }, Layer::Relu, Layer::Linear { units: 3 }];
         let net = Network::new([1, 128, 128], &layers).unwrap();
         let images = Images { height: 128, width: 128, bytes: (0..300 << 14).map(|i| (i * 7 % 251) as u8).collect() };
-        let set = GpuSet::new(&device, &DataSet { images, labels: vec![1; 300] }, |_| String::new()).unwrap();
+        let set = GpuSet::new(&device, &mut DataSet { images, labels: vec![1; 300] }, 1).unwrap();
         let parameters = mnist_gpu::model::initialise(&net, 1).iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         let parameters = device.upload(names::PARAMETERS, &parameters).unwrap();
         let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
         let evaluator = Evaluator::new(&device, &net, normalisation, &parameters, &set, 300).unwrap();
-        let seen = evaluator.run(&device, &(0..300).collect::<Vec<_>>()).unwrap();
+        let seen = evaluator.run(&device, &set, &(0..300).collect::<Vec<_>>()).unwrap();
         assert!(seen.loss.iter().all(|loss| loss.is_finite() && *loss > 0.0));
         // The pattern of pixels repeats, so an image's answer must not depend on its batch.
         let one = Evaluator::new(&device, &net, normalisation, &parameters, &set, 1).unwrap();
-        assert_eq!(one.run(&device, &[299]).unwrap().loss[0].to_bits(), seen.loss[299].to_bits());
+        assert_eq!(one.run(&device, &set, &[299]).unwrap().loss[0].to_bits(), seen.loss[299].to_bits());
     }
 }
 
@@ -137,8 +189,8 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
     for device in devices::every(&[false]) {
         // A buffer of the caller's that is too short for its binding.
         let net = Network::tutorial([1, 28, 28], 10).unwrap();
-        let set = DataSet { images: Images { height: 28, width: 28, bytes: vec![3; 784] }, labels: vec![1] };
-        let set = GpuSet::new(&device, &set, |_| String::new()).unwrap();
+        let mut set = DataSet { images: Images { height: 28, width: 28, bytes: vec![3; 784] }, labels: vec![1] };
+        let set = GpuSet::new(&device, &mut set, 1).unwrap();
         let short = device.buffer(names::PARAMETERS, 64).unwrap();
         let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
         match Evaluator::new(&device, &net, normalisation, &short, &set, 1).err() {
@@ -153,7 +205,7 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
                 set: 2,
                 rows: 2,
                 frozen: vec![],
-                inference: true,
+                work: Work::Infer,
                 unfused: false,
                 tiles: Tiles::of(device.info.class()),
             },

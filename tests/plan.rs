@@ -1,7 +1,7 @@
 //! Plans, without a device: what freezing leaves out, and what no plan may do.
 
 use mnist_gpu::model::Network;
-use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Plan, Tiles, record};
+use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Plan, Tiles, Work, record};
 
 /// A batch of a thousand images with nothing frozen.
 fn options() -> Options {
@@ -10,7 +10,7 @@ fn options() -> Options {
         set: 1000,
         rows: 900,
         frozen: Vec::new(),
-        inference: false,
+        work: Work::Train,
         unfused: false,
         tiles: Tiles::of(DeviceClass::Integrated),
     }

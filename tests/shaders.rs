@@ -3,7 +3,7 @@
 
 use mnist_gpu::model::Network;
 use mnist_gpu::plan::shader::{self, specialise};
-use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Spec, Tiles, record};
+use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Spec, Tiles, Work, record};
 use mnist_gpu::verify::{NETWORKS, STEMS, cases, network};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;
@@ -18,10 +18,9 @@ fn texts() -> BTreeMap<String, &'static str> {
     for (name, input) in NETWORKS {
         let net: Network = network(name, input).unwrap();
         for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
-            for (unfused, inference) in [(false, false), (true, false), (false, true)] {
+            for (unfused, work) in [(false, Work::Train), (true, Work::Train), (false, Work::Infer)] {
                 let tiles = Tiles::of(class);
-                let options =
-                    Options { batch: 64, set: 60_000, rows: 55_000, frozen: vec![], inference, unfused, tiles };
+                let options = Options { batch: 64, set: 60_000, rows: 55_000, frozen: vec![], work, unfused, tiles };
                 kernels.extend(record(&net, &options).unwrap().steps.into_iter().map(|step| step.kernel));
             }
         }

@@ -42,12 +42,12 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     if let Some(notice) = &source.notice {
         console.warn(notice);
     }
-    let set = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
+    let mut set = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
     set.check_labels(&source.name, model.network.classes())?;
     let device = args.device.open(console)?;
     console.note(format!("model {}", path.display()));
     console.note(format!("data {} ({}): {} images", source.name, source.place(), set.labels.len()));
-    let seen = evaluate_model(&device, &model, &set)?;
+    let seen = evaluate_model(&device, &model, &mut set)?;
     let confusion = Confusion::new(model.network.classes(), &set.labels, &seen.predicted);
     let correct = confusion.correct();
     let total = set.labels.len();

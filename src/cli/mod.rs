@@ -61,11 +61,27 @@ struct DeviceArgs {
     /// Keep wgpu's run-time checks inside the kernels
     #[arg(long)]
     checked: bool,
+    /// Bytes of a data set that may lie on the device, such as 64M; what is more is streamed [default: what it can bind]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    device_memory: Option<u64>,
+}
+
+/// A number of bytes, with K, M or G behind it for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&bytes| bytes > 0);
+    bytes.ok_or_else(|| "a size is a whole number above 0, with K, M or G behind it or nothing".into())
 }
 
 impl DeviceArgs {
     fn open(&self, console: &Console) -> anyhow::Result<Device> {
-        let device = Device::open(&Selection::from_flag_or_env(self.adapter.as_deref()), self.checked)?;
+        let mut device = Device::open(&Selection::from_flag_or_env(self.adapter.as_deref()), self.checked)?;
+        device.memory = self.device_memory;
         console.note(format!("adapter {}", device.info));
         if device.info.is_software() {
             console.note("this is a software device: the CPU plays the GPU");

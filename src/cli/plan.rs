@@ -2,7 +2,7 @@
 
 use super::{Console, train::layers};
 use crate::model::Network;
-use crate::plan::{DeviceClass, Options, Tiles, record};
+use crate::plan::{DeviceClass, Options, Tiles, Work, record};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -53,7 +53,7 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
         set: SET,
         rows: SET,
         frozen: frozen.clone(),
-        inference: args.inference,
+        work: if args.inference { Work::Infer } else { Work::Train },
         unfused: args.unfused,
         tiles: Tiles::of(class),
     };

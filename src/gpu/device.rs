@@ -12,6 +12,8 @@ pub struct Device {
     pub info: AdapterInfo,
     /// Whether kernels keep wgpu's run-time checks.
     pub checked: bool,
+    /// Bytes that a data set may take on the device, if the user says so.
+    pub memory: Option<u64>,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     /// The first error that no scope caught, or why the device is gone.
@@ -67,7 +69,7 @@ impl Device {
                 note(&lost, GpuError::Lost(text));
             }
         });
-        Ok(Device { info, checked, device, queue, failure })
+        Ok(Device { info, checked, memory: None, device, queue, failure })
     }
 
     /// The error that the driver reported since the last call, if any.
@@ -100,6 +102,20 @@ impl Device {
         let buffer = (limits.max_buffer_size, "max_buffer_size");
         let binding = (limits.max_storage_buffer_binding_size, "max_storage_buffer_binding_size");
         if buffer.0 < binding.0 { buffer } else { binding }
+    }
+
+    /// Bytes of a data set, or of what is computed once of it, that may lie on the device, and what says so.
+    pub fn room_limit(&self) -> (u64, &'static str) {
+        let largest = self.largest();
+        match self.memory {
+            Some(memory) if memory < largest.0 => (memory, "--device-memory"),
+            _ => largest,
+        }
+    }
+
+    /// The same without the reason.
+    pub fn room(&self) -> u64 {
+        self.room_limit().0
     }
 
     /// Gives the device up: whatever is asked of it afterwards fails, as on a device that was lost.
@@ -167,7 +183,17 @@ impl Device {
 
     /// Overwrites the start of a buffer, before whatever is submitted next.
     pub fn write(&self, buffer: &wgpu::Buffer, content: &[u32]) {
-        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(content));
+        self.write_at(buffer, 0, content);
+    }
+
+    /// Overwrites a part of a buffer, from an element on, before whatever is submitted next.
+    pub fn write_at(&self, buffer: &wgpu::Buffer, start: usize, content: &[u32]) {
+        self.write_bytes(buffer, start, bytemuck::cast_slice(content));
+    }
+
+    /// The same with bytes: whole words of them.
+    pub fn write_bytes(&self, buffer: &wgpu::Buffer, start: usize, content: &[u8]) {
+        self.queue.write_buffer(buffer, (start * 4) as u64, content);
     }
 
     /// An encoder for the next submission.

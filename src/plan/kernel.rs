@@ -90,6 +90,15 @@ pub struct LoadShape {
     pub rows: u32,
 }
 
+/// Sizes of `load_features`: `len` features of an image; the others as in [`LoadShape`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FeatureShape {
+    pub batch: u32,
+    pub len: u32,
+    pub set: u32,
+    pub rows: u32,
+}
+
 /// Sizes of a convolution: x (batch, c_in, h_in, w_in), w (c_out, c_in, k, k), y (batch, c_out, h_in-k+1, w_in-k+1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvShape {
@@ -183,6 +192,7 @@ pub struct UpdateShape {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
     LoadImages(LoadShape, Tiles),
+    LoadFeatures(FeatureShape, Tiles),
     ConvForward(ConvShape, Tiles),
     ConvBackwardInput(ConvShape, Tiles),
     ConvBackwardWeight(ConvShape, u32),
@@ -374,6 +384,20 @@ impl Kernel {
                 ],
                 [groups(product([s.batch, s.pixels.div_ceil(tiles.load_p)])), 1, 1],
             ),
+            Kernel::LoadFeatures(s, tiles) => {
+                let tile_i = tiles.load_i(s.len);
+                (
+                    shader!("load_features"),
+                    constants![s => batch, len, @tile_i = tile_i],
+                    vec![
+                        read("features", size([s.set, s.len])),
+                        read_u32("order", s.rows as usize),
+                        read_u32("cursor", CURSOR),
+                        write("y", size([s.batch, s.len])),
+                    ],
+                    [groups(product([s.batch, s.len / tile_i])), 1, 1],
+                )
+            }
             Kernel::ConvForward(s, tiles) => {
                 let (x, w, y) = s.lens();
                 let tile_o = tiles.conv_o(s.c_out);

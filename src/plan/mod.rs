@@ -11,7 +11,7 @@ pub mod shader;
 mod tiles;
 
 pub use kernel::*;
-pub use recorder::{Options, PlanError, record};
+pub use recorder::{Options, PlanError, Work, features, record};
 pub use tiles::{DeviceClass, Tiles};
 
 /// A buffer of a plan. Those without content start with whatever the player or the caller puts there.
@@ -85,6 +85,8 @@ impl Plan {
 pub mod names {
     /// The data set's images, four bytes to a word.
     pub const IMAGES: &str = "images";
+    /// What the frozen layers made of each image of the data set, in file order.
+    pub const FEATURES: &str = "features";
     /// The data set's labels, in file order.
     pub const LABELS: &str = "labels";
     /// The epoch's images, by their place in the file.

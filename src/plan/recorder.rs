@@ -1,8 +1,8 @@
 //! From a network to a plan.
 
 use super::{
-    Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, Kernel, LoadShape, LossShape,
-    Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
+    Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, FeatureShape, Kernel,
+    LoadShape, LossShape, Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
 
@@ -17,11 +17,23 @@ pub struct Options {
     pub rows: usize,
     /// Layers that do not learn.
     pub frozen: Vec<String>,
-    /// Forward pass and loss only.
-    pub inference: bool,
+    pub work: Work,
     /// Pooling and activations as steps of their own.
     pub unfused: bool,
     pub tiles: Tiles,
+}
+
+/// What a batch is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Forward, loss, backward, update.
+    Train,
+    /// The same, from what the stages below the first that learns made of the images: see [`features`].
+    TrainOnFeatures,
+    /// Forward and loss.
+    Infer,
+    /// The stages below the first that learns, and nothing else.
+    Features,
 }
 
 /// Why a network cannot be recorded.
@@ -216,6 +228,39 @@ impl Recorder<'_> {
         (shape, self.padded / shape.batch)
     }
 
+    /// Brings a batch in: images, or what is stored of them.
+    fn load(&mut self, stored: Option<(String, usize)>) -> Result<(), PlanError> {
+        let (batch, set, rows) = (self.padded, self.options.set as u32, self.options.rows as u32);
+        let tiles = self.options.tiles;
+        if let Some((name, len)) = stored {
+            let kernel = Kernel::LoadFeatures(FeatureShape { batch, len: len as u32, set, rows }, tiles);
+            let bindings = [names::FEATURES, names::ORDER, names::CURSOR, &name];
+            return self.step(kernel, "load features".into(), &bindings);
+        }
+        let pixels = self.net.input().iter().product::<usize>() as u32;
+        let kernel = Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles);
+        let bindings = [names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"];
+        self.step(kernel, "load images".into(), &bindings)
+    }
+
+    fn loss_shape(&self) -> LossShape {
+        let (set, rows) = (self.options.set as u32, self.options.rows as u32);
+        let classes = self.net.classes() as u32;
+        LossShape { batch: self.options.batch as u32, padded: self.padded, classes, set, rows }
+    }
+
+    fn loss(&mut self, logits: &str) -> Result<(), PlanError> {
+        let into = [names::LOSS, names::PREDICTED, names::PROBABILITY];
+        let bindings = [&[logits, names::LABELS, names::ORDER, names::CURSOR][..], &into].concat();
+        self.step(Kernel::CrossEntropyForward(self.loss_shape()), "loss forward".into(), &bindings)
+    }
+
+    fn loss_backward(&mut self, logits: &str) -> Result<(), PlanError> {
+        let dx = format!("{logits}.grad");
+        let bindings = [logits, names::LABELS, names::ORDER, names::CURSOR, &dx];
+        self.step(Kernel::CrossEntropyBackward(self.loss_shape()), "loss backward".into(), &bindings)
+    }
+
     fn forward(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
         let name = &stage.node.name;
         let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
@@ -343,59 +388,59 @@ impl Recorder<'_> {
     }
 }
 
-/// Records a batch: forward, loss and, unless `inference` is asked for, backward and update.
+/// What the stages below the first that learns leave of an image: the name of the tensor, and how many elements it has.
+/// None where the first stage learns. As nothing below is random, it is the same in each epoch.
+pub fn features(net: &Network, options: &Options) -> Option<(String, usize)> {
+    let stages = stages(net, options);
+    let last = &stages[stages.iter().position(|s| s.learns)?.checked_sub(1)?];
+    Some((out(last), last.output.iter().product()))
+}
+
+fn out(stage: &Stage) -> String {
+    format!("{}.out", stage.node.name)
+}
+
+/// Records a batch.
 ///
 /// A frozen layer has no gradient and no update, and below the lowest layer that learns nothing is handed down.
 ///
 /// # Errors
 /// Frozen layers that do not exist, and sizes beyond what a dispatch can do.
 pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
-    if !options.inference {
+    if options.work != Work::Infer {
         net.check_frozen(&options.frozen)?;
     }
     let plan = Plan { batch: options.batch, buffers: Vec::new(), steps: Vec::new() };
-    let (batch, set, rows) = (options.batch as u32, options.set as u32, options.rows as u32);
+    let batch = options.batch as u32;
     let padded = options.tiles.padded(batch);
     let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0, padded };
     let stages = stages(net, options);
+    let lowest = stages.iter().position(|s| s.learns).unwrap_or(stages.len());
 
-    let pixels = net.input().iter().product::<usize>() as u32;
-    r.step(
-        Kernel::LoadImages(LoadShape { batch: padded, pixels, set, rows }, options.tiles),
-        "load images".into(),
-        &[names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"],
-    )?;
-
+    let stored = features(net, options).filter(|_| options.work == Work::TrainOnFeatures);
+    let first = if stored.is_some() { lowest } else { 0 };
+    r.load(stored)?;
     // The tensor under each stage, and the activation that made it if that was fused.
-    let mut below = vec![("input".to_string(), Activation::None)];
-    for stage in &stages {
-        let (x, activation) = below.last().cloned().unwrap_or_default();
-        r.forward(stage, &x, activation)?;
-        below.push((format!("{}.out", stage.node.name), stage.activation));
+    let input = ("input".to_string(), Activation::None);
+    let made = stages.iter().map(|stage| (out(stage), stage.activation));
+    let below: Vec<_> = std::iter::once(input).chain(made).collect();
+    let end = if options.work == Work::Features { lowest } else { stages.len() };
+    for (stage, (x, activation)) in stages.iter().zip(&below).take(end).skip(first) {
+        r.forward(stage, x, *activation)?;
     }
 
-    let loss = LossShape { batch, padded, classes: net.classes() as u32, set, rows };
-    let logits = below.last().map(|(name, _)| name.clone()).unwrap_or_default();
-    r.step(
-        Kernel::CrossEntropyForward(loss),
-        "loss forward".into(),
-        &[&logits, names::LABELS, names::ORDER, names::CURSOR, names::LOSS, names::PREDICTED, names::PROBABILITY],
-    )?;
-
-    if !options.inference {
-        r.step(
-            Kernel::CrossEntropyBackward(loss),
-            "loss backward".into(),
-            &[&logits, names::LABELS, names::ORDER, names::CURSOR, &format!("{logits}.grad")],
-        )?;
-        let lowest = stages.iter().position(|s| s.learns).unwrap_or(stages.len());
-        for (at, stage) in stages.iter().enumerate().skip(lowest).rev() {
-            let (x, activation) = below[at].clone();
+    let logits = &below[stages.len()].0;
+    if options.work != Work::Features {
+        r.loss(logits)?;
+    }
+    if matches!(options.work, Work::Train | Work::TrainOnFeatures) {
+        r.loss_backward(logits)?;
+        for (at, (stage, (x, activation))) in stages.iter().zip(&below).enumerate().skip(lowest).rev() {
             if stage.learns {
-                r.backward_weight(stage, &x, activation)?;
+                r.backward_weight(stage, x, *activation)?;
             }
             if at > lowest {
-                r.backward_input(stage, &x, activation)?;
+                r.backward_input(stage, x, *activation)?;
             }
         }
         record_update(&mut r)?;

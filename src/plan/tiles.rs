@@ -33,6 +33,8 @@ pub struct Tiles {
     pub(super) gathers: bool,
     /// Pixels of `load_images`.
     pub(super) load_p: u32,
+    /// Features of `load_features`.
+    load_i: u32,
     /// Multiply-adds in the unrolled body of a convolution, at most: what is longer, drivers compile for minutes or never.
     unrolled: u32,
     conv_o: u32,
@@ -62,6 +64,7 @@ impl Tiles {
                 workgroup: 8,
                 gathers: true,
                 load_p: 28,
+                load_i: 16,
                 unrolled: 4000,
                 conv_o: 10,
                 conv_i: 2,
@@ -81,6 +84,7 @@ impl Tiles {
                 workgroup: 64,
                 gathers: false,
                 load_p: 4,
+                load_i: 1,
                 unrolled: 1000,
                 conv_o: 4,
                 conv_i: 1,
@@ -100,6 +104,7 @@ impl Tiles {
                 workgroup: 64,
                 gathers: false,
                 load_p: 4,
+                load_i: 1,
                 unrolled: 1000,
                 conv_o: 2,
                 conv_i: 1,
@@ -120,6 +125,9 @@ impl Tiles {
 
     pub(super) fn groups(&self, invocations: u64) -> u32 {
         super::kernel::groups_of(self.workgroup, invocations)
+    }
+    pub(super) fn load_i(&self, features: u32) -> u32 {
+        divisor(features, self.load_i)
     }
     /// Output channels of `conv_forward`.
     pub(super) fn conv_o(&self, channels: u32) -> u32 {

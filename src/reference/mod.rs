@@ -19,6 +19,7 @@ mod cross_entropy_forward;
 mod fc_backward_input;
 mod fc_backward_weight;
 mod fc_forward;
+mod load_features;
 mod load_images;
 mod max_pool_backward;
 mod max_pool_forward;
@@ -125,6 +126,7 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
     let u = |name: &str| input(name).integers();
     match kernel {
         Kernel::LoadImages(s, _) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
+        Kernel::LoadFeatures(s, _) => load_features::run(s, f("features"), u("order"), u("cursor")),
         Kernel::ConvForward(s, _) => conv_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::ConvBackwardInput(s, _) => conv_backward_input::run(s, f("dy"), f("w"), f("x")),
         Kernel::ConvBackwardWeight(s, slices) => conv_backward_weight::run(s, *slices, f("dy"), f("x")),

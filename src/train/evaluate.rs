@@ -1,40 +1,11 @@
 //! Loss and predictions of a network over a data set.
 
+use super::GpuSet;
 use super::pace::Pace;
-use crate::data::DataSet;
 use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::{Network, Normalisation};
-use crate::plan::{Options, Plan, PlanError, Tiles, names, record};
+use crate::plan::{Options, Plan, PlanError, Tiles, Work, names, record};
 use std::time::Instant;
-
-/// A data set on the device.
-pub struct GpuSet {
-    pub(super) images: wgpu::Buffer,
-    pub(super) labels: wgpu::Buffer,
-    /// Images.
-    pub len: usize,
-}
-
-impl GpuSet {
-    /// Uploads images as they are, a byte a pixel. `remedy` says how the caller could take only so many.
-    ///
-    /// # Errors
-    /// They do not fit.
-    pub fn new(device: &Device, set: &DataSet, remedy: impl Fn(u64) -> String) -> Result<GpuSet, GpuError> {
-        let (needed, (allowed, limit)) = (set.images.bytes.len() as u64, device.largest());
-        if needed > allowed {
-            let fits = allowed / set.images.pixels() as u64;
-            let remedy = format!("{fits} of the {} images would fit{}", set.labels.len(), remedy(fits));
-            return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy });
-        }
-        let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
-        Ok(GpuSet {
-            images: device.upload_bytes(names::IMAGES, &set.images.bytes)?,
-            labels: device.upload(names::LABELS, &labels)?,
-            len: set.labels.len(),
-        })
-    }
-}
 
 /// What a network makes of some images, in the order in which they were asked for.
 #[derive(Clone, Debug, Default)]
@@ -87,45 +58,39 @@ impl Evaluator {
         set: &GpuSet,
         rows: usize,
     ) -> Result<Evaluator, super::TrainError> {
-        let room = (device.largest().0 as usize).min(ROOM);
-        let mut batch = rows.clamp(1, BATCH);
-        let plan = loop {
-            let options = Options {
-                batch,
-                set: set.len,
-                rows,
-                frozen: Vec::new(),
-                inference: true,
-                unfused: false,
-                tiles: Tiles::of(device.info.class()),
-            };
-            match record(network, &options) {
-                Err(error @ PlanError::Network(_)) => return Err(error.into()),
-                Err(error) if batch == 1 => return Err(error.into()),
-                Ok(plan) if batch == 1 || outputs(&plan).all(|len| len * 4 <= room) => break plan,
-                _ => batch = batch.div_ceil(2),
-            }
+        let options = Options {
+            batch: BATCH,
+            set: set.held,
+            rows,
+            frozen: Vec::new(),
+            work: Work::Infer,
+            unfused: false,
+            tiles: Tiles::of(device.info.class()),
         };
+        let plan = largest_batch(device, network, &options, set)?;
+        let batch = plan.batch;
         let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];
         let player = Player::new(device, plan, &shared)?;
         device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
         Ok(Evaluator { player, batch, rows })
     }
 
-    /// Looks at the images at these places of the set, `rows` of them.
+    /// Looks at the images at these places of the set that it was made for, `rows` of them.
     ///
     /// # Errors
     /// What the driver says.
-    pub fn run(&self, device: &Device, order: &[u32]) -> Result<Summary, GpuError> {
+    pub fn run(&self, device: &Device, set: &GpuSet, order: &[u32]) -> Result<Summary, GpuError> {
         assert_eq!(order.len(), self.rows, "an evaluation is made for a number of images");
-        device.write(self.player.buffer(names::ORDER), order);
+        set.begin(device, self.player.buffer(names::ORDER), order);
         device.write(self.player.buffer(names::CURSOR), &[0, 0, self.rows as u32]);
         let batches = self.rows.div_ceil(self.batch);
         let mut pace = Pace::new();
         let mut done = 0;
         while done < batches {
-            let now = pace.next(batches - done);
+            let now = pace.next((batches - done).min(set.batches(self.batch)));
             let start = Instant::now();
+            let rows = done * self.batch..self.rows.min((done + now) * self.batch);
+            set.provide(device, self.player.buffer(names::ORDER), order, rows);
             let mut encoder = device.encoder();
             self.player.encode(&mut encoder, now);
             let cursor = device.wait(device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1)]))?;
@@ -139,6 +104,28 @@ impl Evaluator {
             predicted: read(names::PREDICTED)?,
             probability: floats(&read(names::PROBABILITY)?),
         })
+    }
+}
+
+/// The plan with the largest batch that the device, the set and [`ROOM`] allow, up to [`BATCH`].
+///
+/// # Errors
+/// Not even one image fits, or the network is none.
+pub(super) fn largest_batch(
+    device: &Device,
+    network: &Network,
+    options: &Options,
+    set: &GpuSet,
+) -> Result<Plan, PlanError> {
+    let room = (device.largest().0 as usize).min(ROOM);
+    let mut batch = options.rows.clamp(1, BATCH).min(set.batches(1));
+    loop {
+        match record(network, &Options { batch, set: set.held, ..options.clone() }) {
+            Err(error @ PlanError::Network(_)) => return Err(error),
+            Err(error) if batch == 1 => return Err(error),
+            Ok(plan) if batch == 1 || outputs(&plan).all(|len| len * 4 <= room) => return Ok(plan),
+            _ => batch = batch.div_ceil(2),
+        }
     }
 }
 

@@ -42,6 +42,12 @@ pub enum Event<'a> {
         step: u64,
         loss: f64,
     },
+    /// Not written to the file: what the frozen layers make of the images is computed, and kept.
+    #[serde(skip)]
+    Features {
+        images: usize,
+        seconds: f64,
+    },
     Epoch(&'a EpochReport),
     /// The run stopped before its end, and can be resumed.
     Stopped {

@@ -2,13 +2,16 @@
 
 mod evaluate;
 mod events;
+mod features;
+mod gpu_set;
 mod pace;
 mod run;
 mod score;
 mod setup;
 
-pub use evaluate::{Evaluator, GpuSet, Summary};
+pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
+pub use gpu_set::GpuSet;
 pub use run::{Outcome, Trainer, check_free};
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub use setup::{Config, Prepared, Progress, Record};

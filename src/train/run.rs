@@ -1,12 +1,13 @@
 //! A run: batches in submissions, epochs, checkpoints, the run folder.
 
 use super::evaluate::{bits, floats, mean};
+use super::features;
 use super::pace::Pace;
 use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
 use crate::data::epoch_order;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
 use crate::model::{Model, Resume};
-use crate::plan::{Options, Tiles, names, record};
+use crate::plan::{Options, Tiles, Work, names, record};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub struct Trainer<'a> {
     /// Looks at the images held out, or at a batch of the others, before each checkpoint, so that a network whose loss is no
     /// longer finite is never saved.
     judge: Evaluator,
+    train_set: GpuSet,
     test_set: GpuSet,
     test: Evaluator,
     stop: &'a AtomicBool,
@@ -72,33 +74,36 @@ impl<'a> Trainer<'a> {
     ) -> Result<Trainer<'a>, TrainError> {
         let network = run.model.network.clone();
         let (rows, batch) = (run.places.len(), run.config.batch);
-        let options = Options {
+        let train_set = GpuSet::new(device, &mut run.train, batch.min(rows))?;
+        let test_set = GpuSet::new(device, &mut run.test, 1)?;
+        let mut options = Options {
             batch: batch.min(rows),
-            set: run.train.labels.len(),
+            set: train_set.held,
             rows,
             frozen: run.config.frozen.clone(),
-            inference: false,
+            work: Work::Train,
             unfused: false,
             tiles: Tiles::of(device.info.class()),
         };
-        let plan = record(&network, &options)?;
-        let train_set = GpuSet::new(device, &run.train, |fits| format!(": --limit {fits}"))?;
-        let test_set = GpuSet::new(device, &run.test, |_| String::new())?;
-        // They lie on the device now.
-        run.train.images.bytes = Vec::new();
-        run.test.images.bytes = Vec::new();
+        // Whatever is wrong with the network is said before anything is computed.
+        record(&network, &options)?;
 
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
         let momentum = device.upload(names::MOMENTUM, &bits(&run.progress.momentum))?;
-        let shared = [
-            (names::PARAMETERS, &parameters),
-            (names::MOMENTUM, &momentum),
-            (names::IMAGES, &train_set.images),
-            (names::LABELS, &train_set.labels),
-        ];
-        let player = Player::new(device, plan, &shared)?;
         let normalisation = run.model.normalisation;
-        device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
+        let began = Instant::now();
+        let features = features::compute(device, &network, normalisation, &options, &parameters, &train_set)?;
+        let mut shared = vec![(names::PARAMETERS, &parameters), (names::MOMENTUM, &momentum)];
+        if let Some(features) = &features {
+            tell(&Event::Features { images: train_set.len, seconds: began.elapsed().as_secs_f64() });
+            options = Options { work: Work::TrainOnFeatures, set: train_set.len, ..options };
+            shared.push((names::FEATURES, features));
+        }
+        shared.extend([(names::IMAGES, &train_set.images), (names::LABELS, &train_set.labels)]);
+        let player = Player::new(device, record(&network, &options)?, &shared)?;
+        if let Some(table) = player.plan().buffer(names::TABLE) {
+            device.write(player.buffer_at(table), &bits(&normalisation.table()));
+        }
         device.write(player.buffer(names::HYPER), &bits(&[run.config.lr, run.config.momentum]));
         let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, &parameters, set, rows);
         let judged = if run.held_out.is_empty() { batch.min(rows) } else { run.held_out.len() };
@@ -116,6 +121,7 @@ impl<'a> Trainer<'a> {
             player,
             parameters,
             judge,
+            train_set,
             test_set,
             test,
             stop,
@@ -174,7 +180,7 @@ impl<'a> Trainer<'a> {
         }
 
         let order: Vec<u32> = (0..self.test_set.len as u32).collect();
-        let test = self.look(&self.test, &order)?;
+        let test = self.look(&self.test, &self.test_set, &order)?;
         let correct = test.correct(self.run.test.labels.iter().copied());
         let (total, loss) = (test.predicted.len(), test.mean_loss());
         let accuracy = correct as f64 / total as f64;
@@ -191,7 +197,7 @@ impl<'a> Trainer<'a> {
         let batch = self.player.plan().batch;
         let first = self.run.progress.losses.len();
         let step = self.run.progress.step;
-        self.device.write(self.player.buffer(names::ORDER), &order);
+        self.train_set.begin(self.device, self.player.buffer(names::ORDER), &order);
         self.device.write(self.player.buffer(names::CURSOR), &[step as u32, first as u32, rows as u32]);
 
         // One submission runs while the next is encoded.
@@ -200,7 +206,8 @@ impl<'a> Trainer<'a> {
         let mut stopped = None;
         let mut mark = Instant::now();
         loop {
-            let mut batches = self.pace.next((rows - row).div_ceil(batch));
+            let most = self.train_set.batches(batch);
+            let mut batches = self.pace.next((rows - row).div_ceil(batch).min(most));
             if let Some(steps) = config.steps {
                 batches = batches.min(steps.saturating_sub(submitted) as usize);
                 if batches == 0 && row < rows {
@@ -213,7 +220,7 @@ impl<'a> Trainer<'a> {
             let next = (batches > 0 && stopped.is_none()).then(|| {
                 let end = rows.min(row + batches * batch);
                 submitted += batches as u64;
-                let next = self.submit(row..end, batches, submitted);
+                let next = self.submit(&order, row..end, batches, submitted);
                 row = end;
                 next
             });
@@ -254,7 +261,8 @@ impl<'a> Trainer<'a> {
         Ok((enough && epoch < config.epochs).then_some(STEPS))
     }
 
-    fn submit(&self, rows: std::ops::Range<usize>, batches: usize, step_after: u64) -> Flight {
+    fn submit(&self, order: &[u32], rows: std::ops::Range<usize>, batches: usize, step_after: u64) -> Flight {
+        self.train_set.provide(self.device, self.player.buffer(names::ORDER), order, rows.clone());
         let mut encoder = self.device.encoder();
         self.player.encode(&mut encoder, batches);
         let loss = (self.player.buffer(names::LOSS), rows.start, rows.len());
@@ -291,12 +299,13 @@ impl<'a> Trainer<'a> {
     /// Looks at the images held out, or where there are none at the first batch of the others.
     fn judge(&self) -> Result<Summary, TrainError> {
         let (held, places, batch) = (&self.run.held_out, &self.run.places, self.run.config.batch);
-        self.look(&self.judge, if held.is_empty() { &places[..batch.min(places.len())] } else { held })
+        let places = if held.is_empty() { &places[..batch.min(places.len())] } else { held };
+        self.look(&self.judge, &self.train_set, places)
     }
 
     /// Looks at some images with the parameters as they are; their losses must be finite.
-    fn look(&self, evaluator: &Evaluator, places: &[u32]) -> Result<Summary, TrainError> {
-        let seen = evaluator.run(self.device, places).map_err(|e| self.interrupted(e))?;
+    fn look(&self, evaluator: &Evaluator, set: &GpuSet, places: &[u32]) -> Result<Summary, TrainError> {
+        let seen = evaluator.run(self.device, set, places).map_err(|e| self.interrupted(e))?;
         self.finite(&seen.loss, self.run.progress.step)?;
         Ok(seen)
     }

@@ -6,17 +6,17 @@ use crate::gpu::Device;
 use crate::model::Model;
 use crate::plan::names;
 
-/// A model's answers for a whole set, in file order.
+/// A model's answers for a whole set, in file order. Takes the images out of the set.
 ///
 /// # Errors
 /// They do not fit each other, or the device.
-pub fn evaluate_model(device: &Device, model: &Model, set: &DataSet) -> Result<Summary, TrainError> {
+pub fn evaluate_model(device: &Device, model: &Model, set: &mut DataSet) -> Result<Summary, TrainError> {
     check_size(&model.network, set)?;
     let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
-    let on_device = GpuSet::new(device, set, |_| String::new())?;
+    let on_device = GpuSet::new(device, set, 1)?;
     let rows = set.labels.len();
     let evaluator = Evaluator::new(device, &model.network, model.normalisation, &parameters, &on_device, rows)?;
-    Ok(evaluator.run(device, &(0..rows as u32).collect::<Vec<_>>())?)
+    Ok(evaluator.run(device, &on_device, &(0..rows as u32).collect::<Vec<_>>())?)
 }
 
 impl Summary {

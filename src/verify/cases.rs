@@ -1,8 +1,8 @@
 //! The cases of each kernel: sizes that fit nothing, short batches, ties, extremes.
 
 use crate::plan::{
-    Activation, ActivationShape, ConvPoolShape, ConvShape, DeviceClass, FcShape, Kernel, LoadShape, LossShape,
-    PoolShape, Port, Range, Tiles, UpdateShape,
+    Activation, ActivationShape, ConvPoolShape, ConvShape, DeviceClass, FcShape, FeatureShape, Kernel, LoadShape,
+    LossShape, PoolShape, Port, Range, Tiles, UpdateShape,
 };
 use crate::random::{Purpose, Stream};
 
@@ -31,8 +31,9 @@ pub struct Case {
 }
 
 /// Every kernel.
-pub const STEMS: [&str; 18] = [
+pub const STEMS: [&str; 19] = [
     "load_images",
+    "load_features",
     "conv_forward",
     "conv_backward_input",
     "conv_backward_weight",
@@ -168,6 +169,16 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             (Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles), [3, start, rows])
         })
         .to_vec(),
+        "load_features" => [
+            (4, 320, 9, 7, 0, software),
+            (3, 5, 11, 11, 9, software),
+            (5, 34, 6, 3, 0, integrated),
+            (70, 3, 8, 80, 4, discrete),
+        ]
+        .map(|(batch, len, set, rows, start, tiles)| {
+            (Kernel::LoadFeatures(FeatureShape { batch, len, set, rows }, tiles), [3, start, rows])
+        })
+        .to_vec(),
         "conv_forward" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvForward(s, t)).collect()),
         "conv_backward_input" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvBackwardInput(s, t)).collect()),
         "conv_backward_weight" => plain(
@@ -293,6 +304,7 @@ impl Case {
                 below(s.pool * s.pool)
             }
             ("order", Kernel::LoadImages(s, _)) => below(s.set),
+            ("order", Kernel::LoadFeatures(s, _)) => below(s.set),
             ("order", Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s)) => below(s.set),
             ("labels", _) => below(self.classes() as u32),
             ("table", Kernel::SgdUpdate(s)) => s.table(),

@@ -3,7 +3,7 @@
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
 use crate::model::{Layer, Network, NetworkError, tutorial_layers};
-use crate::plan::{Access, Element, Options, Tiles, names, record};
+use crate::plan::{Access, Element, Options, Tiles, Work, names, record};
 use crate::random::{Purpose, Stream};
 use crate::reference::{Tensor, play_in_order};
 
@@ -68,7 +68,7 @@ pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
                 set: 30,
                 rows: 19,
                 frozen,
-                inference: false,
+                work: Work::Train,
                 unfused,
                 tiles: Tiles::of(device.info.class()),
             };

@@ -16,6 +16,7 @@ mod cross_entropy_forward;
 mod fc_backward_input;
 mod fc_backward_weight;
 mod fc_forward;
+mod load_features;
 mod load_images;
 mod max_pool_backward;
 mod max_pool_forward;

@@ -6,7 +6,7 @@
 
 use crate::play;
 use mnist_gpu::model::{Network, initialise};
-use mnist_gpu::plan::{DeviceClass, Options, Plan, names, record};
+use mnist_gpu::plan::{DeviceClass, Options, Plan, Work, names, record};
 use mnist_gpu::random::{Purpose, Stream};
 use mnist_gpu::reference::{Player, Tensor};
 use mnist_gpu::verify::{NETWORKS, network};
@@ -42,7 +42,7 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let set = play::noise(net, BATCH, &mut stream);
     let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
-    let forward = record(net, &Options { inference: true, ..options }).unwrap();
+    let forward = record(net, &Options { work: Work::Infer, ..options }).unwrap();
     let content = play::content(&set, &initialise(net, 3), 0.0, 0.0);
 
     let mut player = Player::new(&plan);

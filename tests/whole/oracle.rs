@@ -276,7 +276,7 @@ fn pytorchs_network_gets_pytorchs_images_wrong() {
     let model = Model::load(&root.join("oracle/trained.safetensors")).unwrap();
     let set = folder(&root.join("data/mnist")).load(Part::Test).unwrap();
     for device in devices::every(&[false]) {
-        let seen = train::evaluate_model(&device, &model, &set).unwrap();
+        let seen = train::evaluate_model(&device, &model, &mut set.clone()).unwrap();
         let wrong = (0..set.labels.len()).filter(|&at| seen.predicted[at] != u32::from(set.labels[at]));
         let wrong: Vec<(u64, u64)> = wrong.map(|at| (at as u64, seen.predicted[at].into())).collect();
         assert_eq!(wrong, expected, "{}", device.info);

@@ -3,7 +3,7 @@
 use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::{Device, Player};
 use mnist_gpu::model::{Network, Normalisation};
-use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, names};
+use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, Work, names};
 use mnist_gpu::random::Stream;
 use mnist_gpu::reference;
 
@@ -25,7 +25,7 @@ pub fn options(set: &DataSet, batch: usize, class: DeviceClass) -> Options {
         set: set.labels.len(),
         rows: set.labels.len(),
         frozen: Vec::new(),
-        inference: false,
+        work: Work::Train,
         unfused: false,
         tiles: Tiles::of(class),
     }

@@ -1,0 +1,43 @@
+// load_features: what the frozen layers made of the images of one batch, gathered by the epoch's order.
+//   y[n,i] = features[order[start + n], i], and 0 for rows past the end of the set
+// Reads the features of the whole data set (SET,LEN), the order and the cursor. Overwrites y (N,LEN).
+// One invocation per tile_i features of an image, so that what is read once for a row serves all of them.
+// Twin: src/reference/load_features.rs
+const batch = 64u;
+const len = 320u;
+const tile_i = 4u;
+
+const WG = 64u;
+// The features of one tile lie this far apart, so that neighbouring lanes read neighbours.
+const LANES = len / tile_i;
+
+struct Cursor {
+    step: u32,
+    start: u32,
+    total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> features: array<f32>;
+@group(0) @binding(1) var<storage, read> order: array<u32>;
+@group(0) @binding(2) var<storage, read> cursor: Cursor;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let n = id.x / LANES;
+    if n >= batch {
+        return;
+    }
+    let i = id.x % LANES;
+    let row = cursor.start + n;
+    if row >= cursor.total {
+        for (var t = 0u; t < tile_i; t++) {
+            y[n * len + i + t * LANES] = 0.0;
+        }
+        return;
+    }
+    let image = order[row] * len;
+    for (var t = 0u; t < tile_i; t++) {
+        y[n * len + i + t * LANES] = features[image + i + t * LANES];
+    }
+}
