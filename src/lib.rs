@@ -13,12 +13,14 @@
 //! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`train`] | the loop: submissions, events, evaluation, checkpoints, resuming |
+//! | [`bench`] | what a device can do, and what kernels, steps, epochs and starts take of it |
 //! | [`cli`] | one file per command |
 //!
 //! # Layout
 //! Tensors are dense and row-major: images and maps NCHW, convolution weights OIHW, linear weights (O,I). All are float32
 //! on the device; images stay bytes until the first kernel of a batch.
 
+pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod gpu;

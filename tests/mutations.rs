@@ -45,7 +45,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("conv_pool_backward_input", "place == p * pool + q", "place == q * pool + p"),
     ("conv_pool_backward_input", "if i < H_OUT && j < W_OUT {", "if i < H_OUT && j <= W_OUT {"),
     ("conv_pool_backward_input", "weights[u][v] * dz", "weights[v][u] * dz"),
-    ("conv_pool_backward_input", "p < REACH * pool", "p <= REACH * pool"),
     ("conv_pool_backward_input", "% (H_BLOCKS / tile_i) * tile_i", "% (H_BLOCKS / tile_i)"),
     ("conv_pool_backward_input", "if i < h_in && j < w_in {", "if i < h_in {"),
     ("conv_pool_backward_input", "sum[t][r][s] * act_derivative(x[at / 4u][at % 4u])", "sum[t][r][s]"),

@@ -26,7 +26,11 @@ fn texts() -> BTreeMap<String, &'static str> {
         }
     }
     let specs = kernels.iter().map(Kernel::spec);
-    specs.map(|spec: Spec| (specialise(&spec, spec.wgsl).unwrap(), spec.stem)).collect()
+    let probes = [
+        (include_str!("../shaders/probes/multiply_add.wgsl").to_string(), "multiply_add"),
+        (include_str!("../shaders/probes/copy.wgsl").to_string(), "copy"),
+    ];
+    specs.map(|spec: Spec| (specialise(&spec, spec.wgsl).unwrap(), spec.stem)).chain(probes).collect()
 }
 
 fn parsed(stem: &str, text: &str) -> (naga::Module, ModuleInfo) {

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod adapters;
+mod bench;
 mod console;
 mod data;
 mod eval;
@@ -12,9 +13,11 @@ mod verify;
 
 use crate::data::Locator;
 use crate::gpu::{Device, Selection};
+pub use bench::step_lines;
 use clap::{Args, Parser, Subcommand};
 use console::Console;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Train, fine-tune and evaluate small image classifiers with hand-written kernels on any GPU.
 #[derive(Parser)]
@@ -33,6 +36,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
     Plan(plan::PlanArgs),
+    Bench(bench::BenchArgs),
     Adapters(adapters::AdaptersArgs),
     Data(data::DataArgs),
 }
@@ -80,7 +84,19 @@ fn size(text: &str) -> Result<u64, String> {
 
 impl DeviceArgs {
     fn open(&self, console: &Console) -> anyhow::Result<Device> {
-        let mut device = Device::open(&Selection::from_flag_or_env(self.adapter.as_deref()), self.checked)?;
+        self.opened(Device::open(&self.selection(), self.checked)?, console)
+    }
+
+    /// The same with timestamps, where the adapter has them.
+    fn open_to_measure(&self, console: &Console) -> anyhow::Result<Device> {
+        self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console)
+    }
+
+    fn selection(&self) -> Selection {
+        Selection::from_flag_or_env(self.adapter.as_deref())
+    }
+
+    fn opened(&self, mut device: Device, console: &Console) -> anyhow::Result<Device> {
         device.memory = self.device_memory;
         console.note(format!("adapter {}", device.info));
         if device.info.is_software() {
@@ -117,11 +133,11 @@ impl CacheArgs {
     }
 }
 
-/// Runs a command.
+/// Runs a command. `began` is when the program did.
 ///
 /// # Errors
 /// Whatever went wrong, as a message that names the thing and the remedy.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
+pub fn run(cli: Cli, began: Instant) -> anyhow::Result<()> {
     let console = Console::new(cli.output.json, cli.output.quiet, cli.output.verbose);
     match cli.command {
         Command::Train(args) => train::train(args, &console),
@@ -129,6 +145,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Eval(args) => eval::run(&args, &console),
         Command::Verify(args) => verify::run(&args, &console),
         Command::Plan(args) => plan::run(&args, &console),
+        Command::Bench(args) => bench::run(&args, &console, began),
         Command::Adapters(args) => adapters::run(&args, &console),
         Command::Data(args) => data::run(&args, &console),
     }

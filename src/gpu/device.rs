@@ -1,6 +1,7 @@
 //! A device with its queue: buffers, read-back, and every way in which the driver can say no.
 
 use super::{AdapterInfo, GpuError, Selection, adapter};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub struct Device {
     pub(super) queue: wgpu::Queue,
     /// The first error that no scope caught, or why the device is gone.
     failure: Arc<Mutex<Option<GpuError>>>,
+    /// Pipelines by their text: training and evaluation share most of them.
+    pub(super) pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
 }
 
 /// A read-back that is under way.
@@ -38,17 +41,37 @@ impl Device {
         Device::of(&adapter, info, checked)
     }
 
+    /// The same with timestamps, where the adapter has them: for measuring.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn open_to_measure(selection: &Selection, checked: bool) -> Result<Device, GpuError> {
+        let (adapter, info) = adapter::choose(selection)?;
+        let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        Device::with(&adapter, info, checked, timestamps)
+    }
+
     /// Opens an adapter. Asks for WebGPU's default limits, or what there is of them, and for the adapter's own buffer sizes.
     ///
     /// # Errors
     /// The driver refuses.
     pub fn of(adapter: &wgpu::Adapter, info: AdapterInfo, checked: bool) -> Result<Device, GpuError> {
+        Device::with(adapter, info, checked, wgpu::Features::empty())
+    }
+
+    fn with(
+        adapter: &wgpu::Adapter,
+        info: AdapterInfo,
+        checked: bool,
+        features: wgpu::Features,
+    ) -> Result<Device, GpuError> {
         let offered = adapter.limits();
         let mut limits = wgpu::Limits::default().or_worse_values_from(&offered);
         limits.max_buffer_size = offered.max_buffer_size;
         limits.max_storage_buffer_binding_size = offered.max_storage_buffer_binding_size;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("mnist-gpu"),
+            required_features: features,
             required_limits: limits,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -69,7 +92,7 @@ impl Device {
                 note(&lost, GpuError::Lost(text));
             }
         });
-        Ok(Device { info, checked, memory: None, device, queue, failure })
+        Ok(Device { info, checked, memory: None, device, queue, failure, pipelines: Mutex::default() })
     }
 
     /// The error that the driver reported since the last call, if any.

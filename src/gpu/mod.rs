@@ -2,11 +2,15 @@
 
 mod adapter;
 mod device;
+mod pipeline;
 mod player;
+mod timer;
 
 pub use adapter::{AdapterInfo, Selection, adapters, default_index};
 pub use device::{Device, Pending};
+pub use pipeline::Lone;
 pub use player::Player;
+pub use timer::Timer;
 
 use crate::plan::shader::ShaderError;
 

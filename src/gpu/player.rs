@@ -131,7 +131,8 @@ impl Player {
         }
     }
 
-    fn encode_step(&self, pass: &mut wgpu::ComputePass, at: usize) {
+    /// Appends one step of the plan to a pass.
+    pub fn encode_step(&self, pass: &mut wgpu::ComputePass, at: usize) {
         let step = &self.steps[at];
         let [x, y, z] = step.workgroups;
         pass.set_pipeline(&step.pipeline);
@@ -204,54 +205,5 @@ fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePip
         let names = |list: &[Slot]| list.iter().map(|slot| format!("{slot:?}")).collect();
         return Err(GpuError::Bindings { kernel: spec.stem.into(), expected: names(&expected), found: names(&slots) });
     }
-
-    let gpu = &device.device;
-    let (stored, allowed) =
-        (slots.iter().filter(|slot| !slot.uniform).count() as u32, gpu.limits().max_storage_buffers_per_shader_stage);
-    if stored > allowed {
-        return Err(GpuError::StorageBuffers { kernel: spec.stem.into(), needed: stored, allowed });
-    }
-    device.scoped(spec.stem, || {
-        let source =
-            wgpu::ShaderModuleDescriptor { label: Some(spec.stem), source: wgpu::ShaderSource::Wgsl(text.into()) };
-        let module = if device.checked {
-            gpu.create_shader_module(source)
-        } else {
-            // SAFETY: every loop of the shaders in `shaders/` is bounded by constants or by the update's table, every
-            // index is guarded by the plan's sizes, and no divisor is zero; the conformance tests run with and without
-            // the checks, with guarded padding around every buffer.
-            unsafe { gpu.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked()) }
-        };
-        let entries: Vec<_> = slots
-            .iter()
-            .map(|slot| wgpu::BindGroupLayoutEntry {
-                binding: slot.binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match slot.uniform {
-                        true => wgpu::BufferBindingType::Uniform,
-                        false => wgpu::BufferBindingType::Storage { read_only: !slot.writable },
-                    },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
-        let layout = gpu
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(spec.stem), entries: &entries });
-        let layout = gpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(spec.stem),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(spec.stem),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: Default::default(),
-            cache: None,
-        })
-    })
+    device.pipeline(spec.stem, text, &slots)
 }

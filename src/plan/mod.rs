@@ -5,11 +5,13 @@
 //! momentum `conv1.weight.momentum`; the output of a stage is `conv1.out`. `conv1.out.grad` is the gradient of the loss
 //! with respect to that output, or, where the stage ends in a fused activation, to what goes into the activation.
 
+mod cost;
 mod kernel;
 mod recorder;
 pub mod shader;
 mod tiles;
 
+pub use cost::Cost;
 pub use kernel::*;
 pub use recorder::{Options, PlanError, Work, features, record};
 pub use tiles::{DeviceClass, Tiles};

@@ -123,6 +123,64 @@ impl Tiles {
         }
     }
 
+    /// Entries of the table by name, with values worth trying. A value that divides no size of a network comes to the next
+    /// smaller one that does.
+    pub const CANDIDATES: [(&'static str, &'static [u32]); 15] = [
+        ("workgroup", &[8, 32, 64, 128, 256]),
+        ("load_p", &[4, 8, 28]),
+        ("load_i", &[1, 4, 16]),
+        ("conv_o", &[1, 2, 5, 10, 20]),
+        ("conv_i", &[1, 2, 4]),
+        ("conv_j", &[1, 2, 4, 12]),
+        ("conv_c", &[1, 2, 5]),
+        ("conv_block", &[1, 2, 3, 6]),
+        ("conv_weight_o", &[1, 2, 5, 10]),
+        ("conv_lanes", &[16, 64, 2048, 8192]),
+        ("fc_terms", &[4, 8, 16]),
+        ("fc_n", &[1, 2, 4, 8]),
+        ("fc_o", &[1, 2, 5, 10]),
+        ("fc_i", &[1, 2, 4, 8]),
+        ("fc_weight_o", &[1, 2, 5, 10]),
+    ];
+
+    /// An entry of [`Tiles::CANDIDATES`].
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    pub fn get(mut self, entry: &str) -> u32 {
+        *self.entry(entry)
+    }
+
+    /// The table with another value of an entry.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    pub fn with(mut self, entry: &str, value: u32) -> Tiles {
+        *self.entry(entry) = value;
+        self
+    }
+
+    fn entry(&mut self, name: &str) -> &mut u32 {
+        match name {
+            "workgroup" => &mut self.workgroup,
+            "load_p" => &mut self.load_p,
+            "load_i" => &mut self.load_i,
+            "conv_o" => &mut self.conv_o,
+            "conv_i" => &mut self.conv_i,
+            "conv_j" => &mut self.conv_j,
+            "conv_c" => &mut self.conv_c,
+            "conv_block" => &mut self.conv_block,
+            "conv_weight_o" => &mut self.conv_weight_o,
+            "conv_lanes" => &mut self.conv_lanes,
+            "fc_terms" => &mut self.fc_terms,
+            "fc_n" => &mut self.fc_n,
+            "fc_o" => &mut self.fc_o,
+            "fc_i" => &mut self.fc_i,
+            "fc_weight_o" => &mut self.fc_weight_o,
+            _ => panic!("there is no tile size {name}"),
+        }
+    }
+
     pub(super) fn groups(&self, invocations: u64) -> u32 {
         super::kernel::groups_of(self.workgroup, invocations)
     }

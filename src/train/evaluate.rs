@@ -33,8 +33,9 @@ pub(super) fn mean(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Images in a batch of an evaluation, at most.
-const BATCH: usize = 1000;
+/// Images in a batch of an evaluation, at most. A power of two divides into the parts that training has, and so shares its
+/// pipelines.
+const BATCH: usize = 1024;
 /// Bytes of a buffer in an evaluation, at most: large images go in smaller batches.
 const ROOM: usize = 64 << 20;
 

@@ -62,6 +62,8 @@ pub enum TrainError {
         "stopped after step {step}; its checkpoint is written. Go on with: mnist-gpu train --resume {}", .run.display()
     )]
     Stopped { step: u64, run: PathBuf },
+    #[error("a start of this program, to be measured, failed: {0}")]
+    Start(String),
     #[error("{error}. {kept}")]
     Interrupted { error: GpuError, kept: String },
 }

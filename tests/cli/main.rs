@@ -1,6 +1,7 @@
 //! The binary as a user runs it: what it prints where, its exit codes, and every bad input.
 
 mod bad;
+mod bench;
 mod commands;
 mod runs;
 

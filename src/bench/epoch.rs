@@ -1,0 +1,53 @@
+//! Whole epochs, as a user trains them.
+
+use super::{Stat, usage::usage};
+use crate::gpu::Device;
+use crate::train::{Event, Prepared, TrainError, Trainer};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+/// Epochs of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EpochTimes {
+    pub data: String,
+    pub images: usize,
+    pub batch: usize,
+    pub seconds: Stat,
+    pub images_per_second: f64,
+    /// CPU time of an epoch, all threads; None where the system is not asked.
+    pub cpu_seconds: Option<f64>,
+    /// The most bytes that were resident.
+    pub peak_memory: Option<u64>,
+}
+
+/// Trains a prepared run in a folder, and says how long its epochs took.
+///
+/// # Errors
+/// As for any training.
+pub fn epoch(device: &Device, run: Prepared, folder: &Path) -> Result<EpochTimes, TrainError> {
+    let (data, images, batch) = (run.source.name.clone(), run.places.len(), run.config.batch);
+    let cpu = Mutex::new(vec![usage()]);
+    let tell = |event: &Event| {
+        if matches!(event, Event::Epoch(_)) {
+            cpu.lock().unwrap_or_else(|e| e.into_inner()).push(usage());
+        }
+    };
+    let stop = AtomicBool::new(false);
+    let trainer = Trainer::new(device, run, folder, &stop, &tell)?;
+    *cpu.lock().unwrap_or_else(|e| e.into_inner()) = vec![usage()];
+    let outcome = trainer.train()?;
+    let seconds = Stat::of(&outcome.reports.iter().map(|report| report.seconds).collect::<Vec<_>>());
+    let seen = cpu.into_inner().unwrap_or_else(|e| e.into_inner());
+    let ends = seen.first().copied().flatten().zip(seen.last().copied().flatten());
+    Ok(EpochTimes {
+        data,
+        images,
+        batch,
+        seconds,
+        images_per_second: images as f64 / seconds.median,
+        cpu_seconds: ends.map(|(first, last)| (last.0 - first.0) / outcome.reports.len() as f64),
+        peak_memory: usage().map(|(_, peak)| peak),
+    })
+}

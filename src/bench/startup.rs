@@ -1,0 +1,98 @@
+//! From the start of the program to the end of the first step.
+
+use super::Stat;
+use crate::gpu::Device;
+use crate::train::{Event, Prepared, TrainError, Trainer};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Seconds of the phases of a start, and in all. Each run is a process of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StartUp {
+    pub data: Stat,
+    pub device: Stat,
+    /// Uploading the data, compiling the shaders.
+    pub pipelines: Stat,
+    pub first_step: Stat,
+    pub total: Stat,
+    /// In all, where the driver has compiled none of the shaders before; None for drivers whose cache cannot be set aside.
+    pub cold_total: Option<f64>,
+}
+
+/// One start, as the process that starts sees it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Start {
+    data: f64,
+    device: f64,
+    pipelines: f64,
+    first_step: f64,
+}
+
+impl Start {
+    fn total(&self) -> f64 {
+        self.data + self.device + self.pipelines + self.first_step
+    }
+}
+
+/// Starts as `train` does, takes one step, and says when. `began` is when the process began.
+///
+/// # Errors
+/// As for any training.
+pub fn start_up(
+    began: Instant,
+    prepare: impl FnOnce() -> anyhow::Result<Prepared>,
+    open: impl FnOnce() -> anyhow::Result<Device>,
+    folder: &Path,
+) -> anyhow::Result<Start> {
+    let run = prepare()?;
+    let read = began.elapsed().as_secs_f64();
+    let device = open()?;
+    let opened = began.elapsed().as_secs_f64();
+    let first = OnceLock::new();
+    let tell = |event: &Event| {
+        if matches!(event, Event::Progress { .. }) {
+            let _ = first.set(began.elapsed().as_secs_f64());
+        }
+    };
+    let stop = AtomicBool::new(false);
+    let trainer = Trainer::new(&device, run, folder, &stop, &tell)?;
+    let ready = began.elapsed().as_secs_f64();
+    trainer.train()?;
+    let first = first.get().copied().unwrap_or(ready);
+    Ok(Start { data: read, device: opened - read, pipelines: ready - opened, first_step: first - ready })
+}
+
+/// Starts this program several times over with these arguments, which make it print a [`Start`] as JSON.
+///
+/// # Errors
+/// A start that fails.
+pub fn start_up_of_children(args: &[String], runs: usize, can_be_cold: bool) -> Result<StartUp, TrainError> {
+    let program = std::env::current_exe();
+    let start = |cold: bool| -> Result<Start, String> {
+        let mut command = Command::new(program.as_ref().map_err(|e| e.to_string())?);
+        command.args(args);
+        if cold {
+            // Mesa's names for it, the new and the old one.
+            command.env("MESA_SHADER_CACHE_DISABLE", "true").env("MESA_GLSL_CACHE_DISABLE", "true");
+        }
+        let output = command.output().map_err(|e| e.to_string())?;
+        serde_json::from_slice(&output.stdout).map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let start = |cold| start(cold).map_err(TrainError::Start);
+    start(false)?;
+    let starts = (0..runs).map(|_| start(false)).collect::<Result<Vec<_>, _>>()?;
+    let cold_total = can_be_cold.then(|| start(true)).transpose()?.map(|start| start.total());
+    let of = |get: fn(&Start) -> f64| Stat::of(&starts.iter().map(get).collect::<Vec<_>>());
+    Ok(StartUp {
+        data: of(|s| s.data),
+        device: of(|s| s.device),
+        pipelines: of(|s| s.pipelines),
+        first_step: of(|s| s.first_step),
+        total: of(Start::total),
+        cold_total,
+    })
+}

@@ -1,0 +1,44 @@
+//! What several runs come to.
+
+use serde::{Deserialize, Serialize};
+
+/// Seconds over several runs: the median and the quartiles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stat {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+    pub runs: usize,
+}
+
+impl Stat {
+    /// Of these seconds.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn of(seconds: &[f64]) -> Stat {
+        let mut sorted = seconds.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len() - 1;
+        let at = |part: f64| sorted[(part * last as f64).round() as usize];
+        Stat { median: at(0.5), low: at(0.25), high: at(0.75), runs: sorted.len() }
+    }
+
+    /// The distance of the quartiles as a part of the median.
+    pub fn spread(&self) -> f64 {
+        (self.high - self.low) / self.median
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_is_median_and_quartiles() {
+        let stat = Stat::of(&[5.0, 1.0, 3.0, 2.0, 4.0]);
+        assert_eq!(stat, Stat { median: 3.0, low: 2.0, high: 4.0, runs: 5 });
+        assert_eq!(stat.spread(), 2.0 / 3.0);
+        assert_eq!(Stat::of(&[7.0]), Stat { median: 7.0, low: 7.0, high: 7.0, runs: 1 });
+    }
+}

@@ -1,0 +1,233 @@
+//! Kernels and steps: how long each takes, and how near it is to what the device can do.
+
+use super::{Ceilings, Stat};
+use crate::data::{DataSet, synthetic};
+use crate::gpu::{Device, Player, Timer};
+use crate::model::{Network, initialise};
+use crate::plan::{Cost, Options, Plan, PlanError, Spec, Tiles, Work, names, record};
+use crate::random::{Purpose, Stream};
+use crate::train::TrainError;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What is measured.
+pub struct Setting<'a> {
+    pub network: &'a Network,
+    pub batch: usize,
+    pub tiles: Tiles,
+    pub unfused: bool,
+    pub runs: usize,
+    /// Measure each kernel too.
+    pub kernels: bool,
+}
+
+/// A kernel of a step, over all parts of a batch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KernelTimes {
+    pub label: String,
+    pub kernel: String,
+    pub dispatches: usize,
+    pub seconds: Stat,
+    pub flops: u64,
+    pub sparse_flops: u64,
+    pub bytes: u64,
+    /// `arithmetic` or `memory`: the nearer ceiling.
+    pub ceiling: String,
+    /// The time that the nearer ceiling allows, as a part of the time it took. Above 1 where a kernel leaves out the products
+    /// with zero that are counted.
+    pub share: f64,
+    /// The same without those products.
+    pub sparse_share: f64,
+}
+
+/// A training step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepTimes {
+    pub batch: usize,
+    pub dispatches: usize,
+    pub kernels: Vec<KernelTimes>,
+    pub step: Stat,
+    /// What the step takes beyond the sum of its kernels: launches that do not overlap. Negative where they do.
+    pub between_kernels: Option<f64>,
+    pub images_per_second: f64,
+}
+
+/// Images to measure with.
+const SET: usize = 4096;
+/// How long a measurement should take, so that the clock and a submission are little beside it.
+const LONG: Duration = Duration::from_millis(20);
+const MOST: usize = 1000;
+
+/// Measures a step of a network on images of noise or, where they fit it, synthetic digits.
+///
+/// # Errors
+/// The network does not fit the device.
+pub fn step(device: &Device, setting: &Setting, ceilings: Option<&Ceilings>) -> Result<StepTimes, TrainError> {
+    step_with_sources(device, setting, ceilings, |spec| spec.wgsl)
+}
+
+/// The same with other shaders: for tuning without a build.
+///
+/// # Errors
+/// As [`step`].
+pub fn step_with_sources<'s>(
+    device: &Device,
+    setting: &Setting,
+    ceilings: Option<&Ceilings>,
+    source: impl Fn(&Spec) -> &'s str,
+) -> Result<StepTimes, TrainError> {
+    let plan = plan(setting)?;
+    let (set, batch) = (plan_set(setting), setting.batch);
+    let player = Player::with_sources(device, plan, &[], source)?;
+    fill(device, &player, setting, set);
+    let timer = Timer::new(device);
+    let rewind = |run: usize| {
+        // Other images in each run, as in a real one.
+        let start = run * batch % (set - batch + 1);
+        device.write(player.buffer(names::CURSOR), &[0, start as u32, set as u32]);
+    };
+    let rounds = |seconds: f64| ((LONG.as_secs_f64() / seconds.max(1e-9)) as usize).clamp(1, MOST);
+    let timed_step = |run: usize, times: usize| {
+        rewind(run);
+        let all = 0..player.plan().steps.len();
+        let pass = |pass: &mut wgpu::ComputePass| {
+            (0..times).for_each(|_| all.clone().for_each(|at| player.encode_step(pass, at)));
+        };
+        timer.pass(pass).map(|seconds| seconds / times as f64)
+    };
+    let labels = if setting.kernels { labels(player.plan()) } else { Vec::new() };
+    let timed_kernel = |steps: &[usize], run: usize, times: usize| {
+        rewind(run);
+        let pass = |pass: &mut wgpu::ComputePass| {
+            (0..times).for_each(|_| steps.iter().for_each(|&at| player.encode_step(pass, at)));
+        };
+        timer.pass(pass).map(|seconds| seconds / times as f64)
+    };
+
+    // Once to compile what a driver compiles late, and to leave real activations behind; once to see how long it takes.
+    timed_step(0, 1)?;
+    let step_rounds = rounds(timed_step(0, 1)?).min(set / batch);
+    let mut kernel_rounds = Vec::new();
+    for (_, steps) in &labels {
+        timed_kernel(steps, 0, 1)?;
+        kernel_rounds.push(rounds(timed_kernel(steps, 0, 1)?));
+    }
+    let mut of_step = Vec::new();
+    let mut of_kernels = vec![Vec::new(); labels.len()];
+    for run in 0..setting.runs {
+        for (((_, steps), &times), seconds) in labels.iter().zip(&kernel_rounds).zip(&mut of_kernels) {
+            seconds.push(timed_kernel(steps, run, times)?);
+        }
+        of_step.push(timed_step(run, step_rounds)?);
+    }
+
+    let plan = player.plan();
+    let kernels: Vec<KernelTimes> = labels
+        .iter()
+        .zip(&of_kernels)
+        .map(|((label, steps), seconds)| {
+            let mut cost = Cost::default();
+            steps.iter().for_each(|&at| cost += plan.steps[at].kernel.cost());
+            let kernel = plan.steps[steps[0]].kernel.stem();
+            kernel_times(label, kernel, steps.len(), Stat::of(seconds), cost, ceilings)
+        })
+        .collect();
+    let step = Stat::of(&of_step);
+    let sum: f64 = kernels.iter().map(|k| k.seconds.median).sum();
+    Ok(StepTimes {
+        batch,
+        dispatches: plan.steps.len(),
+        between_kernels: setting.kernels.then_some(step.median - sum),
+        kernels,
+        step,
+        images_per_second: batch as f64 / step.median,
+    })
+}
+
+fn kernel_times(
+    label: &str,
+    kernel: &str,
+    dispatches: usize,
+    seconds: Stat,
+    cost: Cost,
+    ceilings: Option<&Ceilings>,
+) -> KernelTimes {
+    let allowed = |flops: u64| ceilings.map_or((0.0, 0.0), |c| (flops as f64 / c.flops, cost.bytes as f64 / c.bytes));
+    let ((arithmetic, memory), (sparse, _)) = (allowed(cost.flops), allowed(cost.sparse_flops));
+    KernelTimes {
+        label: label.into(),
+        kernel: kernel.into(),
+        dispatches,
+        seconds,
+        flops: cost.flops,
+        sparse_flops: cost.sparse_flops,
+        bytes: cost.bytes,
+        ceiling: if arithmetic >= memory { "arithmetic" } else { "memory" }.into(),
+        share: arithmetic.max(memory) / seconds.median,
+        sparse_share: sparse.max(memory) / seconds.median,
+    }
+}
+
+fn plan_set(setting: &Setting) -> usize {
+    SET.max(2 * setting.batch)
+}
+
+fn plan(setting: &Setting) -> Result<Plan, PlanError> {
+    let set = plan_set(setting);
+    let options = Options {
+        batch: setting.batch,
+        set,
+        rows: set,
+        frozen: Vec::new(),
+        work: Work::Train,
+        unfused: setting.unfused,
+        tiles: setting.tiles,
+    };
+    record(setting.network, &options)
+}
+
+/// The steps of each label, in their order.
+fn labels(plan: &Plan) -> Vec<(String, Vec<usize>)> {
+    let mut labels: Vec<(String, Vec<usize>)> = Vec::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        match labels.iter_mut().find(|(label, _)| *label == step.label) {
+            Some((_, steps)) => steps.push(at),
+            None => labels.push((step.label.clone(), vec![at])),
+        }
+    }
+    labels
+}
+
+/// Puts into a plan's buffers what a real run has there.
+fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) {
+    let [_, height, width] = setting.network.input();
+    let classes = setting.network.classes() as u32;
+    let mut stream = Stream::new(1, Purpose::Verification, 4000);
+    let set = if [height, width] == [28, 28] && classes >= 10 {
+        synthetic::generate(1, 0, count as u32)
+    } else {
+        let bytes = (0..count * height * width).map(|_| stream.below(256) as u8).collect();
+        let labels = (0..count).map(|_| stream.below(classes) as u8).collect();
+        DataSet { images: crate::data::Images { height, width, bytes }, labels }
+    };
+    let mut bytes = set.images.bytes;
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    device.write_bytes(player.buffer(names::IMAGES), 0, &bytes);
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    let table = (0..256).map(|byte| (byte as f32 / 255.0 - 0.13) / 0.31).collect();
+    for (name, content) in [
+        (names::LABELS, set.labels.iter().map(|&label| u32::from(label)).collect()),
+        (names::ORDER, epoch(count, &mut stream)),
+        (names::TABLE, bits(table)),
+        (names::PARAMETERS, bits(initialise(setting.network, 1))),
+        (names::HYPER, bits(vec![0.01, 0.5])),
+    ] {
+        device.write(player.buffer(name), &content);
+    }
+}
+
+fn epoch(count: usize, stream: &mut Stream) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    stream.shuffle(&mut order);
+    order
+}

@@ -1,0 +1,47 @@
+//! Candidates for the tile table, measured on this device.
+
+use super::{Setting, Stat, step};
+use crate::gpu::Device;
+use crate::plan::Tiles;
+use crate::train::TrainError;
+
+/// A value of one entry of the table, the others as they are.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub entry: &'static str,
+    pub value: u32,
+    /// Whether it is what the table has.
+    pub current: bool,
+    /// A training step; None where it does not fit the device.
+    pub step: Option<Stat>,
+}
+
+/// Measures a step with each candidate of each entry whose name holds `filter`, and tells of each as it comes.
+///
+/// # Errors
+/// The step does not even run with the table as it is.
+pub fn sweep(
+    device: &Device,
+    setting: &Setting,
+    filter: &str,
+    tell: impl Fn(&Candidate),
+) -> Result<Vec<Candidate>, TrainError> {
+    step(device, setting, None)?;
+    let mut all = Vec::new();
+    for (entry, values) in Tiles::CANDIDATES.iter().filter(|(entry, _)| entry.contains(filter)) {
+        let current = setting.tiles.get(entry);
+        let mut values = values.to_vec();
+        if !values.contains(&current) {
+            values.push(current);
+        }
+        values.sort_unstable();
+        for value in values {
+            let tiles = setting.tiles.with(entry, value);
+            let step = step(device, &Setting { tiles, kernels: false, ..*setting }, None).ok().map(|times| times.step);
+            let candidate = Candidate { entry, value, current: value == current, step };
+            tell(&candidate);
+            all.push(candidate);
+        }
+    }
+    Ok(all)
+}

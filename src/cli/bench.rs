@@ -1,0 +1,317 @@
+//! `bench`: how fast this device is, and how near each kernel comes to what it can do.
+
+use super::{CacheArgs, Console, DeviceArgs};
+use crate::bench::{
+    EpochTimes, KernelTimes, Report, Setting, StartUp, StepTimes, ceilings, compare, epoch, start_up,
+    start_up_of_children, step, sweep,
+};
+use crate::gpu::Device;
+use crate::plan::Tiles;
+use crate::train::{Config, Prepared};
+use crate::verify::{NETWORKS, network};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// How fast this device is: its ceilings, each kernel, a step, an epoch, a start
+///
+/// The ceilings are what two small shaders reach that do nothing but multiply and add, or copy. A kernel's share is the time
+/// that the nearer ceiling allows for its arithmetic and traffic, as a part of the time it takes. Counted are the products of
+/// its sums, also those with the zeros that max-pooling leaves in a gradient (the second share leaves them out), each input
+/// once and each output once. Times are medians over runs that are taken in turn.
+#[derive(Args)]
+pub struct BenchArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = What::All)]
+    what: What,
+    /// Images in a batch; several numbers separated by commas
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    batch: Vec<u32>,
+    /// The network whose kernels and step are measured: tutorial, lenet-sigmoid, three-convs or no-conv
+    #[arg(long, value_name = "NAME", default_value = "tutorial", value_parser = NETWORKS.map(|(name, _)| name))]
+    network: String,
+    /// Pooling and activations as kernels of their own
+    #[arg(long)]
+    unfused: bool,
+    /// Runs of each measurement; an epoch is run three times at most
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// What epochs and starts are measured with, as for `train`
+    #[arg(long, value_name = "SET", default_value = "synthetic")]
+    data: String,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Only the first N training images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print ratios against what an earlier `bench --json` printed into this file
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Measure a step with other tile sizes, of all entries of the table or of those whose name has this in it
+    #[arg(long, value_name = "ENTRY", num_args = 0..=1, default_missing_value = "")]
+    sweep: Option<String>,
+    /// Start, take a step, print when: what `--what startup` runs as a process of its own
+    #[arg(long, hide = true)]
+    start: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Kernels,
+    Step,
+    Epoch,
+    Startup,
+    All,
+}
+
+/// Runs `bench`.
+///
+/// # Errors
+/// Whatever went wrong.
+pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Result<()> {
+    if args.start {
+        return start(args, console, began);
+    }
+    // A file that is no report is told before anything is measured.
+    let before = args.compare.as_ref().map(|path| saved(path)).transpose()?;
+    let device = args.device.open_to_measure(console)?;
+    if let Some(entry) = &args.sweep {
+        return sweep_table(args, entry, &device, console);
+    }
+    let runs = args.runs as usize;
+    let is = |what: What| args.what == what || args.what == What::All;
+    let mut report = Report::of(&device.info);
+    if is(What::Kernels) || is(What::Step) {
+        report.ceilings = Some(ceilings(&device, runs)?);
+        for &batch in &args.batch {
+            let setting = setting(args, batch, &device)?;
+            report.steps.push(step(&device, &setting.of(is(What::Kernels)), report.ceilings.as_ref())?);
+        }
+    }
+    if is(What::Epoch) {
+        let folder = tempfile::tempdir()?;
+        let run = prepared(args, runs.min(3), None)?;
+        report.epoch = Some(epoch(&device, run, &folder.path().join("run"))?);
+    }
+    drop(device.check());
+    if is(What::Startup) {
+        // Only Mesa's cache can be set aside from outside.
+        let mesa = device.info.driver.contains("Mesa");
+        drop(device);
+        report.startup = Some(start_up_of_children(&child(args), runs, mesa)?);
+    }
+
+    if console.json {
+        console.result_json(&serde_json::to_value(&report)?);
+    } else {
+        console.result(text(&report));
+    }
+    if report.is_busy() {
+        console.warn("the runs spread widely: something else seems to be running, so compare these figures with care");
+    }
+    if let Some(before) = before {
+        for ratio in compare(&before, &report) {
+            let change = format!("{:>6.3}  {}", ratio.ratio(), ratio.what);
+            if console.json { console.note(change) } else { console.result(change) }
+        }
+    }
+    Ok(())
+}
+
+fn saved(path: &std::path::Path) -> anyhow::Result<Report> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let report: Report = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what `mnist-gpu bench --json` prints", path.display()))?;
+    anyhow::ensure!(report.command == "bench", "{} is not what `mnist-gpu bench --json` prints", path.display());
+    Ok(report)
+}
+
+/// A setting, with the network that it borrows.
+struct Owned {
+    network: crate::model::Network,
+    batch: usize,
+    tiles: Tiles,
+    unfused: bool,
+    runs: usize,
+}
+
+impl Owned {
+    fn of(&self, kernels: bool) -> Setting<'_> {
+        let Owned { network, batch, tiles, unfused, runs } = self;
+        Setting { network, batch: *batch, tiles: *tiles, unfused: *unfused, runs: *runs, kernels }
+    }
+}
+
+fn setting(args: &BenchArgs, batch: u32, device: &Device) -> anyhow::Result<Owned> {
+    let input = NETWORKS.iter().find(|(name, _)| *name == args.network).map_or([1, 28, 28], |(_, input)| *input);
+    Ok(Owned {
+        network: network(&args.network, input)?,
+        batch: batch as usize,
+        tiles: Tiles::of(device.info.class()),
+        unfused: args.unfused,
+        runs: args.runs as usize,
+    })
+}
+
+/// A training run by the tutorial's recipe, without validation.
+fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>) -> anyhow::Result<Prepared> {
+    let source = args.cache.locator().locate(&args.data, &|_, _, _| {})?;
+    let config = Config {
+        data: source.wanted.clone(),
+        epochs,
+        batch: args.batch[0] as usize,
+        lr: 0.01,
+        momentum: 0.5,
+        seed: 0,
+        validation: 0,
+        limit: args.limit,
+        shuffle: true,
+        steps,
+        frozen: Vec::new(),
+        log_every: 100,
+    };
+    Ok(Prepared::train(config, source, None)?)
+}
+
+/// What a child is started with to start up as this command would.
+fn child(args: &BenchArgs) -> Vec<String> {
+    let mut line: Vec<String> = ["bench", "--start", "-q", "--data", &args.data].map(str::to_string).to_vec();
+    line.extend(["--batch".into(), args.batch[0].to_string()]);
+    let values = [
+        ("--adapter", args.device.adapter.clone()),
+        ("--limit", args.limit.map(|n| n.to_string())),
+        ("--cache", args.cache.cache.as_ref().map(|path| path.to_string_lossy().into_owned())),
+        ("--device-memory", args.device.device_memory.map(|n| n.to_string())),
+    ];
+    line.extend(values.into_iter().filter_map(|(flag, value)| Some([flag.to_string(), value?])).flatten());
+    let flags = [("--offline", args.cache.offline), ("--checked", args.device.checked)];
+    line.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_string()));
+    line
+}
+
+fn start(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let open = || args.device.open(console);
+    let start = start_up(began, || prepared(args, 1, Some(1)), open, &folder.path().join("run"))?;
+    console.result_json(&serde_json::to_value(start)?);
+    Ok(())
+}
+
+fn sweep_table(args: &BenchArgs, entry: &str, device: &Device, console: &Console) -> anyhow::Result<()> {
+    let known = Tiles::CANDIDATES.map(|(name, _)| name);
+    let batch = args.batch[0];
+    anyhow::ensure!(
+        known.iter().any(|name| name.contains(entry)),
+        "the tile table has no entry like {entry:?}; it has {}",
+        known.join(", ")
+    );
+    let setting = setting(args, batch, device)?;
+    let all = sweep(device, &setting.of(false), entry, |candidate| {
+        let time = match &candidate.step {
+            Some(step) => format!("{:>9.1} us, spread {:>3.0} %", step.median * 1e6, 100.0 * step.spread()),
+            None => "does not fit".into(),
+        };
+        let mark = if candidate.current { "  in the table" } else { "" };
+        console.note(format!("{:14} {:>5}  {time}{mark}", candidate.entry, candidate.value));
+    })?;
+    let mut best = Vec::new();
+    for entry in known.iter().filter(|name| name.contains(entry)) {
+        let of = all.iter().filter(|c| c.entry == *entry).filter_map(|c| Some((c, c.step?.median)));
+        let Some((winner, time)) = of.clone().min_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        let now = of.clone().find(|(c, _)| c.current).map_or(time, |(_, time)| time);
+        best.push(serde_json::json!({"entry": entry, "best": winner.value, "ratio": time / now}));
+        if !console.json {
+            console.result(format!("{entry:14} {:>5}  {:.3} of the table's", winner.value, time / now));
+        }
+    }
+    if console.json {
+        let report = serde_json::json!({"command": "bench", "adapter": device.info, "batch": batch, "sweep": best});
+        console.result_json(&report);
+    }
+    Ok(())
+}
+
+fn text(report: &Report) -> String {
+    let mut lines = Vec::new();
+    if let Some(c) = &report.ceilings {
+        lines.push(format!("ceilings: {:.1} GFLOP/s, {:.2} GB/s", c.flops * 1e-9, c.bytes * 1e-9));
+    }
+    report.steps.iter().for_each(|step| lines.extend(step_lines(step)));
+    lines.extend(report.epoch.iter().map(epoch_line));
+    lines.extend(report.startup.iter().map(start_line));
+    lines.join("\n")
+}
+
+/// A step as a table.
+pub fn step_lines(step: &StepTimes) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !step.kernels.is_empty() {
+        lines.push(format!(
+            "{:22} {:>10} {:>10} {:>6} {:>9} {:>8}  of the ceiling",
+            format!("batch {}", step.batch),
+            "dispatches",
+            "us",
+            "spread",
+            "GFLOP/s",
+            "GB/s"
+        ));
+    }
+    lines.extend(step.kernels.iter().map(kernel_line));
+    if let Some(between) = step.between_kernels {
+        lines.push(format!("{:22} {:>10} {:>10.1}", "between kernels", "", between * 1e6));
+    }
+    lines.push(format!(
+        "{:22} {:>10} {:>10.1} {:>5.0}% {:>9.0} images/s",
+        format!("step of {}", step.batch),
+        step.dispatches,
+        step.step.median * 1e6,
+        100.0 * step.step.spread(),
+        step.images_per_second
+    ));
+    lines
+}
+
+fn kernel_line(k: &KernelTimes) -> String {
+    let rate = |count: u64| count as f64 * 1e-9 / k.seconds.median;
+    let sparse = if k.sparse_flops == k.flops {
+        String::new()
+    } else {
+        format!(", {:.0} % without zeros", 100.0 * k.sparse_share)
+    };
+    format!(
+        "{:22} {:>10} {:>10.1} {:>5.0}% {:>9.2} {:>8.3}  {:.0} % of {}{sparse}",
+        k.label,
+        k.dispatches,
+        k.seconds.median * 1e6,
+        100.0 * k.seconds.spread(),
+        rate(k.flops),
+        rate(k.bytes),
+        100.0 * k.share,
+        k.ceiling
+    )
+}
+
+fn epoch_line(e: &EpochTimes) -> String {
+    let cpu = e.cpu_seconds.map_or(String::new(), |s| format!(", {s:.2} s of CPU time"));
+    let memory = e.peak_memory.map_or(String::new(), |bytes| format!(", {} MB resident at most", bytes >> 20));
+    format!(
+        "epoch of {} {} images, batch {}: {:.2} s, spread {:.0} %, {:.0} images/s{cpu}{memory}",
+        e.images,
+        e.data,
+        e.batch,
+        e.seconds.median,
+        100.0 * e.seconds.spread(),
+        e.images_per_second
+    )
+}
+
+fn start_line(s: &StartUp) -> String {
+    let cold = s.cold_total.map_or(String::new(), |s| format!("; {s:.2} s where no shader was compiled before"));
+    format!(
+        "start to the end of the first step: {:.2} s: data {:.2}, device {:.2}, upload and pipelines {:.2}, step {:.2}{cold}",
+        s.total.median, s.data.median, s.device.median, s.pipelines.median, s.first_step.median
+    )
+}
