@@ -1,7 +1,7 @@
 // conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
-// max-pool, in slices of the batch.
-//   dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*POOL+r+u,j*POOL+q+v], (r,q) the cell's winner
-//   db[s,o]       = sum over n in slice s, and i,j, of dy[n,o,i,j]
+// max-pool, in slices of the batch. A slice is so many rows of cells, counted through all images.
+//   dw[s,o,c,u,v] = sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,i*POOL+r+u,j*POOL+q+v], (r,q) the cell's winner
+//   db[s,o]       = sum over (n,i) in slice s, and j, of dy[n,o,i,j]
 // Reads dy and winner (N,O,Hp,Wp) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices,
 // in order.
 // One invocation per slice, c and tile_o output channels: it holds their k * k sums each. A window of inputs slides along
@@ -26,7 +26,9 @@ const W_OUT = (w_in - k + 1u) / pool;
 const PATCH = k + pool - 1u;
 const KEPT = k - 1u;
 const OUTPUTS = batch * c_out * H_OUT * W_OUT;
-const SLICE = (batch + slices - 1u) / slices;
+// Rows of cells in all, and in a slice.
+const ROWS = batch * H_OUT;
+const SLICE = (ROWS + slices - 1u) / slices;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
@@ -45,46 +47,46 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
     var sum: array<array<array<f32, k>, k>, tile_o>;
     var sum_b: array<f32, tile_o>;
-    for (var n = slice * SLICE; n < min(batch, (slice + 1u) * SLICE); n++) {
-        for (var i = 0u; i < H_OUT; i++) {
-            let corner = ((n * c_in + c) * h_in + i * pool) * w_in;
-            var kept: array<array<f32, KEPT + 1u>, PATCH>;
+    for (var row = slice * SLICE; row < min(ROWS, (slice + 1u) * SLICE); row++) {
+        let n = row / H_OUT;
+        let i = row % H_OUT;
+        let corner = ((n * c_in + c) * h_in + i * pool) * w_in;
+        var kept: array<array<f32, KEPT + 1u>, PATCH>;
+        for (var r = 0u; r < PATCH; r++) {
+            for (var s = 0u; s < KEPT; s++) {
+                let at = corner + r * w_in + s;
+                kept[r][s] = x[at / 4u][at % 4u];
+            }
+        }
+        for (var j = 0u; j < W_OUT; j++) {
+            var window: array<array<f32, PATCH>, PATCH>;
             for (var r = 0u; r < PATCH; r++) {
+                for (var s = 0u; s < PATCH; s++) {
+                    if s < KEPT {
+                        window[r][s] = kept[r][s];
+                    } else {
+                        let at = corner + r * w_in + j * pool + s;
+                        window[r][s] = x[at / 4u][at % 4u];
+                    }
+                }
                 for (var s = 0u; s < KEPT; s++) {
-                    let at = corner + r * w_in + s;
-                    kept[r][s] = x[at / 4u][at % 4u];
+                    kept[r][s] = window[r][s + pool];
                 }
             }
-            for (var j = 0u; j < W_OUT; j++) {
-                var window: array<array<f32, PATCH>, PATCH>;
-                for (var r = 0u; r < PATCH; r++) {
-                    for (var s = 0u; s < PATCH; s++) {
-                        if s < KEPT {
-                            window[r][s] = kept[r][s];
-                        } else {
-                            let at = corner + r * w_in + j * pool + s;
-                            window[r][s] = x[at / 4u][at % 4u];
-                        }
-                    }
-                    for (var s = 0u; s < KEPT; s++) {
-                        kept[r][s] = window[r][s + pool];
-                    }
-                }
-                for (var t = 0u; t < tile_o; t++) {
-                    let cell = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j;
-                    let delta = dy[cell / 4u][cell % 4u];
-                    let place = winner[cell / 4u][cell % 4u];
-                    sum_b[t] += delta;
-                    for (var u = 0u; u < k; u++) {
-                        for (var v = 0u; v < k; v++) {
-                            var value = window[u][v];
-                            for (var r = 0u; r < pool; r++) {
-                                for (var s = 0u; s < pool; s++) {
-                                    value = select(value, window[u + r][v + s], place == r * pool + s);
-                                }
+            for (var t = 0u; t < tile_o; t++) {
+                let cell = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j;
+                let delta = dy[cell / 4u][cell % 4u];
+                let place = winner[cell / 4u][cell % 4u];
+                sum_b[t] += delta;
+                for (var u = 0u; u < k; u++) {
+                    for (var v = 0u; v < k; v++) {
+                        var value = window[u][v];
+                        for (var r = 0u; r < pool; r++) {
+                            for (var s = 0u; s < pool; s++) {
+                                value = select(value, window[u + r][v + s], place == r * pool + s);
                             }
-                            sum[t][u][v] += delta * value;
                         }
+                        sum[t][u][v] += delta * value;
                     }
                 }
             }

@@ -18,6 +18,8 @@ const wg = 64u;
 // The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = c_in / tile_i;
 const SLICE = (batch + slices - 1u) / slices;
+// Whether every slice is full, so that no image must be guarded.
+const FULL = batch % (slices * tile_n) == 0u;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
@@ -39,15 +41,17 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         var value: array<array<f32, tile_n>, tile_i>;
         for (var s = 0u; s < tile_i; s++) {
             for (var n = 0u; n < tile_n; n++) {
-                let at = min(first + n, batch - 1u) * c_in + i + s * LANES;
+                let image = select(min(first + n, batch - 1u), first + n, FULL);
+                let at = image * c_in + i + s * LANES;
                 value[s][n] = x[at / 4u][at % 4u];
             }
         }
         for (var t = 0u; t < tile_o; t++) {
             var delta: array<f32, tile_n>;
             for (var n = 0u; n < tile_n; n++) {
-                let at = min(first + n, batch - 1u) * c_out + o + t;
-                delta[n] = select(0.0, dy[at / 4u][at % 4u], first + n < end);
+                let image = select(min(first + n, batch - 1u), first + n, FULL);
+                let at = image * c_out + o + t;
+                delta[n] = select(0.0, dy[at / 4u][at % 4u], FULL || first + n < end);
             }
             for (var s = 0u; s < tile_i; s++) {
                 var part = 0.0;

@@ -51,6 +51,7 @@ pub struct Tiles {
     fc_i: u32,
     fc_weight_o: u32,
     /// Invocations that a convolution's weight gradient wants at least: its batch is cut into slices until there are so many.
+    /// More slices are more to fold for the update, which does so one after the other.
     conv_lanes: u32,
     /// Images in a slice of a fully connected layer's weight gradient, at least.
     fc_slice: u32,
@@ -117,7 +118,7 @@ impl Tiles {
                 fc_o: 1,
                 fc_i: 1,
                 fc_weight_o: 1,
-                conv_lanes: 8192,
+                conv_lanes: 2560,
                 fc_slice: 128,
             },
         }
@@ -245,17 +246,18 @@ impl Tiles {
     pub(super) fn fc_weight_o(&self, units: u32) -> u32 {
         divisor(units, self.fc_weight_o)
     }
-    /// Slices of the weight gradient of a convolution that takes `lanes` invocations for each.
-    fn slices(&self, lanes: u32, batch: u32) -> u32 {
-        self.conv_lanes.div_ceil(lanes).min(batch)
+    /// Slices of the weight gradient of a convolution that takes `lanes` invocations for each, of so many units at most.
+    fn slices(&self, lanes: u32, units: u32) -> u32 {
+        self.conv_lanes.div_ceil(lanes).min(units)
     }
     /// Slices of `conv_backward_weight`.
     pub fn conv_slices(&self, s: &ConvShape) -> u32 {
         self.slices(s.c_out * s.c_in * s.k, s.batch)
     }
-    /// Slices of `conv_pool_backward_weight`.
+    /// Slices of `conv_pool_backward_weight`, whose unit is a row of cells.
     pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
-        self.slices(s.conv.c_in * (s.conv.c_out / self.conv_pool_backward_weight(s)), s.conv.batch)
+        let lanes = s.conv.c_in * (s.conv.c_out / self.conv_pool_backward_weight(s));
+        self.slices(lanes, s.conv.batch * s.h_out())
     }
     /// Slices of a fully connected layer's weight gradient.
     pub fn fc_slices(&self, batch: u32) -> u32 {

@@ -6,21 +6,26 @@ use crate::plan::ConvShape;
 
 pub fn run(s: &ConvShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
     let slice = s.batch.div_ceil(slices);
+    let images = |part: u32| part * slice..s.batch.min((part + 1) * slice);
+    sums(s, slices, |part| images(part).flat_map(|n| (0..s.h_out()).map(move |i| (n, i))).collect(), dy, x)
+}
+
+/// The sums over the rows (n,i) of the map that belong to each slice.
+pub fn sums(s: &ConvShape, slices: u32, rows: impl Fn(u32) -> Vec<(u32, u32)>, dy: &[f64], x: &[f64]) -> Vec<Expected> {
     let mut dw = Near::with_capacity(s.lens().1 * slices as usize);
     let mut db = Near::with_capacity((s.c_out * slices) as usize);
     for part in 0..slices {
-        let images = part * slice..s.batch.min((part + 1) * slice);
+        let rows = rows(part);
         for o in 0..s.c_out {
+            let delta = |n, i, j| dy[(((n * s.c_out + o) * s.h_out() + i) * s.w_out() + j) as usize];
             for c in 0..s.c_in {
                 for u in 0..s.k {
                     for v in 0..s.k {
                         let mut sum = Sum::default();
-                        for n in images.clone() {
-                            for i in 0..s.h_out() {
-                                for j in 0..s.w_out() {
-                                    let delta = dy[(((n * s.c_out + o) * s.h_out() + i) * s.w_out() + j) as usize];
-                                    sum.add(delta * x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize]);
-                                }
+                        for &(n, i) in &rows {
+                            for j in 0..s.w_out() {
+                                let value = x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize];
+                                sum.add(delta(n, i, j) * value);
                             }
                         }
                         dw.push(sum.value, sum.error());
@@ -28,10 +33,8 @@ pub fn run(s: &ConvShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
                 }
             }
             let mut sum = Sum::default();
-            for n in images.clone() {
-                for p in 0..s.h_out() * s.w_out() {
-                    sum.add(dy[((n * s.c_out + o) * s.h_out() * s.w_out() + p) as usize]);
-                }
+            for &(n, i) in &rows {
+                (0..s.w_out()).for_each(|j| sum.add(delta(n, i, j)));
             }
             db.push(sum.value, sum.error());
         }

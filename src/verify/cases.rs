@@ -169,14 +169,15 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             (Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles), [3, start, rows])
         })
         .to_vec(),
+        // The last number is that of the rows of the epoch, less than the order has room for.
         "load_features" => [
-            (4, 320, 9, 7, 0, software),
-            (3, 5, 11, 11, 9, software),
-            (5, 34, 6, 3, 0, integrated),
-            (70, 3, 8, 80, 4, discrete),
+            (4, 320, 9, 7, 0, software, 7),
+            (3, 5, 11, 12, 9, software, 11),
+            (5, 34, 6, 9, 0, integrated, 3),
+            (70, 3, 8, 80, 4, discrete, 73),
         ]
-        .map(|(batch, len, set, rows, start, tiles)| {
-            (Kernel::LoadFeatures(FeatureShape { batch, len, set, rows }, tiles), [3, start, rows])
+        .map(|(batch, len, set, rows, start, tiles, total)| {
+            (Kernel::LoadFeatures(FeatureShape { batch, len, set, rows }, tiles), [3, start, total])
         })
         .to_vec(),
         "conv_forward" => plain(convs().into_iter().map(|(s, t)| Kernel::ConvForward(s, t)).collect()),
@@ -194,7 +195,11 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
         "conv_pool_backward_weight" => plain(
             conv_pools()
                 .into_iter()
-                .flat_map(|(s, t)| with_slices(s.conv.batch).map(|n| Kernel::ConvPoolBackwardWeight(s, n, t)))
+                .flat_map(|(s, t)| {
+                    let rows = s.conv.batch * s.h_out();
+                    // Whole images, some rows, one row.
+                    [1, s.conv.batch, rows.min(7), rows].map(|n| Kernel::ConvPoolBackwardWeight(s, n, t))
+                })
                 .collect(),
         ),
         "max_pool_forward" => plain(pools().map(Kernel::MaxPoolForward).to_vec()),

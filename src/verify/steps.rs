@@ -66,7 +66,7 @@ pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
             let options = Options {
                 batch: 12,
                 set: 30,
-                rows: 19,
+                rows: 21,
                 frozen,
                 work: Work::Train,
                 unfused,
