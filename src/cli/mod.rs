@@ -108,9 +108,10 @@ impl DeviceArgs {
 
 #[derive(Args)]
 struct SourceArgs {
-    /// auto, mnist, fashion, kmnist, synthetic, or a folder with the four IDX files, gzipped or not
+    /// auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not
     ///
     /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.
+    /// `synthetic:N` draws N training images in place of 60,000.
     #[arg(long, value_name = "SET", default_value = "auto")]
     data: String,
     #[command(flatten)]

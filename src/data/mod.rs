@@ -44,9 +44,11 @@ pub enum DataError {
     )]
     Missing { folder: PathBuf, name: String },
     #[error(
-        "there is no data set {0:?}: give auto, mnist, fashion, kmnist, synthetic, or a folder with four IDX files"
+        "there is no data set {0:?}: give auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with four IDX files"
     )]
     Unknown(String),
+    #[error("{0:?}: synthetic:N takes a whole number of training images from 2 to 10000000")]
+    SyntheticCount(String),
     #[error("{name} is not in {cache} and --offline forbids to fetch it; run `mnist-gpu data fetch {name}` once")]
     Offline { name: String, cache: PathBuf },
     #[error(

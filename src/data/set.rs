@@ -84,6 +84,9 @@ pub struct Locator {
     pub offline: bool,
 }
 
+/// Synthetic training images at most: what a program without images on disk may reasonably hold in memory.
+const MOST_SYNTHETIC: u32 = 10_000_000;
+
 /// A data set that is at hand.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -98,7 +101,8 @@ pub struct Source {
 #[derive(Clone, Debug)]
 enum Kind {
     Folder(PathBuf, Option<&'static Known>),
-    Synthetic,
+    /// So many training images.
+    Synthetic(u32),
 }
 
 impl Locator {
@@ -119,12 +123,18 @@ impl Locator {
     pub fn locate(&self, wanted: &str, progress: Progress) -> Result<Source, DataError> {
         let source = |name: &str, kind| Source { name: name.into(), wanted: wanted.into(), kind, notice: None };
         match wanted {
-            "synthetic" => Ok(source("synthetic", Kind::Synthetic)),
+            "synthetic" => Ok(source("synthetic", Kind::Synthetic(synthetic::TRAIN))),
+            wanted if wanted.starts_with("synthetic:") => {
+                let count =
+                    wanted["synthetic:".len()..].parse().ok().filter(|count| (2..=MOST_SYNTHETIC).contains(count));
+                let count = count.ok_or_else(|| DataError::SyntheticCount(wanted.into()))?;
+                Ok(source("synthetic", Kind::Synthetic(count)))
+            }
             "auto" => match self.fetched("mnist", progress) {
                 Ok((folder, known)) => Ok(source("mnist", Kind::Folder(folder, Some(known)))),
                 Err(reason) => {
                     let notice = format!("MNIST is not to be had, so the built-in synthetic digits are used. {reason}");
-                    Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic) })
+                    Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic(synthetic::TRAIN)) })
                 }
             },
             name if find(name).is_some() => {
@@ -193,8 +203,8 @@ impl Source {
     /// Whatever is wrong with its files.
     pub fn load(&self, part: Part) -> Result<DataSet, DataError> {
         let (folder, names) = match (&self.kind, part) {
-            (Kind::Synthetic, Part::Train) => return Ok(synthetic::train()),
-            (Kind::Synthetic, Part::Test) => return Ok(synthetic::test()),
+            (Kind::Synthetic(count), Part::Train) => return Ok(synthetic::train(*count)),
+            (Kind::Synthetic(_), Part::Test) => return Ok(synthetic::test()),
             (Kind::Folder(folder, _), Part::Train) => (folder, [NAMES[0], NAMES[1]]),
             (Kind::Folder(folder, _), Part::Test) => (folder, [NAMES[2], NAMES[3]]),
         };
@@ -219,7 +229,7 @@ impl Source {
     pub fn training_images(&self) -> Result<usize, DataError> {
         match &self.kind {
             Kind::Folder(folder, _) => Ok(read_labels(&file(folder, NAMES[1])?)?.len()),
-            Kind::Synthetic => Ok(synthetic::TRAIN as usize),
+            Kind::Synthetic(count) => Ok(*count as usize),
         }
     }
 
@@ -235,7 +245,7 @@ impl Source {
     pub fn place(&self) -> String {
         match &self.kind {
             Kind::Folder(folder, _) => folder.display().to_string(),
-            Kind::Synthetic => "built in".into(),
+            Kind::Synthetic(_) => "built in".into(),
         }
     }
 }

@@ -15,9 +15,15 @@ const SEED: u64 = 0x5e9_d161;
 pub const TRAIN: u32 = 60_000;
 const TEST: u32 = 10_000;
 
-/// The training part.
-pub fn train() -> DataSet {
-    generate(SEED, 0, TRAIN)
+/// So many images of the training part, which has [`TRAIN`] of them by itself and goes on behind the test part.
+pub fn train(count: u32) -> DataSet {
+    let mut set = generate(SEED, 0, count.min(TRAIN));
+    if count > TRAIN {
+        let more = generate(SEED, TRAIN + TEST, count - TRAIN);
+        set.images.bytes.extend(more.images.bytes);
+        set.labels.extend(more.labels);
+    }
+    set
 }
 
 /// The test part: other images, from the same distribution.
@@ -209,6 +215,14 @@ mod tests {
     }
 
     /// Only exact operations and one sine are used, whatever the system, so the digits are the same on every machine.
+    #[test]
+    fn more_training_images_go_on_behind_the_test_part() {
+        let more = train(TRAIN + 3);
+        assert_eq!(more.labels.len(), TRAIN as usize + 3);
+        assert_eq!(more.images.bytes[TRAIN as usize * 784..], generate(SEED, TRAIN + TEST, 3).images.bytes);
+        assert_eq!(train(5), generate(SEED, 0, 5));
+    }
+
     #[test]
     fn the_digits_never_change() {
         let digest = sha2::Sha256::digest(&generate(SEED, 0, 1000).images.bytes);

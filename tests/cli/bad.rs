@@ -54,6 +54,9 @@ fn damaged_data_is_told_by_its_file() {
     assert!(!place.path("run").exists(), "nothing is left of a run that never began");
 
     place.fails(&["train", "--data", "no-such-folder"], &["no-such-folder", "synthetic"]);
+    for count in ["", "1", "many", "99999999"] {
+        place.fails(&["train", "--data", &format!("synthetic:{count}")], &["synthetic:N takes", "10000000"]);
+    }
     let digits = digits();
     place.fails(&["train", "--data", &digits, "--limit", "0"], &["--limit 0"]);
     place.fails(&["train", "--data", &digits, "--validation", "320"], &["--validation 320", "320 training images"]);

@@ -32,6 +32,40 @@ fn a_run_repeats_and_resumes_to_the_same_bits() {
     place.fails(&["train", "--resume", "a"], &["has finished its 3 epochs", "--epochs"]);
 }
 
+/// Streamed through a window, evaluated through one, and fine-tuned with and without keeping what frozen layers make.
+#[test]
+fn little_device_memory_comes_to_the_same_bits() {
+    let place = Place::new();
+    let digits = digits();
+    let train = |out: &str, memory: &[&str]| {
+        let args = ["train", "--data", &digits, "--validation", "20", "--epochs", "2", "--batch", "24", "--out", out];
+        place.json(&[&args, memory].concat())["test"].clone()
+    };
+    let little = ["--device-memory", "60K"];
+    assert_eq!(train("whole", &[]), train("streamed", &little));
+    let model = |run: &str| sha(&place.path(run).join("model.safetensors"));
+    assert_eq!(model("whole"), model("streamed"));
+    let eval =
+        |memory: &[&str]| place.json(&[&["eval", "whole", "--data", &digits][..], memory].concat())["wrong"].clone();
+    assert_eq!(eval(&[]), eval(&little));
+
+    let tune = |out: &str, memory: &[&str]| {
+        let ended =
+            place.run(&[&["finetune", "whole", "--data", &digits, "--epochs", "2", "--out", out], memory].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        ended.err.contains("conv1 and conv2 computed once for 320 images")
+    };
+    assert!(tune("kept", &[]) && !tune("computed", &["--device-memory", "300K"]));
+    assert_eq!(model("kept"), model("computed"));
+
+    let wrong = place.run(&["eval", "whole", "--device-memory", "1.5X"]);
+    assert_eq!(wrong.code, Some(2));
+    place.fails(
+        &["eval", "whole", "--data", &digits, "--device-memory", "500"],
+        &["--device-memory is 500", "0 images"],
+    );
+}
+
 #[test]
 fn a_run_folder_tells_its_story() {
     let place = Place::new();
