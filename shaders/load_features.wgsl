@@ -3,11 +3,10 @@
 // Reads the features of the whole data set (SET,LEN), the order and the cursor. Overwrites y (N,LEN).
 // One invocation per tile_i features of an image, so that what is read once for a row serves all of them.
 // Twin: src/reference/load_features.rs
-const batch = 64u;
 const len = 320u;
 const tile_i = 4u;
+const wg = 64u;
 
-const WG = 64u;
 // The features of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = len / tile_i;
 
@@ -22,13 +21,13 @@ struct Cursor {
 @group(0) @binding(2) var<storage, read> cursor: Cursor;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let n = id.x / LANES;
-    if n >= batch {
+    let n = id.y;
+    let i = id.x;
+    if i >= LANES {
         return;
     }
-    let i = id.x % LANES;
     let row = cursor.start + n;
     if row >= cursor.total {
         for (var t = 0u; t < tile_i; t++) {

@@ -3,12 +3,9 @@
 // Reads the data set as bytes packed four to a word, the order, the cursor and the 256 values a byte can become.
 // Overwrites y (N,PIXELS). One invocation per tile_p pixels of an image, a multiple of four: whole words, where images are.
 // Twin: src/reference/load_images.rs
-const batch = 64u;
 const pixels = 784u;
 const tile_p = 4u;
-
-const WG = 64u;
-const TILES = (pixels + tile_p - 1u) / tile_p;
+const wg = 64u;
 
 struct Cursor {
     step: u32,
@@ -22,13 +19,13 @@ struct Cursor {
 @group(0) @binding(3) var<uniform> table: array<vec4f, 64>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let n = id.x / TILES;
-    if n >= batch {
+    let n = id.y;
+    let first = id.x * tile_p;
+    if first >= pixels {
         return;
     }
-    let first = id.x % TILES * tile_p;
     let end = min(first + tile_p, pixels);
     let row = cursor.start + n;
     if row >= cursor.total {

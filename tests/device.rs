@@ -145,12 +145,15 @@ fn features_that_are_kept_train_to_the_same_bits_as_computed_ones() {
         let mut train = |memory: Option<u64>| {
             device.memory = memory;
             let folder = tempfile::tempdir().unwrap();
-            let mut run = prepared(2);
-            run.config.frozen = vec!["conv1".into(), "conv2".into()];
+            // A short last batch, and images held out.
+            let run = prepared_with(2, |config| {
+                config.frozen = vec!["conv1".into(), "conv2".into()];
+                (config.batch, config.validation) = (48, 50);
+            });
             let (stop, kept) = (AtomicBool::new(false), AtomicBool::new(false));
             let tell = |event: &Event| {
-                if let Event::Features { images, .. } = event {
-                    assert!(*images > 0);
+                if let Event::Features { images, layers, .. } = event {
+                    assert_eq!((*images, layers.concat()), (320, "conv1conv2".into()));
                     kept.store(true, Ordering::Relaxed);
                 }
             };

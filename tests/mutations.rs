@@ -14,7 +14,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("load_images", "if row >= cursor.total {", "if row > cursor.total {"),
     ("load_images", "(image + p) % 4u * 8u", "p % 4u * 8u"),
     ("load_images", "if p >= end {", "if p > end {"),
-    ("load_images", "id.x % TILES * tile_p", "id.x % TILES * 4u"),
+    ("load_images", "let first = id.x * tile_p;", "let first = id.x * 4u;"),
     ("load_images", "y[n * pixels + p] = 0.0;", ""),
     ("load_images", "table[byte / 4u][byte % 4u]", "table[byte / 4u][byte & 2u]"),
     ("load_features", "let row = cursor.start + n;", "let row = n;"),

@@ -1,6 +1,7 @@
 //! Plans, without a device: what freezing leaves out, and what no plan may do.
 
 use mnist_gpu::model::Network;
+use mnist_gpu::plan::shader::specialise;
 use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Plan, Tiles, Work, record};
 
 /// A batch of a thousand images with nothing frozen.
@@ -94,15 +95,47 @@ fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
     let plan = record(&net, &options()).unwrap();
     let mut stored = 0;
     for step in &plan.steps {
-        for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {
-            let of_conv = step.kernel.stem().starts_with("conv_pool") && port.name == "w";
-            if port.uniform || of_conv {
+        let spec = step.kernel.spec();
+        let text = specialise(&spec, spec.wgsl).unwrap();
+        for (port, arg) in spec.ports.iter().zip(&step.args) {
+            let declared = text.lines().find(|line| line.contains(&format!(" {}: array<vec4", port.name)));
+            if declared.is_some() {
                 assert_eq!(arg.len % 4, 0, "{} {}", step.label, port.name);
-                stored += usize::from(!port.uniform);
+                stored += usize::from(port.len % 4 != 0);
             }
         }
     }
-    assert_eq!(stored, 2, "18,225 weights are too many for a uniform, forward and backward");
+    assert!(stored >= 4, "weights and biases of {stored} steps are no whole vectors");
+    let large = plan.steps.iter().flat_map(|step| step.kernel.spec().ports).filter(|port| port.len == 18_225);
+    assert!(large.clone().count() >= 2 && large.clone().all(|port| !port.uniform), "too many weights for a uniform");
+}
+
+/// What a frozen prefix leaves is stored by one plan and read by the other, and neither does the other's work.
+#[test]
+fn features_are_made_by_one_plan_and_trained_on_by_another() {
+    let net = Network::tutorial([1, 28, 28], 10).unwrap();
+    for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
+        let of = |frozen: &[&str], work, batch| {
+            let frozen = frozen.iter().map(|name| name.to_string()).collect();
+            record(&net, &Options { frozen, work, batch, tiles: Tiles::of(class), ..options() }).unwrap()
+        };
+        let labels = |plan: &Plan| {
+            let mut labels: Vec<String> = plan.steps.iter().map(|s| s.label.clone()).collect();
+            labels.dedup();
+            labels
+        };
+        let frozen = ["conv1", "conv2"];
+        let made = labels(&of(&frozen, Work::Features, 64));
+        assert_eq!(made, ["load images", "conv1 forward", "conv2 forward", "advance"]);
+        let (on, whole) = (of(&frozen, Work::TrainOnFeatures, 64), of(&frozen, Work::Train, 64));
+        assert_eq!(labels(&on)[..2], ["load features", "fc1 forward"]);
+        assert_eq!(labels(&on)[1..], labels(&whole)[3..]);
+        // Where the first layer learns there are none.
+        assert_eq!(labels(&of(&["conv2"], Work::TrainOnFeatures, 64)), labels(&of(&["conv2"], Work::Train, 64)));
+        // A batch that can be trained on images can be trained on features.
+        of(&["conv1"], Work::Train, 8192);
+        of(&["conv1"], Work::TrainOnFeatures, 8192);
+    }
 }
 
 /// Fifty images are seven parts of eight where a whole batch would not fit a uniform.

@@ -18,9 +18,17 @@ fn texts() -> BTreeMap<String, &'static str> {
     for (name, input) in NETWORKS {
         let net: Network = network(name, input).unwrap();
         for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
-            for (unfused, work) in [(false, Work::Train), (true, Work::Train), (false, Work::Infer)] {
+            for (unfused, work) in [
+                (false, Work::Train),
+                (true, Work::Train),
+                (false, Work::Infer),
+                (false, Work::Features),
+                (false, Work::TrainOnFeatures),
+            ] {
+                let first = [net.learning_layers()[0].clone()];
+                let frozen = if matches!(work, Work::Train | Work::Infer) { vec![] } else { first.to_vec() };
                 let tiles = Tiles::of(class);
-                let options = Options { batch: 64, set: 60_000, rows: 55_000, frozen: vec![], work, unfused, tiles };
+                let options = Options { batch: 64, set: 60_000, rows: 55_000, frozen, work, unfused, tiles };
                 kernels.extend(record(&net, &options).unwrap().steps.into_iter().map(|step| step.kernel));
             }
         }

@@ -1,5 +1,6 @@
 // multiply_add: how fast a device multiplies and adds. Not part of a training step.
 //   y[i] = the sum of CHAINS sums, each of rounds * UNROLL products
+// with a factor of seed, and a millionth more from lane to lane.
 // Reads seed (1), which the compiler cannot know. Overwrites y, one element per invocation.
 // An invocation keeps CHAINS independent sums in registers, enough to hide the latency of an addition, and does nothing else.
 const rounds = 64u;
@@ -13,7 +14,7 @@ const UNROLL = 16u;
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-    let factor = seed[0] + f32(id.x % 8u) * 0.01;
+    let factor = seed[0] + f32(id.x % 8u) * 1e-6;
     var sum: array<f32, CHAINS>;
     for (var c = 0u; c < CHAINS; c++) {
         sum[c] = f32(c);

@@ -17,8 +17,8 @@ impl Ratio {
     }
 }
 
-/// The figures that both reports have, in seconds. Throughputs of the probes are turned round, so that less is better
-/// throughout.
+/// The figures that both reports have, in seconds: for the probes, of a billion operations or bytes. What was measured in
+/// another setting has another name.
 pub fn compare(before: &Report, now: &Report) -> Vec<Ratio> {
     let mut ratios = Vec::new();
     for (what, now) in figures(now) {
@@ -38,15 +38,16 @@ fn figures(report: &Report) -> Vec<(String, f64)> {
     }
     for step in &report.steps {
         for kernel in &step.kernels {
-            figures.push((format!("batch {}: {}", step.batch, kernel.label), kernel.seconds.median));
+            figures
+                .push((format!("{}, batch {}: {}", report.setting, step.batch, kernel.label), kernel.seconds.median));
         }
-        figures.push((format!("batch {}: step", step.batch), step.step.median));
+        figures.push((format!("{}, batch {}: step", report.setting, step.batch), step.step.median));
     }
     if let Some(e) = &report.epoch {
         figures.push((format!("epoch of {} {} images, batch {}", e.images, e.data, e.batch), e.seconds.median));
     }
     if let Some(s) = &report.startup {
-        figures.push(("start to the first step".into(), s.total.median));
+        figures.push((format!("start to the first step, {}", s.data_set), s.total.median));
     }
     figures
 }
@@ -67,11 +68,13 @@ mod tests {
             between_kernels: None,
             images_per_second: 1.0,
         };
-        let before = Report { steps: vec![step(64, 0.5), step(256, 1.0)], ..Report::default() };
+        let before = Report { steps: vec![step(64, 0.5), step(256, 1.0)], setting: "s".into(), ..Report::default() };
         let ceilings = Some(Ceilings { flops: 1.0, bytes: 1.0, multiply_add: stat(1.0), copy: stat(1.0) });
-        let now = Report { steps: vec![step(64, 0.25), step(1024, 9.0)], ceilings, ..Report::default() };
+        let now =
+            Report { steps: vec![step(64, 0.25), step(1024, 9.0)], setting: "s".into(), ceilings, ..Report::default() };
         let ratios = compare(&before, &now);
-        assert_eq!(ratios, [Ratio { what: "batch 64: step".into(), before: 0.5, now: 0.25 }]);
+        assert_eq!(ratios, [Ratio { what: "s, batch 64: step".into(), before: 0.5, now: 0.25 }]);
         assert_eq!(ratios[0].ratio(), 0.5);
+        assert_eq!(compare(&before, &Report { setting: "another".into(), ..now }), []);
     }
 }

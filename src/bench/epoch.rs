@@ -16,9 +16,9 @@ pub struct EpochTimes {
     pub batch: usize,
     pub seconds: Stat,
     pub images_per_second: f64,
-    /// CPU time of an epoch, all threads; None where the system is not asked.
+    /// CPU time of an epoch, all threads, its part of checkpoints and the test included; None where the system is not asked.
     pub cpu_seconds: Option<f64>,
-    /// The most bytes that were resident.
+    /// The most bytes of this process that were resident until then.
     pub peak_memory: Option<u64>,
 }
 

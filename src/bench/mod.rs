@@ -1,7 +1,7 @@
 //! Measuring: what a device can do, what each kernel makes of it, and how long steps, epochs and starts take.
 //!
-//! Every figure is a median with its quartiles over several runs, taken in turn with the others, so that a machine that is
-//! busy for a while is busy for all of them alike. What was measured can be saved and compared.
+//! Figures are medians with their quartiles over several runs. Those of a step and its kernels are taken in turn, so that a
+//! machine that is busy for a while is busy for all of them alike. What was measured can be saved and compared.
 
 mod compare;
 mod epoch;
@@ -31,6 +31,8 @@ pub struct Report {
     pub version: String,
     /// As [`AdapterInfo`] is written.
     pub adapter: serde_json::Value,
+    /// What was measured: network, whether unfused, whether with run-time checks.
+    pub setting: String,
     pub ceilings: Option<Ceilings>,
     pub steps: Vec<StepTimes>,
     pub epoch: Option<EpochTimes>,
@@ -38,12 +40,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// An empty report of a device.
-    pub fn of(info: &AdapterInfo) -> Report {
+    /// An empty report of a device and a setting.
+    pub fn of(info: &AdapterInfo, setting: String) -> Report {
         Report {
             command: "bench".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             adapter: serde_json::to_value(info).unwrap_or_default(),
+            setting,
             ..Report::default()
         }
     }
@@ -55,6 +58,15 @@ impl Report {
         let longer = self.epoch.iter().map(|e| e.seconds).chain(self.startup.iter().map(|s| s.total));
         ceilings.chain(steps).chain(longer).any(|stat| stat.spread() > BUSY)
     }
+}
+
+/// How long a measurement should take, so that the clock and a submission are little beside it.
+const LONG: f64 = 0.02;
+const MOST: usize = 1000;
+
+/// How often what takes so many seconds is done in one measurement.
+fn repetitions(seconds: f64) -> usize {
+    ((LONG / seconds.max(1e-9)) as usize).clamp(1, MOST)
 }
 
 /// The spread above which a figure says little.

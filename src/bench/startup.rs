@@ -13,13 +13,15 @@ use std::time::Instant;
 /// Seconds of the phases of a start, and in all. Each run is a process of its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StartUp {
+    /// The set that was read.
+    pub data_set: String,
     pub data: Stat,
     pub device: Stat,
     /// Uploading the data, compiling the shaders.
     pub pipelines: Stat,
     pub first_step: Stat,
     pub total: Stat,
-    /// In all, where the driver has compiled none of the shaders before; None for drivers whose cache cannot be set aside.
+    /// In all, once, where the driver has compiled none of the shaders before; None for drivers whose cache cannot be set aside.
     pub cold_total: Option<f64>,
 }
 
@@ -70,7 +72,12 @@ pub fn start_up(
 ///
 /// # Errors
 /// A start that fails.
-pub fn start_up_of_children(args: &[String], runs: usize, can_be_cold: bool) -> Result<StartUp, TrainError> {
+pub fn start_up_of_children(
+    data: &str,
+    args: &[String],
+    runs: usize,
+    can_be_cold: bool,
+) -> Result<StartUp, TrainError> {
     let program = std::env::current_exe();
     let start = |cold: bool| -> Result<Start, String> {
         let mut command = Command::new(program.as_ref().map_err(|e| e.to_string())?);
@@ -88,6 +95,7 @@ pub fn start_up_of_children(args: &[String], runs: usize, can_be_cold: bool) -> 
     let cold_total = can_be_cold.then(|| start(true)).transpose()?.map(|start| start.total());
     let of = |get: fn(&Start) -> f64| Stat::of(&starts.iter().map(get).collect::<Vec<_>>());
     Ok(StartUp {
+        data_set: data.into(),
         data: of(|s| s.data),
         device: of(|s| s.device),
         pipelines: of(|s| s.pipelines),

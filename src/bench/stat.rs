@@ -20,7 +20,12 @@ impl Stat {
         let mut sorted = seconds.to_vec();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len() - 1;
-        let at = |part: f64| sorted[(part * last as f64).round() as usize];
+        // Between two neighbours in proportion: the median of two is their mean.
+        let at = |part: f64| {
+            let place = part * last as f64;
+            let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+            low + (high - low) * place.fract()
+        };
         Stat { median: at(0.5), low: at(0.25), high: at(0.75), runs: sorted.len() }
     }
 
@@ -39,6 +44,7 @@ mod tests {
         let stat = Stat::of(&[5.0, 1.0, 3.0, 2.0, 4.0]);
         assert_eq!(stat, Stat { median: 3.0, low: 2.0, high: 4.0, runs: 5 });
         assert_eq!(stat.spread(), 2.0 / 3.0);
+        assert_eq!(Stat::of(&[4.0, 1.0]), Stat { median: 2.5, low: 1.75, high: 3.25, runs: 2 });
         assert_eq!(Stat::of(&[7.0]), Stat { median: 7.0, low: 7.0, high: 7.0, runs: 1 });
     }
 }

@@ -1,6 +1,6 @@
 //! Kernels and steps: how long each takes, and how near it is to what the device can do.
 
-use super::{Ceilings, Stat};
+use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, Player, Timer};
 use crate::model::{Network, initialise};
@@ -8,7 +8,6 @@ use crate::plan::{Cost, Options, Plan, PlanError, Spec, Tiles, Work, names, reco
 use crate::random::{Purpose, Stream};
 use crate::train::TrainError;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// What is measured.
 pub struct Setting<'a> {
@@ -54,9 +53,6 @@ pub struct StepTimes {
 
 /// Images to measure with.
 const SET: usize = 4096;
-/// How long a measurement should take, so that the clock and a submission are little beside it.
-const LONG: Duration = Duration::from_millis(20);
-const MOST: usize = 1000;
 
 /// Measures a step of a network on images of noise or, where they fit it, synthetic digits.
 ///
@@ -81,14 +77,13 @@ pub fn step_with_sources<'s>(
     let player = Player::with_sources(device, plan, &[], source)?;
     fill(device, &player, setting, set);
     let timer = Timer::new(device);
-    let rewind = |run: usize| {
-        // Other images in each run, as in a real one.
-        let start = run * batch % (set - batch + 1);
+    let rewind = |run: usize, steps: usize| {
+        // Other images in each run, as in a real one, and none past the end.
+        let start = run * batch % (set - steps * batch + 1);
         device.write(player.buffer(names::CURSOR), &[0, start as u32, set as u32]);
     };
-    let rounds = |seconds: f64| ((LONG.as_secs_f64() / seconds.max(1e-9)) as usize).clamp(1, MOST);
     let timed_step = |run: usize, times: usize| {
-        rewind(run);
+        rewind(run, times);
         let all = 0..player.plan().steps.len();
         let pass = |pass: &mut wgpu::ComputePass| {
             (0..times).for_each(|_| all.clone().for_each(|at| player.encode_step(pass, at)));
@@ -97,7 +92,7 @@ pub fn step_with_sources<'s>(
     };
     let labels = if setting.kernels { labels(player.plan()) } else { Vec::new() };
     let timed_kernel = |steps: &[usize], run: usize, times: usize| {
-        rewind(run);
+        rewind(run, 1);
         let pass = |pass: &mut wgpu::ComputePass| {
             (0..times).for_each(|_| steps.iter().for_each(|&at| player.encode_step(pass, at)));
         };
@@ -106,11 +101,11 @@ pub fn step_with_sources<'s>(
 
     // Once to compile what a driver compiles late, and to leave real activations behind; once to see how long it takes.
     timed_step(0, 1)?;
-    let step_rounds = rounds(timed_step(0, 1)?).min(set / batch);
+    let step_rounds = repetitions(timed_step(0, 1)?).min(set / batch);
     let mut kernel_rounds = Vec::new();
     for (_, steps) in &labels {
         timed_kernel(steps, 0, 1)?;
-        kernel_rounds.push(rounds(timed_kernel(steps, 0, 1)?));
+        kernel_rounds.push(repetitions(timed_kernel(steps, 0, 1)?));
     }
     let mut of_step = Vec::new();
     let mut of_kernels = vec![Vec::new(); labels.len()];
@@ -220,7 +215,8 @@ fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) {
         (names::ORDER, epoch(count, &mut stream)),
         (names::TABLE, bits(table)),
         (names::PARAMETERS, bits(initialise(setting.network, 1))),
-        (names::HYPER, bits(vec![0.01, 0.5])),
+        // A rate of 0 costs the same, and an update that is repeated alone leaves the parameters what they are.
+        (names::HYPER, bits(vec![0.0, 0.5])),
     ] {
         device.write(player.buffer(name), &content);
     }

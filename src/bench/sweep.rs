@@ -2,6 +2,7 @@
 
 use super::{Setting, Stat, step};
 use crate::gpu::Device;
+use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
 use crate::plan::Tiles;
 use crate::train::TrainError;
 
@@ -19,7 +20,7 @@ pub struct Candidate {
 /// Measures a step with each candidate of each entry whose name holds `filter`, and tells of each as it comes.
 ///
 /// # Errors
-/// The step does not even run with the table as it is.
+/// The step does not even run with the table as it is, or the device gives up.
 pub fn sweep(
     device: &Device,
     setting: &Setting,
@@ -37,7 +38,12 @@ pub fn sweep(
         values.sort_unstable();
         for value in values {
             let tiles = setting.tiles.with(entry, value);
-            let step = step(device, &Setting { tiles, kernels: false, ..*setting }, None).ok().map(|times| times.step);
+            let step = match step(device, &Setting { tiles, kernels: false, ..*setting }, None) {
+                Ok(times) => Some(times.step),
+                // What a plan or a driver refuses does not fit; a device that is gone is gone for the others too.
+                Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,
+                Err(error) => return Err(error),
+            };
             let candidate = Candidate { entry, value, current: value == current, step };
             tell(&candidate);
             all.push(candidate);

@@ -19,7 +19,7 @@ use std::time::Instant;
 /// The ceilings are what two small shaders reach that do nothing but multiply and add, or copy. A kernel's share is the time
 /// that the nearer ceiling allows for its arithmetic and traffic, as a part of the time it takes. Counted are the products of
 /// its sums, also those with the zeros that max-pooling leaves in a gradient (the second share leaves them out), each input
-/// once and each output once. Times are medians over runs that are taken in turn.
+/// once and each output once. Times are medians; those of a step and its kernels are taken in turn.
 #[derive(Args)]
 pub struct BenchArgs {
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(long, value_enum, default_value_t = What::All)]
     what: What,
-    /// Images in a batch; several numbers separated by commas
+    /// Images in a batch; several numbers separated by commas, of which epoch, start and sweep take the first
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: Vec<u32>,
     /// The network whose kernels and step are measured: tutorial, lenet-sigmoid, three-convs or no-conv
@@ -48,7 +48,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Print ratios against what an earlier `bench --json` printed into this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
     compare: Option<PathBuf>,
     /// Measure a step with other tile sizes, of all entries of the table or of those whose name has this in it
     #[arg(long, value_name = "ENTRY", num_args = 0..=1, default_missing_value = "")]
@@ -83,7 +83,15 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     }
     let runs = args.runs as usize;
     let is = |what: What| args.what == what || args.what == What::All;
-    let mut report = Report::of(&device.info);
+    let unfused = if args.unfused { " unfused" } else { "" };
+    let checked = if args.device.checked { " checked" } else { "" };
+    let mut report = Report::of(&device.info, format!("{}{unfused}{checked}", args.network));
+    // First, so that the peak of memory is its own.
+    if is(What::Epoch) {
+        let folder = tempfile::tempdir()?;
+        let run = prepared(args, runs.min(3), None, console)?;
+        report.epoch = Some(epoch(&device, run, &folder.path().join("run"))?);
+    }
     if is(What::Kernels) || is(What::Step) {
         report.ceilings = Some(ceilings(&device, runs)?);
         for &batch in &args.batch {
@@ -91,17 +99,12 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
             report.steps.push(step(&device, &setting.of(is(What::Kernels)), report.ceilings.as_ref())?);
         }
     }
-    if is(What::Epoch) {
-        let folder = tempfile::tempdir()?;
-        let run = prepared(args, runs.min(3), None)?;
-        report.epoch = Some(epoch(&device, run, &folder.path().join("run"))?);
-    }
-    drop(device.check());
+    device.check()?;
     if is(What::Startup) {
         // Only Mesa's cache can be set aside from outside.
         let mesa = device.info.driver.contains("Mesa");
         drop(device);
-        report.startup = Some(start_up_of_children(&child(args), runs, mesa)?);
+        report.startup = Some(start_up_of_children(&args.data, &child(args), runs, mesa)?);
     }
 
     if console.json {
@@ -113,6 +116,9 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
         console.warn("the runs spread widely: something else seems to be running, so compare these figures with care");
     }
     if let Some(before) = before {
+        if before.adapter != report.adapter {
+            console.warn(format!("the figures before are of another adapter: {}", before.adapter));
+        }
         for ratio in compare(&before, &report) {
             let change = format!("{:>6.3}  {}", ratio.ratio(), ratio.what);
             if console.json { console.note(change) } else { console.result(change) }
@@ -157,8 +163,11 @@ fn setting(args: &BenchArgs, batch: u32, device: &Device) -> anyhow::Result<Owne
 }
 
 /// A training run by the tutorial's recipe, without validation.
-fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>) -> anyhow::Result<Prepared> {
+fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>, console: &Console) -> anyhow::Result<Prepared> {
     let source = args.cache.locator().locate(&args.data, &|_, _, _| {})?;
+    if let Some(notice) = &source.notice {
+        console.warn(notice);
+    }
     let config = Config {
         data: source.wanted.clone(),
         epochs,
@@ -195,7 +204,7 @@ fn child(args: &BenchArgs) -> Vec<String> {
 fn start(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let open = || args.device.open(console);
-    let start = start_up(began, || prepared(args, 1, Some(1)), open, &folder.path().join("run"))?;
+    let start = start_up(began, || prepared(args, 1, Some(1), console), open, &folder.path().join("run"))?;
     console.result_json(&serde_json::to_value(start)?);
     Ok(())
 }

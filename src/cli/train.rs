@@ -287,9 +287,9 @@ fn tell(event: &Event, console: &Console, config: &Config) {
                 report.epoch, config.epochs, report.train_loss, report.seconds, report.images_per_second
             ));
         }
-        Event::Features { images, seconds } => console.note(format!(
-            "{} computed once for {images} images, in {seconds:.2} s: they are frozen, and nothing below them learns",
-            config.frozen.join(" and ")
+        Event::Features { layers, images, seconds } => console.note(format!(
+            "{} computed once for {images} images, in {seconds:.2} s: nothing that learns lies below",
+            layers.join(" and ")
         )),
         Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),
         _ => {}

@@ -122,13 +122,11 @@ impl Player {
         }
     }
 
-    /// Appends one step of the plan, some times over, in a pass of its own.
-    pub fn encode_one(&self, encoder: &mut wgpu::CommandEncoder, step: usize, times: usize) {
+    /// Appends one step of the plan, in a pass of its own.
+    pub fn encode_one(&self, encoder: &mut wgpu::CommandEncoder, step: usize) {
         let label = Some(self.plan.steps[step].label.as_str());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-        for _ in 0..times {
-            self.encode_step(&mut pass, step);
-        }
+        self.encode_step(&mut pass, step);
     }
 
     /// Appends one step of the plan to a pass.
@@ -145,7 +143,8 @@ impl Player {
 fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     match error {
         GpuError::Limit { buffer, needed, limit, allowed, .. } => {
-            let grows = buffer == "input" || [".out", ".winner", ".out.grad"].iter().any(|end| buffer.ends_with(end));
+            let grows = ["input", "gradients"].contains(&buffer.as_str())
+                || [".out", ".winner", ".out.grad"].iter().any(|end| buffer.ends_with(end));
             let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
             let remedy = match fits {
                 1.. if grows => format!("a --batch of {fits} would fit"),

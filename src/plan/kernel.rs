@@ -374,7 +374,7 @@ impl Kernel {
         let ((stem, wgsl), constants, ports, workgroups) = match self {
             Kernel::LoadImages(s, tiles) => (
                 shader!("load_images"),
-                constants![s => batch, pixels, @tile_p = tiles.load_p],
+                constants![s => pixels, @tile_p = tiles.load_p, @wg = tiles.workgroup],
                 vec![
                     read_u32("images", (s.set as usize * s.pixels as usize).div_ceil(4)),
                     read_u32("order", s.rows as usize),
@@ -382,20 +382,20 @@ impl Kernel {
                     uniform("table", Element::F32, 256),
                     write("y", size([s.batch, s.pixels])),
                 ],
-                [groups(product([s.batch, s.pixels.div_ceil(tiles.load_p)])), 1, 1],
+                [tiles.groups(s.pixels.div_ceil(tiles.load_p).into()), s.batch, 1],
             ),
             Kernel::LoadFeatures(s, tiles) => {
                 let tile_i = tiles.load_i(s.len);
                 (
                     shader!("load_features"),
-                    constants![s => batch, len, @tile_i = tile_i],
+                    constants![s => len, @tile_i = tile_i, @wg = tiles.workgroup],
                     vec![
                         read("features", size([s.set, s.len])),
                         read_u32("order", s.rows as usize),
                         read_u32("cursor", CURSOR),
                         write("y", size([s.batch, s.len])),
                     ],
-                    [groups(product([s.batch, s.len / tile_i])), 1, 1],
+                    [tiles.groups((s.len / tile_i).into()), s.batch, 1],
                 )
             }
             Kernel::ConvForward(s, tiles) => {

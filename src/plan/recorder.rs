@@ -23,6 +23,10 @@ pub struct Options {
     pub tiles: Tiles,
 }
 
+/// Elements of all slices of a weight gradient, at most, where each part of a batch leaves its own: 16 MiB. Beyond that
+/// writing and folding them would cost more than parts gain.
+const SLICED: usize = 1 << 22;
+
 /// What a batch is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -301,14 +305,20 @@ impl Recorder<'_> {
             }
             Op::ConvPool(pool) => {
                 let shape = self.conv_pool(stage, pool, below);
-                let (shape, parts) = self.conv_pool_part(shape, &shape.image(), &[]);
-                let slices = tiles.conv_pool_slices(&shape);
+                let (mut part, mut parts) = self.conv_pool_part(shape, &shape.image(), &[]);
+                if parts as usize * tiles.conv_pool_slices(&part) as usize * shape.lens().1 > SLICED {
+                    (part, parts) = (shape, 1);
+                }
+                let (shape, slices) = (part, tiles.conv_pool_slices(&part));
                 (slices, parts, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
-                let (shape, parts) = self.linear_part(shape, &[shape.c_in, shape.c_out], &[]);
-                let slices = tiles.fc_slices(shape.batch);
+                let (mut part, mut parts) = self.linear_part(shape, &[shape.c_in, shape.c_out], &[]);
+                if parts as usize * shape.c_in as usize * shape.c_out as usize > SLICED {
+                    (part, parts) = (shape, 1);
+                }
+                let (shape, slices) = (part, tiles.fc_slices(part.batch));
                 (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db])
             }
             Op::Pool(_) | Op::Activation(_) => return Ok(()),
@@ -412,9 +422,11 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     }
     let plan = Plan { batch: options.batch, buffers: Vec::new(), steps: Vec::new() };
     let batch = options.batch as u32;
-    let padded = options.tiles.padded(batch);
-    let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0, padded };
     let stages = stages(net, options);
+    let pixels = net.input().iter().product::<usize>();
+    let largest = stages.iter().map(|stage| stage.output.iter().product()).fold(pixels, usize::max);
+    let padded = options.tiles.padded(batch, largest as u32);
+    let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0, padded };
     let lowest = stages.iter().position(|s| s.learns).unwrap_or(stages.len());
 
     let stored = features(net, options).filter(|_| options.work == Work::TrainOnFeatures);

@@ -125,7 +125,7 @@ impl Tiles {
     }
 
     /// Entries of the table by name, with values worth trying. A value that divides no size of a network comes to the next
-    /// smaller one that does.
+    /// smaller one that does. `load_p` must be a multiple of four.
     pub const CANDIDATES: [(&'static str, &'static [u32]); 15] = [
         ("workgroup", &[8, 32, 64, 128, 256]),
         ("load_p", &[4, 8, 28]),
@@ -213,17 +213,20 @@ impl Tiles {
     /// Images of a part: as many of the batch as fit a uniform, where `gathered` are the elements of an image in the tensors
     /// that a kernel gathers from, and `written` in those that it writes. The whole batch where nothing is gained.
     pub(super) fn part(&self, batch: u32, gathered: &[u32], written: &[u32]) -> u32 {
-        let fits = |part: u32| gathered.iter().all(|len| (part * len) as usize <= UNIFORM);
-        let aligned = |part: u32| gathered.iter().chain(written).all(|len| (part * len).is_multiple_of(ALIGN as u32));
+        let elements = |part: u32, len: &u32| u64::from(part) * u64::from(*len);
+        let fits = |part: u32| gathered.iter().all(|len| elements(part, len) <= UNIFORM as u64);
+        let aligned = |part| gathered.iter().chain(written).all(|len| elements(part, len).is_multiple_of(ALIGN as u64));
         let mut parts = (1..batch).rev().filter(|part| batch.is_multiple_of(*part));
         match self.gathers && !fits(batch) {
             true => parts.find(|&part| fits(part) && aligned(part)).unwrap_or(batch),
             false => batch,
         }
     }
-    /// Images of a batch with padding, so that it divides into parts.
-    pub(super) fn padded(&self, batch: u32) -> u32 {
-        if self.gathers && batch > PART { batch.next_multiple_of(PART) } else { batch }
+    /// Images of a batch with padding, so that it divides into parts, where `largest` is the most elements that an image has
+    /// anywhere and parts are needed for it.
+    pub(super) fn padded(&self, batch: u32, largest: u32) -> u32 {
+        let cut = self.gathers && batch > PART && u64::from(batch) * u64::from(largest) > UNIFORM as u64;
+        if cut { batch.next_multiple_of(PART) } else { batch }
     }
     /// Output channels of `conv_pool_backward_weight`.
     pub(super) fn conv_pool_backward_weight(&self, s: &ConvPoolShape) -> u32 {

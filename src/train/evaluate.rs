@@ -34,7 +34,7 @@ pub(super) fn mean(values: &[f32]) -> f64 {
 }
 
 /// Images in a batch of an evaluation, at most. A power of two divides into the parts that training has, and so shares its
-/// pipelines.
+/// pipelines where the set is as large.
 const BATCH: usize = 1024;
 /// Bytes of a buffer in an evaluation, at most: large images go in smaller batches.
 const ROOM: usize = 64 << 20;

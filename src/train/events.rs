@@ -45,6 +45,7 @@ pub enum Event<'a> {
     /// Not written to the file: what the frozen layers make of the images is computed, and kept.
     #[serde(skip)]
     Features {
+        layers: &'a [String],
         images: usize,
         seconds: f64,
     },

@@ -1,19 +1,28 @@
 //! What the frozen layers below the first that learns make of the images: computed once, kept on the device.
 //!
 //! Nothing in those layers is random or learns, so an image's features are the same in each epoch. An image's features do not
-//! depend on the batch it is in, so training on them comes to the same bits as computing them anew.
+//! depend on the batch it is in, so training on them comes to the same bits as computing them anew (a test holds every adapter of the machine to it).
 
 use super::evaluate::{bits, largest_batch};
 use super::{GpuSet, TrainError};
-use crate::gpu::{Device, Player, check_steps};
+use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::{Network, Normalisation};
-use crate::plan::{Options, Work, features, names};
+use crate::plan::{Options, Work, features, names, record};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The features of every image of a set, if the first layers are frozen and the device has room for them. `options` are
-/// those of the training.
+/// The features of a set, and the layers that make them.
+pub struct Features {
+    pub buffer: wgpu::Buffer,
+    pub layers: Vec<String>,
+}
+
+/// The features of every image of a set, where it pays and the device has room for them: the first layers are frozen, and
+/// `left` images in all are still to be trained on, not fewer than the set has. `options` are those of the training. None too
+/// if `stop` is set meanwhile.
 ///
 /// # Errors
 /// What the driver says.
+#[expect(clippy::too_many_arguments, reason = "what a player needs, and when to leave off")]
 pub fn compute(
     device: &Device,
     network: &Network,
@@ -21,25 +30,37 @@ pub fn compute(
     options: &Options,
     parameters: &wgpu::Buffer,
     set: &GpuSet,
-) -> Result<Option<wgpu::Buffer>, TrainError> {
+    left: u64,
+    stop: &AtomicBool,
+) -> Result<Option<Features>, TrainError> {
     let Some((name, len)) = features(network, options) else { return Ok(None) };
+    let is_frozen = |layer: &String| options.frozen.contains(layer);
+    let layers: Vec<String> = network.learning_layers().into_iter().take_while(is_frozen).collect();
     let needed = (set.len * len * 4) as u64;
-    if set.is_streamed()
-        || needed > device.largest().0
-        || needed + set.images.size() > device.memory.unwrap_or(u64::MAX)
-    {
+    let room = needed <= device.largest().0 && needed + set.images.size() <= device.memory.unwrap_or(u64::MAX);
+    if layers.is_empty() || left < set.len as u64 || set.is_streamed() || !room {
         return Ok(None);
     }
+    let on_features = Options { work: Work::TrainOnFeatures, set: set.len, ..options.clone() };
+    if record(network, &on_features).is_err() {
+        return Ok(None);
+    }
+    let kept = match device.buffer(names::FEATURES, set.len * len) {
+        Err(GpuError::OutOfMemory(_)) => return Ok(None),
+        kept => kept?,
+    };
     let plan =
         largest_batch(device, network, &Options { work: Work::Features, rows: set.len, ..options.clone() }, set)?;
     let batch = plan.batch;
-    let kept = device.buffer(names::FEATURES, set.len * len)?;
     let player = Player::new(device, plan, &[(names::PARAMETERS, parameters), (names::IMAGES, &set.images)])?;
     device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
     device.write(player.buffer(names::CURSOR), &[0, 0, set.len as u32]);
     let order: Vec<u32> = (0..set.len as u32).collect();
     set.begin(device, player.buffer(names::ORDER), &order);
     for (step, first) in (0..set.len).step_by(batch).enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let rows = first..set.len.min(first + batch);
         let mut encoder = device.encoder();
         player.encode(&mut encoder, 1);
@@ -48,5 +69,5 @@ pub fn compute(
         let cursor = device.wait(device.submit(encoder, &[(player.buffer(names::CURSOR), 0, 1)]))?;
         check_steps(step as u64 + 1, cursor[0][0])?;
     }
-    Ok(Some(kept))
+    Ok(Some(Features { buffer: kept, layers }))
 }

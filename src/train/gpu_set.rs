@@ -52,7 +52,10 @@ impl GpuSet {
         }
         let (needed, (allowed, limit)) = ((batch * pixels) as u64, device.room_limit());
         if needed > allowed {
-            let remedy = format!("{} images would fit, so take a --batch no larger", allowed / pixels as u64);
+            let remedy = match allowed / pixels as u64 {
+                0 => "not one image would fit; give more --device-memory, or take smaller images".into(),
+                fits => format!("{fits} images would fit, so take a --batch no larger"),
+            };
             return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy });
         }
         let held = (allowed.min(WINDOW) as usize / pixels).max(batch).min(len);

@@ -92,12 +92,20 @@ impl<'a> Trainer<'a> {
         let momentum = device.upload(names::MOMENTUM, &bits(&run.progress.momentum))?;
         let normalisation = run.model.normalisation;
         let began = Instant::now();
-        let features = features::compute(device, &network, normalisation, &options, &parameters, &train_set)?;
+        let features = {
+            let (progress, config) = (&run.progress, &run.config);
+            let epochs = (config.epochs + 1).saturating_sub(progress.epoch) as u64;
+            let rest = (epochs * rows as u64).saturating_sub(progress.losses.len() as u64);
+            let steps = config.steps.map_or(u64::MAX, |steps| steps.saturating_sub(progress.step));
+            let left = rest.min(steps.saturating_mul(batch as u64));
+            features::compute(device, &network, normalisation, &options, &parameters, &train_set, left, stop)?
+        };
         let mut shared = vec![(names::PARAMETERS, &parameters), (names::MOMENTUM, &momentum)];
         if let Some(features) = &features {
-            tell(&Event::Features { images: train_set.len, seconds: began.elapsed().as_secs_f64() });
+            let (layers, seconds) = (&features.layers, began.elapsed().as_secs_f64());
+            tell(&Event::Features { layers, images: train_set.len, seconds });
             options = Options { work: Work::TrainOnFeatures, set: train_set.len, ..options };
-            shared.push((names::FEATURES, features));
+            shared.push((names::FEATURES, &features.buffer));
         }
         shared.extend([(names::IMAGES, &train_set.images), (names::LABELS, &train_set.labels)]);
         let player = Player::new(device, record(&network, &options)?, &shared)?;

@@ -120,7 +120,7 @@ fn case(
                 ports.iter().zip(&step.args).map(|(p, a)| (player.buffer_at(a.buffer), a.start, p.len)).collect();
             let before = device.wait(device.submit(device.encoder(), &parts))?;
             let mut encoder = device.encoder();
-            player.encode_one(&mut encoder, at, 1);
+            player.encode_one(&mut encoder, at);
             let after = device.wait(device.submit(encoder, &parts))?;
 
             let inputs: Vec<Tensor> = ports

@@ -62,7 +62,7 @@ fn little_device_memory_comes_to_the_same_bits() {
     assert_eq!(wrong.code, Some(2));
     place.fails(
         &["eval", "whole", "--data", &digits, "--device-memory", "500"],
-        &["--device-memory is 500", "0 images"],
+        &["--device-memory is 500", "not one image would fit"],
     );
 }
 
