@@ -1,8 +1,8 @@
-//! What several runs come to.
+//! What several runs come to: of seconds, or of ratios.
 
 use serde::{Deserialize, Serialize};
 
-/// Seconds over several runs: the median and the quartiles.
+/// Several runs: the median and the quartiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stat {
     pub median: f64,
@@ -12,12 +12,12 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Of these seconds.
+    /// Of these values.
     ///
     /// # Panics
     /// If there are none.
-    pub fn of(seconds: &[f64]) -> Stat {
-        let mut sorted = seconds.to_vec();
+    pub fn of(values: &[f64]) -> Stat {
+        let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len() - 1;
         // Between two neighbours in proportion: the median of two is their mean.

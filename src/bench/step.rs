@@ -2,7 +2,7 @@
 
 use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
-use crate::gpu::{Device, Player, Timer};
+use crate::gpu::{Device, GpuError, Player, Timer};
 use crate::model::{Network, initialise};
 use crate::plan::{Cost, Options, Plan, PlanError, Spec, Tiles, Work, names, record};
 use crate::random::{Purpose, Stream};
@@ -72,51 +72,23 @@ pub fn step_with_sources<'s>(
     ceilings: Option<&Ceilings>,
     source: impl Fn(&Spec) -> &'s str,
 ) -> Result<StepTimes, TrainError> {
-    let plan = plan(setting)?;
-    let (set, batch) = (plan_set(setting), setting.batch);
-    let player = Player::with_sources(device, plan, &[], source)?;
-    fill(device, &player, setting, set);
-    let timer = Timer::new(device);
-    let rewind = |run: usize, steps: usize| {
-        // Other images in each run, as in a real one, and none past the end.
-        let start = run * batch % (set - steps * batch + 1);
-        device.write(player.buffer(names::CURSOR), &[0, start as u32, set as u32]);
-    };
-    let timed_step = |run: usize, times: usize| {
-        rewind(run, times);
-        let all = 0..player.plan().steps.len();
-        let pass = |pass: &mut wgpu::ComputePass| {
-            (0..times).for_each(|_| all.clone().for_each(|at| player.encode_step(pass, at)));
-        };
-        timer.pass(pass).map(|seconds| seconds / times as f64)
-    };
-    let labels = if setting.kernels { labels(player.plan()) } else { Vec::new() };
-    let timed_kernel = |steps: &[usize], run: usize, times: usize| {
-        rewind(run, 1);
-        let pass = |pass: &mut wgpu::ComputePass| {
-            (0..times).for_each(|_| steps.iter().for_each(|&at| player.encode_step(pass, at)));
-        };
-        timer.pass(pass).map(|seconds| seconds / times as f64)
-    };
-
-    // Once to compile what a driver compiles late, and to leave real activations behind; once to see how long it takes.
-    timed_step(0, 1)?;
-    let step_rounds = repetitions(timed_step(0, 1)?).min(set / batch);
-    let mut kernel_rounds = Vec::new();
+    let stepper = Stepper::new(device, setting, source)?;
+    let plan = stepper.player.plan();
+    let labels = if setting.kernels { labels(plan) } else { Vec::new() };
+    let mut rounds = Vec::new();
     for (_, steps) in &labels {
-        timed_kernel(steps, 0, 1)?;
-        kernel_rounds.push(repetitions(timed_kernel(steps, 0, 1)?));
+        stepper.pass(steps, 0, 1, 1)?;
+        rounds.push(repetitions(stepper.pass(steps, 0, 1, 1)?));
     }
     let mut of_step = Vec::new();
     let mut of_kernels = vec![Vec::new(); labels.len()];
     for run in 0..setting.runs {
-        for (((_, steps), &times), seconds) in labels.iter().zip(&kernel_rounds).zip(&mut of_kernels) {
-            seconds.push(timed_kernel(steps, run, times)?);
+        for (((_, steps), &times), seconds) in labels.iter().zip(&rounds).zip(&mut of_kernels) {
+            seconds.push(stepper.pass(steps, run, 1, times)?);
         }
-        of_step.push(timed_step(run, step_rounds)?);
+        of_step.push(stepper.step(run)?);
     }
 
-    let plan = player.plan();
     let kernels: Vec<KernelTimes> = labels
         .iter()
         .zip(&of_kernels)
@@ -127,7 +99,7 @@ pub fn step_with_sources<'s>(
             kernel_times(label, kernel, steps.len(), Stat::of(seconds), cost, ceilings)
         })
         .collect();
-    let step = Stat::of(&of_step);
+    let (step, batch) = (Stat::of(&of_step), setting.batch);
     let sum: f64 = kernels.iter().map(|k| k.seconds.median).sum();
     Ok(StepTimes {
         batch,
@@ -137,6 +109,53 @@ pub fn step_with_sources<'s>(
         step,
         images_per_second: batch as f64 / step.median,
     })
+}
+
+/// A step that is ready to be timed.
+pub(super) struct Stepper<'d> {
+    device: &'d Device,
+    player: Player,
+    timer: Timer<'d>,
+    /// Images of the set, and of a batch.
+    set: usize,
+    batch: usize,
+    /// Steps of a measurement.
+    rounds: usize,
+}
+
+impl<'d> Stepper<'d> {
+    /// Compiles, fills the buffers, and runs twice: once to compile what a driver compiles late, and to leave real activations
+    /// behind; once to see how long it takes.
+    pub(super) fn new<'s>(
+        device: &'d Device,
+        setting: &Setting,
+        source: impl Fn(&Spec) -> &'s str,
+    ) -> Result<Stepper<'d>, TrainError> {
+        let player = Player::with_sources(device, plan(setting)?, &[], source)?;
+        let (set, batch) = (plan_set(setting), setting.batch);
+        fill(device, &player, setting, set);
+        let mut stepper = Stepper { device, player, timer: Timer::new(device), set, batch, rounds: 1 };
+        stepper.step(0)?;
+        stepper.rounds = repetitions(stepper.step(0)?).min(set / batch);
+        Ok(stepper)
+    }
+
+    /// Seconds of a training step.
+    pub(super) fn step(&self, run: usize) -> Result<f64, GpuError> {
+        let all: Vec<usize> = (0..self.player.plan().steps.len()).collect();
+        self.pass(&all, run, self.rounds, self.rounds)
+    }
+
+    /// Seconds of some steps of the plan, done `times` over, in which the cursor moves over so many batches.
+    fn pass(&self, steps: &[usize], run: usize, batches: usize, times: usize) -> Result<f64, GpuError> {
+        // Other images in each run, as in a real one, and none past the end.
+        let start = run * self.batch % (self.set - batches * self.batch + 1);
+        self.device.write(self.player.buffer(names::CURSOR), &[0, start as u32, self.set as u32]);
+        let pass = |pass: &mut wgpu::ComputePass| {
+            (0..times).for_each(|_| steps.iter().for_each(|&at| self.player.encode_step(pass, at)));
+        };
+        self.timer.pass(pass).map(|seconds| seconds / times as f64)
+    }
 }
 
 fn kernel_times(

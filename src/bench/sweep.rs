@@ -1,6 +1,7 @@
 //! Candidates for the tile table, measured on this device.
 
-use super::{Setting, Stat, step};
+use super::step::Stepper;
+use super::{Setting, Stat};
 use crate::gpu::Device;
 use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
 use crate::plan::Tiles;
@@ -13,11 +14,13 @@ pub struct Candidate {
     pub value: u32,
     /// Whether it is what the table has.
     pub current: bool,
-    /// A training step; None where it does not fit the device.
-    pub step: Option<Stat>,
+    /// Seconds of a training step as a part of what it takes with the table as it is, each run in turn with one of those; None
+    /// where it does not fit the device.
+    pub ratio: Option<Stat>,
 }
 
-/// Measures a step with each candidate of each entry whose name holds `filter`, and tells of each as it comes.
+/// Measures a step with each candidate of each entry whose name holds `filter`, in turn with the table as it is, and tells of
+/// each as it comes.
 ///
 /// # Errors
 /// The step does not even run with the table as it is, or the device gives up.
@@ -27,7 +30,7 @@ pub fn sweep(
     filter: &str,
     tell: impl Fn(&Candidate),
 ) -> Result<Vec<Candidate>, TrainError> {
-    step(device, setting, None)?;
+    let table = Stepper::new(device, setting, |spec| spec.wgsl)?;
     let mut all = Vec::new();
     for (entry, values) in Tiles::CANDIDATES.iter().filter(|(entry, _)| entry.contains(filter)) {
         let current = setting.tiles.get(entry);
@@ -38,13 +41,19 @@ pub fn sweep(
         values.sort_unstable();
         for value in values {
             let tiles = setting.tiles.with(entry, value);
-            let step = match step(device, &Setting { tiles, kernels: false, ..*setting }, None) {
-                Ok(times) => Some(times.step),
+            let other = match Stepper::new(device, &Setting { tiles, ..*setting }, |spec| spec.wgsl) {
+                Ok(other) => Some(other),
                 // What a plan or a driver refuses does not fit; a device that is gone is gone for the others too.
                 Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,
                 Err(error) => return Err(error),
             };
-            let candidate = Candidate { entry, value, current: value == current, step };
+            let ratios = other.map(|other| {
+                (0..setting.runs)
+                    .map(|run| Ok(other.step(run)? / table.step(run)?))
+                    .collect::<Result<Vec<_>, TrainError>>()
+            });
+            let ratio = ratios.transpose()?.map(|ratios| Stat::of(&ratios));
+            let candidate = Candidate { entry, value, current: value == current, ratio };
             tell(&candidate);
             all.push(candidate);
         }

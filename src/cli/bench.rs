@@ -50,7 +50,7 @@ pub struct BenchArgs {
     /// Print ratios against what an earlier `bench --json` printed into this file
     #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
     compare: Option<PathBuf>,
-    /// Measure a step with other tile sizes, of all entries of the table or of those whose name has this in it
+    /// Measure a step with other tile sizes in turn with the table's, of all entries of the table or of those whose name has this in it
     #[arg(long, value_name = "ENTRY", num_args = 0..=1, default_missing_value = "")]
     sweep: Option<String>,
     /// Start, take a step, print when: what `--what startup` runs as a process of its own
@@ -219,21 +219,20 @@ fn sweep_table(args: &BenchArgs, entry: &str, device: &Device, console: &Console
     );
     let setting = setting(args, batch, device)?;
     let all = sweep(device, &setting.of(false), entry, |candidate| {
-        let time = match &candidate.step {
-            Some(step) => format!("{:>9.1} us, spread {:>3.0} %", step.median * 1e6, 100.0 * step.spread()),
+        let ratio = match &candidate.ratio {
+            Some(ratio) => format!("{:.3} of the table's ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high),
             None => "does not fit".into(),
         };
-        let mark = if candidate.current { "  in the table" } else { "" };
-        console.note(format!("{:14} {:>5}  {time}{mark}", candidate.entry, candidate.value));
+        let mark = if candidate.current { ", the table's own" } else { "" };
+        console.note(format!("{:14} {:>5}  {ratio}{mark}", candidate.entry, candidate.value));
     })?;
     let mut best = Vec::new();
     for entry in known.iter().filter(|name| name.contains(entry)) {
-        let of = all.iter().filter(|c| c.entry == *entry).filter_map(|c| Some((c, c.step?.median)));
-        let Some((winner, time)) = of.clone().min_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
-        let now = of.clone().find(|(c, _)| c.current).map_or(time, |(_, time)| time);
-        best.push(serde_json::json!({"entry": entry, "best": winner.value, "ratio": time / now}));
+        let of = all.iter().filter(|c| c.entry == *entry).filter_map(|c| Some((c, c.ratio?.median)));
+        let Some((winner, ratio)) = of.min_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        best.push(serde_json::json!({"entry": entry, "best": winner.value, "ratio": ratio}));
         if !console.json {
-            console.result(format!("{entry:14} {:>5}  {:.3} of the table's", winner.value, time / now));
+            console.result(format!("{entry:14} {:>5}  {ratio:.3}", winner.value));
         }
     }
     if console.json {

@@ -19,6 +19,8 @@ const TEST: u32 = 10_000;
 pub fn train(count: u32) -> DataSet {
     let mut set = generate(SEED, 0, count.min(TRAIN));
     // In pieces, so that a large set is not held twice.
+    let more = count.saturating_sub(TRAIN) as usize;
+    set.images.bytes.reserve_exact(more * SIDE * SIDE);
     for first in (TRAIN..count).step_by(TRAIN as usize) {
         let more = generate(SEED, first + TEST, TRAIN.min(count - first));
         set.images.bytes.extend(more.images.bytes);
