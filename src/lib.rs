@@ -13,7 +13,7 @@
 //! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`train`] | the loop: submissions, events, evaluation, checkpoints, resuming |
-//! | [`bench`] | what a device can do, and what kernels, steps, epochs and starts take of it |
+//! | [`mod@bench`] | what a device can do, and what kernels, steps, epochs and starts take of it |
 //! | [`cli`] | one file per command |
 //!
 //! # Layout

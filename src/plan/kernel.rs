@@ -45,7 +45,7 @@ pub struct Port {
     /// An array of vec4 in the shader, because it may be a uniform.
     vectors: bool,
     /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights,
-    /// since GPUs keep uniforms in a cache of their own; and everything that fits, where [`Tiles::gathers`] says so.
+    /// since GPUs keep uniforms in a cache of their own; and everything that fits, where the tile table says so.
     pub uniform: bool,
 }
 
