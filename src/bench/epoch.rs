@@ -4,8 +4,8 @@ use super::{Stat, usage::usage};
 use crate::gpu::Device;
 use crate::train::{Event, Prepared, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 /// Epochs of a run.
@@ -16,7 +16,7 @@ pub struct EpochTimes {
     pub batch: usize,
     pub seconds: Stat,
     pub images_per_second: f64,
-    /// CPU time of an epoch, all threads, its part of checkpoints and the test included; None where the system is not asked.
+    /// CPU time of an epoch, all threads, its checkpoint included; None where the system is not asked.
     pub cpu_seconds: Option<f64>,
     /// The most bytes of this process that were resident until then.
     pub peak_memory: Option<u64>,
@@ -28,19 +28,18 @@ pub struct EpochTimes {
 /// As for any training.
 pub fn epoch(device: &Device, run: Prepared, folder: &Path) -> Result<EpochTimes, TrainError> {
     let (data, images, batch) = (run.source.name.clone(), run.places.len(), run.config.batch);
-    let cpu = Mutex::new(vec![usage()]);
+    let last = Cell::new(None);
     let tell = |event: &Event| {
         if matches!(event, Event::Epoch(_)) {
-            cpu.lock().unwrap_or_else(|e| e.into_inner()).push(usage());
+            last.set(usage());
         }
     };
     let stop = AtomicBool::new(false);
     let trainer = Trainer::new(device, run, folder, &stop, &tell)?;
-    *cpu.lock().unwrap_or_else(|e| e.into_inner()) = vec![usage()];
+    let first = usage();
     let outcome = trainer.train()?;
     let seconds = Stat::of(&outcome.reports.iter().map(|report| report.seconds).collect::<Vec<_>>());
-    let seen = cpu.into_inner().unwrap_or_else(|e| e.into_inner());
-    let ends = seen.first().copied().flatten().zip(seen.last().copied().flatten());
+    let ends = first.zip(last.get());
     Ok(EpochTimes {
         data,
         images,

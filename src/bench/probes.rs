@@ -2,6 +2,7 @@
 
 use super::{Stat, repetitions};
 use crate::gpu::{Device, GpuError, Lone, Timer};
+use crate::plan::Spec;
 use serde::{Deserialize, Serialize};
 
 /// What a device reaches in shaders that do nothing else.
@@ -16,21 +17,17 @@ pub struct Ceilings {
 }
 
 /// As in `shaders/probes/multiply_add.wgsl`.
-const CHAINS: u64 = 12;
-const UNROLL: u64 = 16;
+const CHAINS: u32 = 12;
+const UNROLL: u32 = 16;
 /// Vectors that are copied: 64 MiB, more than caches hold, and no more than WebGPU's smallest buffers.
-const LEN: u64 = 1 << 22;
+const LEN: u32 = 1 << 22;
 /// Of the first invocation: what its sums come to tells how often it added. Those of its neighbours are a little larger.
 const SEED: f32 = 1.0;
 const STEP: f32 = 1e-6;
 
-/// The lower-case constants of a probe, set.
-fn with(wgsl: &str, constants: &[(&str, u64)]) -> String {
-    let line = |line: &str| {
-        let set = constants.iter().find(|(name, _)| line.starts_with(&format!("const {name} = ")));
-        set.map_or(line.to_string(), |(name, value)| format!("const {name} = {value}u;"))
-    };
-    wgsl.lines().map(|text| line(text) + "\n").collect()
+/// A probe with its sizes, for the loader that puts the kernels' sizes in.
+fn probe(stem: &'static str, wgsl: &'static str, constants: Vec<(&'static str, u32)>, workgroups: u32) -> Spec {
+    Spec { stem, wgsl, constants, ports: Vec::new(), workgroups: [workgroups, 1, 1] }
 }
 
 /// Measures both.
@@ -45,13 +42,15 @@ pub fn ceilings(device: &Device, runs: usize) -> Result<Ceilings, GpuError> {
 
     let seed = device.upload("seed", &[SEED.to_bits()])?;
     let sums = device.buffer("y", invocations as usize)?;
-    let text = with(include_str!("../../shaders/probes/multiply_add.wgsl"), &[("rounds", rounds), ("wg", wg)]);
-    let multiply_add = Lone::new(device, "multiply_add", &text, &[("seed", &seed), ("y", &sums)], groups as u32)?;
+    let wgsl = include_str!("../../shaders/probes/multiply_add.wgsl");
+    let spec = probe("multiply_add", wgsl, vec![("rounds", rounds), ("wg", wg)], groups);
+    let multiply_add = Lone::new(device, &spec, &[("seed", &seed), ("y", &sums)])?;
 
-    let ones: Vec<u32> = (0..4 * LEN as u32).collect();
+    let ones: Vec<u32> = (0..4 * LEN).collect();
     let (from, to) = (device.upload("x", &ones)?, device.buffer("copied", ones.len())?);
-    let text = with(include_str!("../../shaders/probes/copy.wgsl"), &[("len", LEN), ("tile", tile), ("wg", wg)]);
-    let copy = Lone::new(device, "copy", &text, &[("x", &from), ("y", &to)], (LEN / tile / wg) as u32)?;
+    let wgsl = include_str!("../../shaders/probes/copy.wgsl");
+    let spec = probe("copy", wgsl, vec![("len", LEN), ("tile", tile), ("wg", wg)], LEN / tile / wg);
+    let copy = Lone::new(device, &spec, &[("x", &from), ("y", &to)])?;
 
     let timer = Timer::new(device);
     let timed = |probe: &Lone, times: usize| {
@@ -74,21 +73,21 @@ pub fn ceilings(device: &Device, runs: usize) -> Result<Ceilings, GpuError> {
         return Err(idle("copy"));
     }
     let (multiply_add, copy) = (Stat::of(&arithmetic), Stat::of(&traffic));
-    let operations = 2 * invocations * CHAINS * UNROLL * rounds;
+    let operations = 2.0 * [invocations, CHAINS, UNROLL, rounds].map(f64::from).iter().product::<f64>();
     Ok(Ceilings {
-        flops: operations as f64 / multiply_add.median,
-        bytes: (2 * 16 * LEN) as f64 / copy.median,
+        flops: operations / multiply_add.median,
+        bytes: 2.0 * 16.0 * f64::from(LEN) / copy.median,
         multiply_add,
         copy,
     })
 }
 
 /// The sums of the first and the last invocation, worked out here: a driver that leaves work out is not to be believed.
-fn check(device: &Device, sums: &wgpu::Buffer, invocations: u64, rounds: u64) -> Result<(), GpuError> {
+fn check(device: &Device, sums: &wgpu::Buffer, invocations: u32, rounds: u32) -> Result<(), GpuError> {
     for at in [0, invocations - 1] {
         let found = f64::from(f32::from_bits(device.read(sums, at as usize, 1)?[0]));
         let factor = f64::from(SEED + (at % 8) as f32 * STEP);
-        let mut sum: Vec<f64> = (0..CHAINS).map(|chain| chain as f64).collect();
+        let mut sum: Vec<f64> = (0..CHAINS).map(f64::from).collect();
         for _ in 0..rounds * UNROLL {
             sum.iter_mut().for_each(|s| *s = *s * factor + 0.5);
         }

@@ -6,6 +6,7 @@ use crate::bench::{
     start_up_of_children, step, sweep,
 };
 use crate::gpu::Device;
+use crate::model::Network;
 use crate::plan::Tiles;
 use crate::train::{Config, Prepared};
 use crate::verify::{NETWORKS, network};
@@ -94,9 +95,10 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     }
     if is(What::Kernels) || is(What::Step) {
         report.ceilings = Some(ceilings(&device, runs)?);
+        let network = asked(args)?;
         for &batch in &args.batch {
-            let setting = setting(args, batch, &device)?;
-            report.steps.push(step(&device, &setting.of(is(What::Kernels)), report.ceilings.as_ref())?);
+            let setting = setting(args, &network, batch, &device);
+            report.steps.push(step(&device, &setting, report.ceilings.as_ref())?);
         }
     }
     device.check()?;
@@ -135,31 +137,21 @@ fn saved(path: &std::path::Path) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// A setting, with the network that it borrows.
-struct Owned {
-    network: crate::model::Network,
-    batch: usize,
-    tiles: Tiles,
-    unfused: bool,
-    runs: usize,
-}
-
-impl Owned {
-    fn of(&self, kernels: bool) -> Setting<'_> {
-        let Owned { network, batch, tiles, unfused, runs } = self;
-        Setting { network, batch: *batch, tiles: *tiles, unfused: *unfused, runs: *runs, kernels }
-    }
-}
-
-fn setting(args: &BenchArgs, batch: u32, device: &Device) -> anyhow::Result<Owned> {
+/// The network that was asked for.
+fn asked(args: &BenchArgs) -> anyhow::Result<Network> {
     let input = NETWORKS.iter().find(|(name, _)| *name == args.network).map_or([1, 28, 28], |(_, input)| *input);
-    Ok(Owned {
-        network: network(&args.network, input)?,
+    Ok(network(&args.network, input)?)
+}
+
+fn setting<'a>(args: &BenchArgs, network: &'a Network, batch: u32, device: &Device) -> Setting<'a> {
+    Setting {
+        network,
         batch: batch as usize,
         tiles: Tiles::of(device.info.class()),
         unfused: args.unfused,
         runs: args.runs as usize,
-    })
+        kernels: matches!(args.what, What::Kernels | What::All),
+    }
 }
 
 /// A training run by the tutorial's recipe, without validation.
@@ -217,8 +209,8 @@ fn sweep_table(args: &BenchArgs, entry: &str, device: &Device, console: &Console
         "the tile table has no entry like {entry:?}; it has {}",
         known.join(", ")
     );
-    let setting = setting(args, batch, device)?;
-    let all = sweep(device, &setting.of(false), entry, |candidate| {
+    let network = asked(args)?;
+    let all = sweep(device, &setting(args, &network, batch, device), entry, |candidate| {
         let ratio = match &candidate.ratio {
             Some(ratio) => format!("{:.3} of the table's ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high),
             None => "does not fit".into(),

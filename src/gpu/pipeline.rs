@@ -1,6 +1,7 @@
 //! From WGSL to a pipeline, and a shader that is played by itself.
 
 use super::{Device, GpuError};
+use crate::plan::Spec;
 use crate::plan::shader::{self, Slot};
 
 impl Device {
@@ -72,7 +73,7 @@ impl Device {
 pub struct Lone {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
-    workgroups: u32,
+    workgroups: [u32; 3],
 }
 
 impl Lone {
@@ -83,15 +84,10 @@ impl Lone {
     ///
     /// # Panics
     /// If a binding of the shader has no buffer.
-    pub fn new(
-        device: &Device,
-        name: &str,
-        text: &str,
-        buffers: &[(&str, &wgpu::Buffer)],
-        workgroups: u32,
-    ) -> Result<Lone, GpuError> {
-        let slots = shader::slots(name, text)?;
-        let pipeline = device.pipeline(name, text, &slots)?;
+    pub fn new(device: &Device, spec: &Spec, buffers: &[(&str, &wgpu::Buffer)]) -> Result<Lone, GpuError> {
+        let (name, text) = (spec.stem, shader::specialise(spec, spec.wgsl)?);
+        let slots = shader::slots(name, &text)?;
+        let pipeline = device.pipeline(name, &text, &slots)?;
         let buffer = |slot: &Slot| buffers.iter().find(|(of, _)| *of == slot.name).map(|(_, buffer)| *buffer);
         let entries: Vec<_> = slots
             .iter()
@@ -107,13 +103,14 @@ impl Lone {
                 entries: &entries,
             })
         })?;
-        Ok(Lone { pipeline, bindings, workgroups })
+        Ok(Lone { pipeline, bindings, workgroups: spec.workgroups })
     }
 
     /// Appends it to a pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);
-        pass.dispatch_workgroups(self.workgroups, 1, 1);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
     }
 }

@@ -158,41 +158,30 @@ impl Recorder<'_> {
 
     /// Appends a kernel that takes a part of the batch, once for each part. Parameters are bound whole.
     fn steps(&mut self, kernel: Kernel, label: String, bindings: &[&str], parts: u32) -> Result<(), PlanError> {
-        for part in 0..parts {
-            self.step_of(&kernel, &label, bindings, part, parts)?;
-        }
-        Ok(())
-    }
-
-    fn step_of(
-        &mut self,
-        kernel: &Kernel,
-        label: &str,
-        bindings: &[&str],
-        part: u32,
-        parts: u32,
-    ) -> Result<(), PlanError> {
-        let spec = self.checked(kernel, label)?;
+        let spec = self.checked(&kernel, &label)?;
         assert_eq!(spec.ports.len(), bindings.len(), "{label}: as many bindings as ports");
-        let mut args = Vec::new();
-        for (port, &name) in spec.ports.iter().zip(bindings) {
-            let parameter = self.net.parameters().iter().find(|p| p.name == name).cloned();
-            let gradient = name.strip_suffix(".grad").filter(|of| self.net.parameters().iter().any(|p| p.name == *of));
-            args.push(if let Some(parameter) = parameter {
-                let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
-                Arg { buffer, start: parameter.start, len: port.bound(), tensors: vec![name.into()] }
-            } else if gradient.is_some() {
-                // Each part leaves slices of its own.
-                let buffer = self.buffer(names::GRADIENTS, Element::F32, 0);
-                let start = self.gradients;
-                self.gradients += port.len.next_multiple_of(ALIGN);
-                self.plan.buffers[buffer].len = self.gradients;
-                Arg { buffer, start, len: port.len, tensors: vec![name.into()] }
-            } else {
-                self.part(port, name, part, parts)
-            });
+        for part in 0..parts {
+            let mut args = Vec::new();
+            for (port, &name) in spec.ports.iter().zip(bindings) {
+                let parameter = self.net.parameters().iter().find(|p| p.name == name).cloned();
+                let gradient =
+                    name.strip_suffix(".grad").filter(|of| self.net.parameters().iter().any(|p| p.name == *of));
+                args.push(if let Some(parameter) = parameter {
+                    let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
+                    Arg { buffer, start: parameter.start, len: port.bound(), tensors: vec![name.into()] }
+                } else if gradient.is_some() {
+                    // Each part leaves slices of its own.
+                    let buffer = self.buffer(names::GRADIENTS, Element::F32, 0);
+                    let start = self.gradients;
+                    self.gradients += port.len.next_multiple_of(ALIGN);
+                    self.plan.buffers[buffer].len = self.gradients;
+                    Arg { buffer, start, len: port.len, tensors: vec![name.into()] }
+                } else {
+                    self.part(port, name, part, parts)
+                });
+            }
+            self.plan.steps.push(Step { kernel: kernel.clone(), label: label.clone(), args });
         }
-        self.plan.steps.push(Step { kernel: kernel.clone(), label: label.into(), args });
         Ok(())
     }
 
