@@ -1,9 +1,10 @@
 // conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
 // max-pool, in slices of the batch. A slice is so many rows of cells, counted through all images.
-//   dw[s,o,c,u,v] = sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,i*POOL+r+u,j*POOL+q+v], (r,q) the cell's winner
-//   db[s,o]       = sum over (n,i) in slice s, and j, of dy[n,o,i,j]
-// Reads dy and winner (N,O,Hp,Wp) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices,
-// in order.
+//   dw[s,o,c,u,v] = dw_in[s,o,c,u,v]
+//                 + sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,i*POOL+r+u,j*POOL+q+v], (r,q) the cell's winner
+//   db[s,o]       = db_in[s,o] + sum over (n,i) in slice s, and j, of dy[n,o,i,j]
+// Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: what earlier parts of the batch came to, or zeros.
+// Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
 // One invocation per slice, c and tile_o output channels: it holds their k * k sums each. A window of inputs slides along
 // each row of cells in registers, so that a cell costs pool new columns; which of them meet the gradient is chosen by
 // select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
@@ -33,8 +34,10 @@ const SLICE = (ROWS + slices - 1u) / slices;
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
-@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(4) var<storage, read_write> db: array<f32>;
+@group(0) @binding(3) var<uniform> dw_in: array<vec4f, (slices * c_out * c_in * k * k + 3u) / 4u>;
+@group(0) @binding(4) var<uniform> db_in: array<vec4f, (slices * c_out + 3u) / 4u>;
+@group(0) @binding(5) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(6) var<storage, read_write> db: array<f32>;
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -93,14 +96,15 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var t = 0u; t < tile_o; t++) {
-        let at = ((slice * c_out + o + t) * c_in + c) * k * k;
+        let unit = slice * c_out + o + t;
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
-                dw[at + u * k + v] = sum[t][u][v];
+                let at = ((unit * c_in + c) * k + u) * k + v;
+                dw[at] = dw_in[at / 4u][at % 4u] + sum[t][u][v];
             }
         }
         if c == 0u {
-            db[slice * c_out + o + t] = sum_b[t];
+            db[unit] = db_in[unit / 4u][unit % 4u] + sum_b[t];
         }
     }
 }

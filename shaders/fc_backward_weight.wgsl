@@ -1,8 +1,9 @@
 // fc_backward_weight: gradient of the loss with respect to a fully connected layer's weights and bias, in slices of the
 // batch.
-//   dw[s,o,i] = sum over n in slice s of dy[n,o] * x[n,i]
-//   db[s,o]   = sum over n in slice s of dy[n,o]
-// Reads dy (N,O) and x (N,I). Overwrites dw (S,O,I) and db (S,O); the update adds the slices, in order.
+//   dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]
+//   db[s,o]   = db_in[s,o] + sum over n in slice s of dy[n,o]
+// Reads dy (N,O), x (N,I), and dw_in and db_in: what earlier parts of the batch came to, or zeros. Overwrites dw (S,O,I)
+// and db (S,O); the update adds the slices, in order.
 // One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
 // tile_n at a time in registers; those past the end of a slice count as zeros. Those of i = 0 also sum the bias.
 // Twin: src/reference/fc_backward_weight.rs
@@ -23,8 +24,10 @@ const FULL = batch % (slices * tile_n) == 0u;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(3) var<storage, read_write> db: array<f32>;
+@group(0) @binding(2) var<uniform> dw_in: array<vec4f, (slices * c_out * c_in + 3u) / 4u>;
+@group(0) @binding(3) var<uniform> db_in: array<vec4f, (slices * c_out + 3u) / 4u>;
+@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(5) var<storage, read_write> db: array<f32>;
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -64,7 +67,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     for (var t = 0u; t < tile_o; t++) {
         for (var s = 0u; s < tile_i; s++) {
-            dw[(slice * c_out + o + t) * c_in + i + s * LANES] = sum[t][s];
+            let at = (slice * c_out + o + t) * c_in + i + s * LANES;
+            dw[at] = dw_in[at / 4u][at % 4u] + sum[t][s];
         }
     }
     if i == 0u {
@@ -74,7 +78,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 let at = n * c_out + o + t;
                 sum_b += dy[at / 4u][at % 4u];
             }
-            db[slice * c_out + o + t] = sum_b;
+            let at = slice * c_out + o + t;
+            db[at] = db_in[at / 4u][at % 4u] + sum_b;
         }
     }
 }

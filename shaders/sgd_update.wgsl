@@ -15,12 +15,11 @@ struct Group {
     start: u32,
     count: u32,
     grad: u32,
-    // Elements of a slice, slices, slices that lie one behind the other, and how far apart the starts of those parts are.
+    // Elements of a slice, and slices, which lie one behind the other.
     len: u32,
     slices: u32,
-    part: u32,
-    stride: u32,
-    unused: u32,
+    // Fills the row: @size would not reach GLSL.
+    unused: vec2u,
 }
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
@@ -40,12 +39,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
         return;
     }
     var g = 0.0;
-    var from_part = group.grad + lane.x;
-    for (var s = 0u; s < group.slices; s += group.part) {
-        for (var t = 0u; t < group.part; t++) {
-            g += grad[from_part + t * group.len];
-        }
-        from_part += group.stride;
+    for (var s = 0u; s < group.slices; s++) {
+        g += grad[group.grad + s * group.len + lane.x];
     }
     let i = group.start + lane.x;
     let rate = hyper[0].x;

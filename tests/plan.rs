@@ -2,7 +2,7 @@
 
 use mnist_gpu::model::Network;
 use mnist_gpu::plan::shader::specialise;
-use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Plan, Tiles, Work, record};
+use mnist_gpu::plan::{Access, Arg, DeviceClass, Kernel, Options, Plan, Tiles, Work, names, record};
 
 /// A batch of a thousand images with nothing frozen.
 fn options() -> Options {
@@ -140,7 +140,7 @@ fn features_are_made_by_one_plan_and_trained_on_by_another() {
 
 /// Fifty images are seven parts of eight where a whole batch would not fit a uniform.
 #[test]
-fn parts_cover_a_padded_batch_and_leave_a_slice_each() {
+fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     let net = Network::tutorial([1, 28, 28], 10).unwrap();
     let tiles = Tiles::of(DeviceClass::Software);
     let plan = record(&net, &Options { batch: 50, tiles, ..options() }).unwrap();
@@ -162,10 +162,21 @@ fn parts_cover_a_padded_batch_and_leave_a_slice_each() {
     assert_eq!(out.len, 56 * 320);
 
     let Kernel::SgdUpdate(shape) = &plan.steps[plan.steps.len() - 2].kernel else { panic!("no update") };
-    let written: Vec<usize> = steps("conv2 backward weight").iter().map(|s| s.args[3].start).collect();
     let range = shape.ranges.iter().find(|r| r.len == 5000).unwrap();
-    let slices: Vec<usize> = (0..range.slices).step_by(range.part as usize).map(|s| range.slice(s) as usize).collect();
-    assert_eq!(written, slices);
+    let buffer = |arg: &Arg| plan.buffers[arg.buffer].name.as_str();
+    let carried = steps("conv2 backward weight");
+    assert_eq!(buffer(&carried[0].args[3]), names::ZEROS);
+    assert_eq!(buffer(&carried[6].args[5]), names::GRADIENTS);
+    for (before, after) in carried.iter().zip(&carried[1..]) {
+        // Weights, then biases: what one part writes is what the next one reads, and writes elsewhere.
+        for (read, written) in [(3, 5), (4, 6)] {
+            let (left, taken, next) = (&before.args[written], &after.args[read], &after.args[written]);
+            assert_eq!((left.buffer, left.start, left.len), (taken.buffer, taken.start, taken.len));
+            assert!(taken.buffer != next.buffer && taken.start == next.start);
+        }
+    }
+    assert_eq!(carried[6].args[5].start, range.grad as usize);
+    assert!(carried[6].args[5].len >= (range.slices * range.len) as usize);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::{Access, ConvShape, Kernel};
 /// Counted as floating-point operations are the multiplications and additions of sums of products, and those of an update.
 /// Biases, activations, comparisons, exponentials and index arithmetic are not: they are few, or no arithmetic of the layer.
 /// Counted as bytes are each input read once and each output written once, as if a cache held all of it; of a data set, only
-/// the images of the batch. A batch that is cut into parts reads parameters once for each part and leaves gradients of each:
-/// that traffic is counted, as the update's arithmetic on them is.
+/// the images of the batch. A batch that is cut into parts reads parameters, and reads and writes gradients, once for each
+/// part: that traffic is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Every product of a convolution's gradients, also those with the zeros that max-pooling leaves.

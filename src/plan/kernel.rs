@@ -158,23 +158,14 @@ pub struct LossShape {
     pub rows: u32,
 }
 
-/// One tensor that an update changes: where it starts in the arena and in the gradients, in elements.
+/// One tensor that an update changes: where it starts in the arena and in the gradients, in elements. The slices of its
+/// gradient lie one behind the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     pub start: u32,
     pub len: u32,
     pub grad: u32,
     pub slices: u32,
-    /// Slices that lie one behind the other, and where the next so many start, counted from the first of these.
-    pub part: u32,
-    pub stride: u32,
-}
-
-impl Range {
-    /// Where a slice of the gradient starts.
-    pub fn slice(&self, slice: u32) -> u32 {
-        self.grad + slice / self.part * self.stride + slice % self.part * self.len
-    }
 }
 
 /// Words of a row of the update's table: a whole number of vectors.
@@ -270,12 +261,12 @@ impl PoolShape {
 
 impl UpdateShape {
     /// A row for each workgroup: where its elements start in the parameters and how many they are, where they start in the
-    /// gradient, and how the slices of that lie.
+    /// gradient, how long a slice of that is, and how many there are.
     pub fn table(&self) -> Vec<u32> {
         let rows = self.ranges.iter().flat_map(|r| {
             (0..r.len).step_by(WORKGROUP as usize).map(|at| {
                 let count = (r.len - at).min(WORKGROUP);
-                [r.start + at, count, r.grad + at, r.len, r.slices, r.part, r.stride, 0]
+                [r.start + at, count, r.grad + at, r.len, r.slices, 0, 0, 0]
             })
         });
         rows.flatten().collect()
@@ -492,6 +483,8 @@ impl Kernel {
                         gather(tiles, "dy", Element::F32, y),
                         gather(tiles, "winner", Element::U32, y),
                         gather(tiles, "x", Element::F32, x),
+                        gather(tiles, "dw_in", Element::F32, w * *slices as usize),
+                        gather(tiles, "db_in", Element::F32, size([*slices, s.conv.c_out])),
                         write("dw", w * *slices as usize),
                         write("db", size([*slices, s.conv.c_out])),
                     ],
@@ -564,6 +557,8 @@ impl Kernel {
                     vec![
                         gather(tiles, "dy", Element::F32, size([s.batch, s.c_out])),
                         gather(tiles, "x", Element::F32, size([s.batch, s.c_in])),
+                        gather(tiles, "dw_in", Element::F32, size([*slices, s.c_out, s.c_in])),
+                        gather(tiles, "db_in", Element::F32, size([*slices, s.c_out])),
                         write("dw", size([*slices, s.c_out, s.c_in])),
                         write("db", size([*slices, s.c_out])),
                     ],

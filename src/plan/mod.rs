@@ -75,12 +75,6 @@ impl Plan {
     pub fn buffer(&self, name: &str) -> Option<usize> {
         self.buffers.iter().position(|b| b.name == name)
     }
-
-    /// Where the bindings of a tensor start in its buffer, in the order of the steps.
-    fn starts(&self, tensor: &str) -> impl Iterator<Item = usize> {
-        let args = self.steps.iter().flat_map(|s| &s.args);
-        args.filter(move |a| a.tensors.len() == 1 && a.tensors[0] == tensor).map(|a| a.start)
-    }
 }
 
 /// Names of the buffers that a plan shares with the world: the caller fills and reads them.
@@ -103,6 +97,10 @@ pub mod names {
     pub const MOMENTUM: &str = "momentum";
     /// Gradients in slices.
     pub const GRADIENTS: &str = "gradients";
+    /// The same, of all but the last part of a batch, or of all but the last two.
+    pub const EARLIER: &str = "earlier gradients";
+    /// What the first part of a batch adds its gradients to.
+    pub const ZEROS: &str = "zeros";
     /// Learning rate, momentum.
     pub const HYPER: &str = "hyper";
     /// One value for each image of the epoch, in its order.

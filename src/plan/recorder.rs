@@ -1,7 +1,7 @@
 //! From a network to a plan.
 
 use super::{
-    Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, FeatureShape, Kernel,
+    Access, Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, FeatureShape, Kernel,
     LoadShape, LossShape, Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
@@ -23,9 +23,9 @@ pub struct Options {
     pub tiles: Tiles,
 }
 
-/// Elements of all slices of a weight gradient, at most, where each part of a batch leaves its own: 16 MiB. Beyond that
-/// writing and folding them would cost more than parts gain.
-const SLICED: usize = 1 << 22;
+/// Elements of all slices of a weight gradient times parts of a batch, at most. Beyond that, what each part adds to would
+/// cost more than parts gain.
+const CARRIED: usize = 1 << 22;
 
 /// What a batch is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,8 @@ struct Recorder<'a> {
     plan: Plan,
     ranges: Vec<Range>,
     learning: Vec<String>,
-    gradients: usize,
+    /// The gradients that learn, and where their slices lie.
+    gradients: Vec<(String, std::ops::Range<usize>)>,
     /// Rows of every tensor of the batch: its images, and padding so that they divide into parts.
     padded: u32,
 }
@@ -156,7 +157,8 @@ impl Recorder<'_> {
         self.steps(kernel, label, bindings, 1)
     }
 
-    /// Appends a kernel that takes a part of the batch, once for each part. Parameters are bound whole.
+    /// Appends a kernel that takes a part of the batch, once for each part. Parameters are bound whole. Each part adds its
+    /// gradients to those of the part before, and the last leaves the sum where the update looks for it.
     fn steps(&mut self, kernel: Kernel, label: String, bindings: &[&str], parts: u32) -> Result<(), PlanError> {
         let spec = self.checked(&kernel, &label)?;
         assert_eq!(spec.ports.len(), bindings.len(), "{label}: as many bindings as ports");
@@ -164,18 +166,13 @@ impl Recorder<'_> {
             let mut args = Vec::new();
             for (port, &name) in spec.ports.iter().zip(bindings) {
                 let parameter = self.net.parameters().iter().find(|p| p.name == name).cloned();
-                let gradient =
-                    name.strip_suffix(".grad").filter(|of| self.net.parameters().iter().any(|p| p.name == *of));
+                let of = name.strip_suffix(".grad");
+                let gradient = self.net.parameters().iter().any(|p| of == Some(&p.name));
                 args.push(if let Some(parameter) = parameter {
                     let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
                     Arg { buffer, start: parameter.start, len: port.bound(), tensors: vec![name.into()] }
-                } else if gradient.is_some() {
-                    // Each part leaves slices of its own.
-                    let buffer = self.buffer(names::GRADIENTS, Element::F32, 0);
-                    let start = self.gradients;
-                    self.gradients += port.len.next_multiple_of(ALIGN);
-                    self.plan.buffers[buffer].len = self.gradients;
-                    Arg { buffer, start, len: port.len, tensors: vec![name.into()] }
+                } else if gradient {
+                    self.gradient(port, name, part, parts)
                 } else {
                     self.part(port, name, part, parts)
                 });
@@ -183,6 +180,38 @@ impl Recorder<'_> {
             self.plan.steps.push(Step { kernel: kernel.clone(), label: label.clone(), args });
         }
         Ok(())
+    }
+
+    /// A gradient, or where it is read, what the parts before this one came to. As nothing may be read and written at once,
+    /// parts write to two buffers in turn.
+    fn gradient(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
+        let len = port.bound();
+        let written = match port.access {
+            Access::Read if part == 0 => return self.part(port, names::ZEROS, 0, 1),
+            Access::Read => part - 1,
+            _ => part,
+        };
+        let last = (parts - 1 - written).is_multiple_of(2);
+        let start = self.gradient_start(name, len);
+        let buffer = self.buffer(if last { names::GRADIENTS } else { names::EARLIER }, Element::F32, 0);
+        let whole = &mut self.plan.buffers[buffer].len;
+        *whole = (*whole).max(start + len);
+        Arg { buffer, start, len, tensors: vec![name.into()] }
+    }
+
+    /// Where a gradient lies, from its first mention on.
+    fn gradient_start(&mut self, name: &str, len: usize) -> usize {
+        if let Some((_, place)) = self.gradients.iter().find(|(of, _)| of == name) {
+            return place.start;
+        }
+        let start = self.gradients_len();
+        self.gradients.push((name.into(), start..start + len.next_multiple_of(ALIGN)));
+        start
+    }
+
+    /// Elements of all gradients.
+    fn gradients_len(&self) -> usize {
+        self.gradients.last().map_or(0, |(_, place)| place.end)
     }
 
     /// A kernel's sizes, if a device can do them.
@@ -197,15 +226,11 @@ impl Recorder<'_> {
         }
     }
 
-    /// Notes that the update folds this gradient, which the last steps wrote: `part` slices each.
-    fn learn(&mut self, parameter: &str, part: u32) {
-        let grad = format!("{parameter}.grad");
-        let written: Vec<u32> = self.plan.starts(&grad).map(|start| start as u32).collect();
-        let parameter = self.net.parameters().iter().find(|p| p.name == parameter);
-        if let (Some(p), Some(&grad)) = (parameter, written.first()) {
-            let stride = written.get(1).map_or(0, |next| next - grad);
-            let (start, len, slices) = (p.start as u32, p.len() as u32, part * written.len() as u32);
-            self.ranges.push(Range { start, len, grad, slices, part, stride });
+    /// Notes that the update folds the gradient of this parameter, so many slices.
+    fn learn(&mut self, parameter: &str, slices: u32) {
+        if let Some(p) = self.net.parameters().iter().find(|p| p.name == parameter) {
+            let grad = self.gradient_start(&format!("{parameter}.grad"), p.len() * slices as usize) as u32;
+            self.ranges.push(Range { start: p.start as u32, len: p.len() as u32, grad, slices });
             self.learning.push(p.name.clone());
         }
     }
@@ -295,20 +320,25 @@ impl Recorder<'_> {
             Op::ConvPool(pool) => {
                 let shape = self.conv_pool(stage, pool, below);
                 let (mut part, mut parts) = self.conv_pool_part(shape, &shape.image(), &[]);
-                if parts as usize * tiles.conv_pool_slices(&part) as usize * shape.lens().1 > SLICED {
+                if parts as usize * tiles.conv_pool_slices(&part) as usize * shape.lens().1 > CARRIED {
                     (part, parts) = (shape, 1);
                 }
                 let (shape, slices) = (part, tiles.conv_pool_slices(&part));
-                (slices, parts, Kernel::ConvPoolBackwardWeight(shape, slices, tiles), vec![&dy, &winner, x, &dw, &db])
+                (
+                    slices,
+                    parts,
+                    Kernel::ConvPoolBackwardWeight(shape, slices, tiles),
+                    vec![&dy, &winner, x, &dw, &db, &dw, &db],
+                )
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
                 let (mut part, mut parts) = self.linear_part(shape, &[shape.c_in, shape.c_out], &[]);
-                if parts as usize * shape.c_in as usize * shape.c_out as usize > SLICED {
+                if parts as usize * shape.c_in as usize * shape.c_out as usize > CARRIED {
                     (part, parts) = (shape, 1);
                 }
                 let (shape, slices) = (part, tiles.fc_slices(part.batch));
-                (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db])
+                (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db, &dw, &db])
             }
             Op::Pool(_) | Op::Activation(_) => return Ok(()),
         };
@@ -415,7 +445,8 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     let pixels = net.input().iter().product::<usize>();
     let largest = stages.iter().map(|stage| stage.output.iter().product()).fold(pixels, usize::max);
     let padded = options.tiles.padded(batch, largest as u32);
-    let mut r = Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: 0, padded };
+    let mut r =
+        Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: Vec::new(), padded };
     let lowest = stages.iter().position(|s| s.learns).unwrap_or(stages.len());
 
     let stored = features(net, options).filter(|_| options.work == Work::TrainOnFeatures);
@@ -455,7 +486,7 @@ fn record_update(r: &mut Recorder) -> Result<(), PlanError> {
     let shape = UpdateShape {
         ranges: std::mem::take(&mut r.ranges),
         parameters: r.net.arena_len() as u32,
-        gradients: r.gradients as u32,
+        gradients: r.gradients_len() as u32,
     };
     let table = shape.table();
     let kernel = Kernel::SgdUpdate(shape);

@@ -1,14 +1,21 @@
-//! Twin of `shaders/conv_pool_backward_weight.wgsl`: unpools dy to the winners, then the convolution's weight gradient. A slice
-//! is so many rows of cells, counted through all images.
+//! Twin of `shaders/conv_pool_backward_weight.wgsl`: unpools dy to the winners, then the convolution's weight gradient, added
+//! to what earlier parts of the batch came to. A slice is so many rows of cells, counted through all images.
 
 use super::conv_pool_backward_input::unpool;
 use super::{Expected, conv_backward_weight};
 use crate::plan::ConvPoolShape;
 
-pub fn run(s: &ConvPoolShape, slices: u32, dy: &[f64], winner: &[u32], x: &[f64]) -> Vec<Expected> {
+pub fn run(
+    s: &ConvPoolShape,
+    slices: u32,
+    dy: &[f64],
+    winner: &[u32],
+    x: &[f64],
+    before: [&[f64]; 2],
+) -> Vec<Expected> {
     let all = s.conv.batch * s.h_out();
     let slice = all.div_ceil(slices);
     let cells = |part: u32| (part * slice..all.min((part + 1) * slice)).map(|row| (row / s.h_out(), row % s.h_out()));
     let rows = |part| cells(part).flat_map(|(n, i)| (0..s.pool).map(move |r| (n, i * s.pool + r))).collect();
-    conv_backward_weight::sums(&s.conv, slices, rows, &unpool(s, dy, winner), x)
+    conv_backward_weight::sums(&s.conv, slices, rows, &unpool(s, dy, winner), x, before)
 }

@@ -1,10 +1,10 @@
-//! Twin of `shaders/fc_backward_weight.wgsl`: `dw[s,o,i] = sum over n in slice s of dy[n,o] * x[n,i]`, and db the sum of
-//! dy alone.
+//! Twin of `shaders/fc_backward_weight.wgsl`: `dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]`, and db
+//! the sum of dy alone.
 
 use super::{Expected, Near, Sum};
 use crate::plan::FcShape;
 
-pub fn run(s: &FcShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
+pub fn run(s: &FcShape, slices: u32, dy: &[f64], x: &[f64], dw_in: &[f64], db_in: &[f64]) -> Vec<Expected> {
     let slice = s.batch.div_ceil(slices);
     let mut dw = Near::with_capacity((slices * s.c_out * s.c_in) as usize);
     let mut db = Near::with_capacity((slices * s.c_out) as usize);
@@ -13,12 +13,14 @@ pub fn run(s: &FcShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
         for o in 0..s.c_out {
             for i in 0..s.c_in {
                 let mut sum = Sum::default();
+                sum.add(dw_in[((part * s.c_out + o) * s.c_in + i) as usize]);
                 for n in images.clone() {
                     sum.add(dy[(n * s.c_out + o) as usize] * x[(n * s.c_in + i) as usize]);
                 }
                 dw.push(sum.value, sum.error());
             }
             let mut sum = Sum::default();
+            sum.add(db_in[(part * s.c_out + o) as usize]);
             for n in images.clone() {
                 sum.add(dy[(n * s.c_out + o) as usize]);
             }

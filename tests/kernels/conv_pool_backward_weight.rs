@@ -17,8 +17,9 @@ fn the_twin_does_a_worked_example() {
     };
     let kernel = Kernel::ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Discrete));
     let x: Vec<f64> = (0..16).map(f64::from).collect();
-    let expected = twin(&kernel, &[f("dy", &[1.0, 2.0, 3.0, 4.0]), u("winner", &[0, 1, 2, 3]), f("x", &x)]);
+    let batch = [f("dy", &[1.0, 2.0, 3.0, 4.0]), u("winner", &[0, 1, 2, 3]), f("x", &x)];
+    let expected = twin(&kernel, &[&batch[..], &[f("dw_in", &[1000.0]), f("db_in", &[100.0])]].concat());
     // Winners are the pixels 0, 3, 12 and 15.
-    assert_eq!(floats(&expected[0]), [0.0 + 2.0 * 3.0 + 3.0 * 12.0 + 4.0 * 15.0]);
-    assert_eq!(floats(&expected[1]), [10.0]);
+    assert_eq!(floats(&expected[0]), [1000.0 + 0.0 + 2.0 * 3.0 + 3.0 * 12.0 + 4.0 * 15.0]);
+    assert_eq!(floats(&expected[1]), [110.0]);
 }

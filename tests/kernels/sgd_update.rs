@@ -11,7 +11,7 @@ fn every_device_agrees_with_the_twin() {
 #[test]
 fn the_twin_does_a_worked_example() {
     // Two slices of one weight; the weight before and the one behind are frozen.
-    let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, part: 1, stride: 1 }];
+    let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2 }];
     let shape = UpdateShape { ranges, parameters: 3, gradients: 2 };
     let inputs = [
         f("grad", &[2.0, 4.0]),
