@@ -1,6 +1,6 @@
 //! Plans, without a device: what freezing leaves out, and what no plan may do.
 
-use mnist_gpu::model::Network;
+use mnist_gpu::model::{Layer, Network};
 use mnist_gpu::plan::shader::specialise;
 use mnist_gpu::plan::{Access, Arg, DeviceClass, Kernel, Options, Plan, Tiles, Work, names, record};
 
@@ -177,6 +177,19 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     }
     assert_eq!(carried[6].args[5].start, range.grad as usize);
     assert!(carried[6].args[5].len >= (range.slices * range.len) as usize);
+}
+
+/// Sixteen parts of four images each are worth it for 65,536 weights and not for four million.
+#[test]
+fn parts_do_not_carry_more_than_they_save() {
+    let dispatches = |units| {
+        let layers = [Layer::Linear { units }, Layer::Relu, Layer::Linear { units: 10 }];
+        let net = Network::new([1, 64, 64], &layers).unwrap();
+        let tiles = Tiles::of(DeviceClass::Software);
+        let plan = record(&net, &Options { tiles, ..options() }).unwrap();
+        plan.steps.iter().filter(|s| s.label == "fc1 backward weight").count()
+    };
+    assert_eq!((dispatches(16), dispatches(1024)), (16, 1));
 }
 
 #[test]
