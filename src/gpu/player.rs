@@ -2,7 +2,7 @@
 
 use super::{Device, GpuError};
 use crate::plan::shader::{self, Slot};
-use crate::plan::{Access, Plan, Spec};
+use crate::plan::{Access, Plan, Spec, names};
 use std::collections::HashMap;
 
 /// A plan that is ready to run.
@@ -143,7 +143,7 @@ impl Player {
 fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     match error {
         GpuError::Limit { buffer, needed, limit, allowed, .. } => {
-            let grows = ["input", "gradients"].contains(&buffer.as_str())
+            let grows = ["input", names::GRADIENTS, names::EARLIER, names::ZEROS].contains(&buffer.as_str())
                 || [".out", ".winner", ".out.grad"].iter().any(|end| buffer.ends_with(end));
             let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
             let remedy = match fits {

@@ -168,6 +168,13 @@ pub struct Range {
     pub slices: u32,
 }
 
+impl Range {
+    /// Where a slice of the gradient starts.
+    pub fn slice(&self, slice: u32) -> u32 {
+        self.grad + slice * self.len
+    }
+}
+
 /// Words of a row of the update's table: a whole number of vectors.
 pub const ROW: usize = 8;
 

@@ -77,7 +77,8 @@ impl Plan {
     }
 }
 
-/// Names of the buffers that a plan shares with the world: the caller fills and reads them.
+/// Names of buffers: those that a plan shares with the world, which the caller fills and reads, and those in which gradients
+/// gather.
 pub mod names {
     /// The data set's images, four bytes to a word.
     pub const IMAGES: &str = "images";

@@ -134,9 +134,11 @@ struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    /// The buffer of this name, made at its first use.
+    /// The buffer of this name, made at its first use, with room for at least so many elements.
     fn buffer(&mut self, name: &str, element: Element, len: usize) -> usize {
         if let Some(at) = self.plan.buffer(name) {
+            let room = &mut self.plan.buffers[at].len;
+            *room = len.max(*room);
             return at;
         }
         self.plan.buffers.push(Buffer { name: name.into(), element, len, content: None });
@@ -147,8 +149,6 @@ impl Recorder<'_> {
     fn part(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
         let len = port.bound();
         let buffer = self.buffer(name, port.element, len * parts as usize);
-        let whole = &mut self.plan.buffers[buffer].len;
-        *whole = (*whole).max(len * parts as usize);
         Arg { buffer, start: len * part as usize, len, tensors: vec![name.into()] }
     }
 
@@ -191,11 +191,9 @@ impl Recorder<'_> {
             Access::Read => part - 1,
             _ => part,
         };
-        let last = (parts - 1 - written).is_multiple_of(2);
         let start = self.gradient_start(name, len);
-        let buffer = self.buffer(if last { names::GRADIENTS } else { names::EARLIER }, Element::F32, 0);
-        let whole = &mut self.plan.buffers[buffer].len;
-        *whole = (*whole).max(start + len);
+        let as_last = (parts - 1 - written).is_multiple_of(2);
+        let buffer = self.buffer(if as_last { names::GRADIENTS } else { names::EARLIER }, Element::F32, start + len);
         Arg { buffer, start, len, tensors: vec![name.into()] }
     }
 

@@ -8,18 +8,17 @@ pub fn run(s: &ConvShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
     let slice = s.batch.div_ceil(slices);
     let images = |part: u32| part * slice..s.batch.min((part + 1) * slice);
     let rows = |part| images(part).flat_map(|n| (0..s.h_out()).map(move |i| (n, i))).collect();
-    let zeros = vec![0.0; s.lens().1 * slices as usize];
-    sums(s, slices, rows, dy, x, [&zeros, &zeros])
+    sums(s, slices, rows, dy, x, None)
 }
 
-/// What weights and biases came to before, and the sums over the rows (n,i) of the map that belong to each slice.
+/// The sums over the rows (n,i) of the map that belong to each slice, added to what weights and biases came to before.
 pub fn sums(
     s: &ConvShape,
     slices: u32,
     rows: impl Fn(u32) -> Vec<(u32, u32)>,
     dy: &[f64],
     x: &[f64],
-    before: [&[f64]; 2],
+    before: Option<[&[f64]; 2]>,
 ) -> Vec<Expected> {
     let mut dw = Near::with_capacity(s.lens().1 * slices as usize);
     let mut db = Near::with_capacity((s.c_out * slices) as usize);
@@ -31,7 +30,7 @@ pub fn sums(
                 for u in 0..s.k {
                     for v in 0..s.k {
                         let mut sum = Sum::default();
-                        sum.add(before[0][dw.value.len()]);
+                        before.iter().for_each(|[weights, _]| sum.add(weights[dw.value.len()]));
                         for &(n, i) in &rows {
                             for j in 0..s.w_out() {
                                 let value = x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize];
@@ -43,7 +42,7 @@ pub fn sums(
                 }
             }
             let mut sum = Sum::default();
-            sum.add(before[1][db.value.len()]);
+            before.iter().for_each(|[_, biases]| sum.add(biases[db.value.len()]));
             for &(n, i) in &rows {
                 (0..s.w_out()).for_each(|j| sum.add(delta(n, i, j)));
             }

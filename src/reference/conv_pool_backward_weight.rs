@@ -17,5 +17,5 @@ pub fn run(
     let slice = all.div_ceil(slices);
     let cells = |part: u32| (part * slice..all.min((part + 1) * slice)).map(|row| (row / s.h_out(), row % s.h_out()));
     let rows = |part| cells(part).flat_map(|(n, i)| (0..s.pool).map(move |r| (n, i * s.pool + r))).collect();
-    conv_backward_weight::sums(&s.conv, slices, rows, &unpool(s, dy, winner), x, before)
+    conv_backward_weight::sums(&s.conv, slices, rows, &unpool(s, dy, winner), x, Some(before))
 }

@@ -4,7 +4,7 @@
 use super::{Expected, Near, Sum};
 use crate::plan::FcShape;
 
-pub fn run(s: &FcShape, slices: u32, dy: &[f64], x: &[f64], dw_in: &[f64], db_in: &[f64]) -> Vec<Expected> {
+pub fn run(s: &FcShape, slices: u32, dy: &[f64], x: &[f64], [dw_in, db_in]: [&[f64]; 2]) -> Vec<Expected> {
     let slice = s.batch.div_ceil(slices);
     let mut dw = Near::with_capacity((slices * s.c_out * s.c_in) as usize);
     let mut db = Near::with_capacity((slices * s.c_out) as usize);

@@ -124,6 +124,7 @@ pub fn play_in_order(kernel: &Kernel, inputs: &[Tensor]) -> Vec<Expected> {
 pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expected> {
     let f = |name: &str| input(name).floats();
     let u = |name: &str| input(name).integers();
+    let before = || [f("dw_in"), f("db_in")];
     match kernel {
         Kernel::LoadImages(s, _) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
         Kernel::LoadFeatures(s, _) => load_features::run(s, f("features"), u("order"), u("cursor")),
@@ -133,8 +134,7 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
         Kernel::ConvPoolForward(s, _) => conv_pool_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::ConvPoolBackwardInput(s, _) => conv_pool_backward_input::run(s, f("dy"), u("winner"), f("w"), f("x")),
         Kernel::ConvPoolBackwardWeight(s, slices, _) => {
-            let before = [f("dw_in"), f("db_in")];
-            conv_pool_backward_weight::run(s, *slices, f("dy"), u("winner"), f("x"), before)
+            conv_pool_backward_weight::run(s, *slices, f("dy"), u("winner"), f("x"), before())
         }
         Kernel::MaxPoolForward(s) => max_pool_forward::run(s, f("x")),
         Kernel::MaxPoolBackward(s) => max_pool_backward::run(s, f("dy"), u("winner")),
@@ -142,9 +142,7 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
         Kernel::ActivationBackward(s) => activation_backward::run(s, f("dy"), f("y")),
         Kernel::FcForward(s, _) => fc_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::FcBackwardInput(s, _) => fc_backward_input::run(s, f("dy"), f("w"), f("x")),
-        Kernel::FcBackwardWeight(s, slices, _) => {
-            fc_backward_weight::run(s, *slices, f("dy"), f("x"), f("dw_in"), f("db_in"))
-        }
+        Kernel::FcBackwardWeight(s, slices, _) => fc_backward_weight::run(s, *slices, f("dy"), f("x"), before()),
         Kernel::CrossEntropyForward(s) => cross_entropy_forward::run(
             s,
             f("x"),

@@ -13,7 +13,7 @@ pub fn run(s: &UpdateShape, grad: &[f64], hyper: &[f64], w: &[f64], v: &[f64]) -
             let mut velocity = Sum::default();
             velocity.add(momentum * v.value[at]);
             for slice in 0..range.slices {
-                velocity.add(grad[(range.grad + slice * range.len + i) as usize]);
+                velocity.add(grad[(range.slice(slice) + i) as usize]);
             }
             v.value[at] = velocity.value;
             v.error[at] = velocity.error();

@@ -72,6 +72,6 @@ pub fn gradient(plan: &Plan, net: &Network, name: &str, slices: &[f64]) -> Vec<f
     });
     let range = ranges.and_then(|ranges| ranges.iter().find(|r| Some(r.start) == start));
     let range = range.unwrap_or_else(|| panic!("{name} has no gradient"));
-    let at = |slice: u32, i: u32| slices[(range.grad + slice * range.len + i) as usize];
+    let at = |slice: u32, i: u32| slices[(range.slice(slice) + i) as usize];
     (0..range.len).map(|i| (0..range.slices).map(|slice| at(slice, i)).sum()).collect()
 }
