@@ -1,12 +1,16 @@
 // sgd_update: folds the slices of each gradient and takes one step of SGD with momentum (PyTorch's form).
-//   g = sum over slices s, in order, of grad[s]
+//   g = clip * (sum over slices s, in order, of grad[s]) + decay * w
 //   v = momentum * v + g
-//   w = w - rate * v
-// Reads grad, and a table of which parameters each workgroup has. Updates w and v there and nowhere else.
+//   w = w - rate * v, or w - rate * (g + momentum * v) with nesterov
+// Reads grad, a table of which parameters each workgroup has, and the step's rate, which is rates[step].x times the
+// group's. Updates w and v where the table says and nowhere else.
 // One invocation per parameter. Workgroups lie in rows of row.
 // Twin: src/reference/sgd_update.rs
 const groups = 8u;
 const row = 32768u;
+const batch = 64u;
+const steps = 938u;
+const nesterov = 0u;
 
 const WG = 64u;
 
@@ -18,15 +22,21 @@ struct Group {
     // Elements of a slice, and slices, which lie one behind the other.
     len: u32,
     slices: u32,
+    rate: f32,
     // Fills the row: @size would not reach GLSL.
     unused: vec2u,
 }
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<uniform> table: array<Group, groups>;
-@group(0) @binding(2) var<uniform> hyper: array<vec4f, 1>;
-@group(0) @binding(3) var<storage, read_write> w: array<f32>;
-@group(0) @binding(4) var<storage, read_write> v: array<f32>;
+// Step, first row of the batch, rows.
+@group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
+@group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
+@group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
+// Momentum, decay.
+@group(0) @binding(5) var<uniform> hyper: array<vec4f, 2>;
+@group(0) @binding(6) var<storage, read_write> w: array<f32>;
+@group(0) @binding(7) var<storage, read_write> v: array<f32>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
@@ -38,14 +48,17 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     if lane.x >= group.count {
         return;
     }
-    var g = 0.0;
+    var sum = 0.0;
     for (var s = 0u; s < group.slices; s++) {
-        g += grad[group.grad + s * group.len + lane.x];
+        sum += grad[group.grad + s * group.len + lane.x];
     }
     let i = group.start + lane.x;
-    let rate = hyper[0].x;
-    let momentum = hyper[0].y;
+    let rate = rates[cursor[0].y / batch].x * group.rate;
+    let momentum = hyper[0].x;
+    let decay = hyper[0].y;
+    let before = w[i];
+    let g = clip[0].x * sum + decay * before;
     let velocity = momentum * v[i] + g;
     v[i] = velocity;
-    w[i] -= rate * velocity;
+    w[i] = before - rate * select(velocity, g + momentum * velocity, nesterov == 1u);
 }

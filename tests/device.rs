@@ -21,22 +21,9 @@ fn prepared(epochs: usize) -> Prepared {
 
 fn prepared_with(epochs: usize, change: impl FnOnce(&mut Config)) -> Prepared {
     let source = Locator { cache: None, offline: true }.locate(&digits(), &|_, _, _| {}).unwrap();
-    let mut config = Config {
-        data: digits(),
-        epochs,
-        batch: 64,
-        lr: 0.01,
-        momentum: 0.5,
-        seed: 0,
-        validation: 0,
-        limit: None,
-        shuffle: true,
-        steps: None,
-        frozen: Vec::new(),
-        log_every: 100,
-    };
+    let mut config = Config { data: digits(), epochs, validation: 0, ..Config::default() };
     change(&mut config);
-    Prepared::train(config, source, None).unwrap()
+    Prepared::train(config, source).unwrap()
 }
 
 #[test]
@@ -77,15 +64,8 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
         ];
         let net = Network::new([1, 512, 512], &layers).unwrap();
         let batch = (allowed / (64 << 20)) as usize + 1;
-        let options = Options {
-            batch,
-            set: batch,
-            rows: batch,
-            frozen: vec![],
-            work: Work::Infer,
-            unfused: false,
-            tiles: Tiles::of(device.info.class()),
-        };
+        let tiles = Tiles::of(device.info.class());
+        let options = Options { work: Work::Infer, ..Options::new(batch, batch, batch, tiles) };
         let plan = match record(&net, &options) {
             Ok(plan) => plan,
             // More workgroups than WebGPU allows: said before the device is asked.
@@ -203,15 +183,7 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
 
         let plan = record(
             &Network::tutorial([1, 28, 28], 10).unwrap(),
-            &Options {
-                batch: 2,
-                set: 2,
-                rows: 2,
-                frozen: vec![],
-                work: Work::Infer,
-                unfused: false,
-                tiles: Tiles::of(device.info.class()),
-            },
+            &Options { work: Work::Infer, ..Options::new(2, 2, 2, Tiles::of(device.info.class())) },
         )
         .unwrap();
         let wrong = |spec: &mnist_gpu::plan::Spec| if spec.stem == "advance" { "const batch = 1u;" } else { spec.wgsl };

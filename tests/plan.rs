@@ -6,15 +6,7 @@ use mnist_gpu::plan::{Access, Arg, DeviceClass, Kernel, Options, Plan, Tiles, Wo
 
 /// A batch of a thousand images with nothing frozen.
 fn options() -> Options {
-    Options {
-        batch: 64,
-        set: 1000,
-        rows: 900,
-        frozen: Vec::new(),
-        work: Work::Train,
-        unfused: false,
-        tiles: Tiles::of(DeviceClass::Integrated),
-    }
+    Options::new(64, 1000, 900, Tiles::of(DeviceClass::Integrated))
 }
 
 fn plan(frozen: &[&str], unfused: bool) -> Plan {
@@ -161,7 +153,7 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     let out = &plan.buffers[plan.buffer("conv2.out").unwrap()];
     assert_eq!(out.len, 56 * 320);
 
-    let Kernel::SgdUpdate(shape) = &plan.steps[plan.steps.len() - 2].kernel else { panic!("no update") };
+    let Kernel::SgdUpdate(shape, _) = &plan.steps[plan.steps.len() - 2].kernel else { panic!("no update") };
     let range = shape.ranges.iter().find(|r| r.len == 5000).unwrap();
     let buffer = |arg: &Arg| plan.buffers[arg.buffer].name.as_str();
     let carried = steps("conv2 backward weight");

@@ -28,7 +28,7 @@ fn texts() -> BTreeMap<String, &'static str> {
                 let first = [net.learning_layers()[0].clone()];
                 let frozen = if matches!(work, Work::Train | Work::Infer) { vec![] } else { first.to_vec() };
                 let tiles = Tiles::of(class);
-                let options = Options { batch: 64, set: 60_000, rows: 55_000, frozen, work, unfused, tiles };
+                let options = Options { frozen, work, unfused, ..Options::new(64, 60_000, 55_000, tiles) };
                 kernels.extend(record(&net, &options).unwrap().steps.into_iter().map(|step| step.kernel));
             }
         }

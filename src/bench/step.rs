@@ -4,7 +4,7 @@ use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, GpuError, Player, Timer};
 use crate::model::{Network, initialise};
-use crate::plan::{Cost, Options, Plan, PlanError, Spec, Tiles, Work, names, record};
+use crate::plan::{Cost, Options, Plan, PlanError, Spec, Tiles, names, record};
 use crate::random::{Purpose, Stream};
 use crate::train::TrainError;
 use serde::{Deserialize, Serialize};
@@ -188,15 +188,7 @@ fn plan_set(setting: &Setting) -> usize {
 
 fn plan(setting: &Setting) -> Result<Plan, PlanError> {
     let set = plan_set(setting);
-    let options = Options {
-        batch: setting.batch,
-        set,
-        rows: set,
-        frozen: Vec::new(),
-        work: Work::Train,
-        unfused: setting.unfused,
-        tiles: setting.tiles,
-    };
+    let options = Options { unfused: setting.unfused, ..Options::new(setting.batch, set, set, setting.tiles) };
     record(setting.network, &options)
 }
 
@@ -234,8 +226,9 @@ fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) {
         (names::ORDER, epoch(count, &mut stream)),
         (names::TABLE, bits(table)),
         (names::PARAMETERS, bits(initialise(setting.network, 1))),
-        // A rate of 0 costs the same, and an update that is repeated alone leaves the parameters what they are.
-        (names::HYPER, bits(vec![0.0, 0.5])),
+        // Rates of 0, which buffers start with, cost the same, and an update that is repeated alone leaves the parameters
+        // what they are.
+        (names::HYPER, bits(vec![0.5, 0.0])),
     ] {
         device.write(player.buffer(name), &content);
     }

@@ -164,17 +164,12 @@ fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>, console: &Conso
         data: source.wanted.clone(),
         epochs,
         batch: args.batch[0] as usize,
-        lr: 0.01,
-        momentum: 0.5,
-        seed: 0,
         validation: 0,
         limit: args.limit,
-        shuffle: true,
         steps,
-        frozen: Vec::new(),
-        log_every: 100,
+        ..Config::default()
     };
-    Ok(Prepared::train(config, source, None)?)
+    Ok(Prepared::train(config, source)?)
 }
 
 /// What a child is started with to start up as this command would.

@@ -36,12 +36,7 @@ enum Split {
 pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let path = model_path(args.model.as_deref())?;
     let model = Model::load(&path)?;
-    let source = args.source.cache.locator().locate(&args.source.data, &|f, got, of| console.fetching(f, got, of));
-    console.clear_bar();
-    let source = source?;
-    if let Some(notice) = &source.notice {
-        console.warn(notice);
-    }
+    let source = args.source.cache.locate(args.source.data.as_deref().unwrap_or("auto"), console)?;
     let mut set = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
     set.check_labels(&source.name, model.network.classes())?;
     let device = args.device.open(console)?;

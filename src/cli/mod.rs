@@ -8,10 +8,11 @@ mod console;
 mod data;
 mod eval;
 mod plan;
+mod recipe;
 mod train;
 mod verify;
 
-use crate::data::Locator;
+use crate::data::{Locator, Source};
 use crate::gpu::{Device, Selection};
 pub use bench::step_lines;
 use clap::{Args, Parser, Subcommand};
@@ -108,14 +109,28 @@ impl DeviceArgs {
 
 #[derive(Args)]
 struct SourceArgs {
-    /// auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not
+    /// auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not [default:
+    /// auto]
     ///
     /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.
     /// `synthetic:N` draws N training images in place of 60,000.
-    #[arg(long, value_name = "SET", default_value = "auto")]
-    data: String,
+    #[arg(long, value_name = "SET")]
+    data: Option<String>,
     #[command(flatten)]
     cache: CacheArgs,
+}
+
+impl CacheArgs {
+    /// Finds a set, and says what there is to be said about it.
+    fn locate(&self, wanted: &str, console: &Console) -> anyhow::Result<Source> {
+        let source = self.locator().locate(wanted, &|file, got, of| console.fetching(file, got, of));
+        console.clear_bar();
+        let source = source?;
+        if let Some(notice) = &source.notice {
+            console.warn(notice);
+        }
+        Ok(source)
+    }
 }
 
 #[derive(Args)]

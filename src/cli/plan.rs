@@ -1,8 +1,9 @@
 //! `plan`: the steps of a batch.
 
-use super::{Console, train::layers};
+use super::Console;
 use crate::model::Network;
 use crate::plan::{DeviceClass, Options, Tiles, Work, record};
+use crate::train::layers;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -49,13 +50,10 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
         Class::Discrete => DeviceClass::Discrete,
     };
     let options = Options {
-        batch: args.batch as usize,
-        set: SET,
-        rows: SET,
         frozen: frozen.clone(),
         work: if args.inference { Work::Infer } else { Work::Train },
         unfused: args.unfused,
-        tiles: Tiles::of(class),
+        ..Options::new(args.batch as usize, SET, SET, Tiles::of(class))
     };
     let plan = record(&network, &options)?;
     if console.json {

@@ -1,6 +1,6 @@
 //! `train` and `finetune`.
 
-use super::{Console, DeviceArgs, SourceArgs};
+use super::{Console, DeviceArgs, SourceArgs, recipe::Recipe};
 use crate::data::{Locator, Source};
 use crate::model::{Model, newest_run};
 use crate::train::{Config, Event, Outcome, Prepared, Trainer, check_free};
@@ -19,14 +19,6 @@ pub struct TrainArgs {
     /// Start from the parameters of this file
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
-    /// Layers that do not learn, separated by commas, or none
-    #[arg(long, value_name = "LAYERS", conflicts_with = "resume")]
-    freeze: Option<String>,
-    /// Images of the training file held out for validation; 0 for none [default: 5000]
-    ///
-    /// Without the flag, a set of fewer than 10,000 images gives up half of its images at most.
-    #[arg(long, value_name = "N", conflicts_with = "resume")]
-    validation: Option<usize>,
 }
 
 /// Go on from a model with some layers frozen, on another, small set
@@ -37,12 +29,6 @@ pub struct FinetuneArgs {
     model: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
-    /// Layers that do not learn, separated by commas, or none [default: every conv layer]
-    #[arg(long, value_name = "LAYERS", conflicts_with = "resume")]
-    freeze: Option<String>,
-    /// Images of the training file held out for validation; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "resume")]
-    validation: usize,
 }
 
 #[derive(Args)]
@@ -51,27 +37,14 @@ struct Common {
     source: SourceArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// A file with any of the settings below, such as a run's recipe.toml; flags beat it
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    recipe: Option<PathBuf>,
     /// Times every training image is used [default: 10, the tutorial's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
-    /// Images in a batch
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535), conflicts_with = "resume")]
-    batch: u32,
-    /// Learning rate
-    #[arg(long, value_name = "F", default_value_t = 0.01, value_parser = rate, conflicts_with = "resume")]
-    lr: f32,
-    /// Momentum, PyTorch's: v = momentum * v + gradient, w = w - lr * v
-    #[arg(long, value_name = "F", default_value_t = 0.5, value_parser = fraction, conflicts_with = "resume")]
-    momentum: f32,
-    /// Decides initial parameters, split and order of images
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "resume")]
-    seed: u64,
-    /// Only the first N training images, in file order
-    #[arg(long, value_name = "N", conflicts_with = "resume")]
-    limit: Option<usize>,
-    /// Batches in file order
-    #[arg(long, conflicts_with = "resume")]
-    no_shuffle: bool,
+    #[command(flatten)]
+    settings: Recipe,
     /// Stop after N steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
@@ -81,57 +54,13 @@ struct Common {
     /// Go on in this run's folder where it was stopped or ended; --epochs is the new total
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
-    /// Steps between loss entries in events.jsonl
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "resume")]
-    log_every: u64,
-}
-
-fn rate(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("a learning rate is a number above 0".into()),
-    }
-}
-
-fn fraction(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
-        _ => Err("momentum is a number from 0 to below 1".into()),
-    }
-}
-
-/// The layers of a comma-separated list; `none` names none.
-pub(super) fn layers(list: &str) -> Vec<String> {
-    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
-    names.map(str::to_string).collect()
 }
 
 impl Common {
-    fn config(&self, source: &Source, validation: usize, frozen: Vec<String>) -> Config {
-        Config {
-            data: source.wanted.clone(),
-            epochs: self.epochs.unwrap_or(10) as usize,
-            batch: self.batch as usize,
-            lr: self.lr,
-            momentum: self.momentum,
-            seed: self.seed,
-            validation,
-            limit: self.limit,
-            shuffle: !self.no_shuffle,
-            steps: self.steps,
-            frozen,
-            log_every: self.log_every,
-        }
-    }
-
-    fn locate(&self, console: &Console) -> anyhow::Result<Source> {
-        let source = self.source.cache.locator().locate(&self.source.data, &|f, got, of| console.fetching(f, got, of));
-        console.clear_bar();
-        let source = source?;
-        if let Some(notice) = &source.notice {
-            console.warn(notice);
-        }
-        Ok(source)
+    /// The settings of the command line, over those of the recipe.
+    fn recipe(&self) -> anyhow::Result<Recipe> {
+        let recipe = self.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
+        Ok(self.settings.clone().with(&self.source, self.epochs, self.steps).over(recipe))
     }
 
     fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
@@ -141,8 +70,8 @@ impl Common {
             if let Some(epochs) = self.epochs {
                 config.epochs = epochs as usize;
             }
-            if self.source.data != "auto" {
-                config.data = self.source.data.clone();
+            if let Some(data) = &self.source.data {
+                config.data = data.clone();
             }
         };
         let prepared = Prepared::resume(run, &locator, change, &|f, got, of| console.fetching(f, got, of));
@@ -162,21 +91,22 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
         return go(prepared, run, &args.common, console, began);
     }
     let out = out_folder(&args.common)?;
-    let source = args.common.locate(console)?;
-    let frozen = args.freeze.as_deref().map(layers).unwrap_or_default();
-    let mut config = args.common.config(&source, args.validation.unwrap_or(0), frozen);
-    if args.validation.is_none() {
-        config.validation = default_validation(&config, &source)?;
-    }
-    let prepared = Prepared::train(config, source, args.init.as_deref())?;
+    let recipe = Recipe::from_init(args.init).over(args.common.recipe()?);
+    let source = args.common.source.cache.locate(recipe.data(), console)?;
+    let held_out = match recipe.validation() {
+        (None, limit) => default_validation(limit, &source)?,
+        _ => 0,
+    };
+    let mut config = recipe.config(&source, recipe.frozen().unwrap_or_default(), held_out)?;
+    config.init = recipe.init().map(std::path::absolute).transpose()?;
+    let prepared = Prepared::train(config, source)?;
     go(prepared, &out, &args.common, console, began)
 }
 
 /// 5000, or half of a set too small for that.
-fn default_validation(config: &Config, source: &Source) -> anyhow::Result<usize> {
-    const VALIDATION: usize = 5000;
-    let images = source.training_images()?.min(config.limit.unwrap_or(usize::MAX));
-    Ok(VALIDATION.min(images / 2))
+fn default_validation(limit: Option<usize>, source: &Source) -> anyhow::Result<usize> {
+    let images = source.training_images()?.min(limit.unwrap_or(usize::MAX));
+    Ok(Config::default().validation.min(images / 2))
 }
 
 /// Runs `finetune`.
@@ -192,11 +122,12 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let out = out_folder(&args.common)?;
     let path = model_path(args.model.as_deref())?;
     let model = Model::load(&path)?;
-    let frozen = args.freeze.as_deref().map_or_else(|| model.network.convolutions(), layers);
+    let recipe = args.common.recipe()?;
+    let frozen = recipe.frozen().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&frozen)?;
-    let source = args.common.locate(console)?;
+    let source = args.common.source.cache.locate(recipe.data(), console)?;
     console.note(format!("model {}", path.display()));
-    let config = args.common.config(&source, args.validation, frozen);
+    let config = recipe.config(&source, frozen, 0)?;
     let prepared = Prepared::finetune(config, source, model)?;
     go(prepared, &out, &args.common, console, began)
 }
@@ -240,12 +171,11 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
     ));
     let trainable = prepared.model.network.trainable_count(&config.frozen);
     console.note(format!(
-        "seed {}, {} epochs, batch {}, lr {}, momentum {}; {trainable} of {} parameters learn{}",
+        "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters learn{}",
         config.seed,
         config.epochs,
         config.batch,
-        config.lr,
-        config.momentum,
+        config.describe(),
         prepared.model.network.parameter_count(),
         if config.frozen.is_empty() { String::new() } else { format!(", {} frozen", config.frozen.join(" and ")) }
     ));

@@ -154,46 +154,52 @@ pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, Check
     arena(&file, &parse(&file, &raw)?, network, "", true)
 }
 
-/// Whatever a run needs to go on: parameters, momentum, and a record of where it stood.
+/// Whatever a run needs to go on: parameters, what the optimizer remembers of each, and a record of where it stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resume<T> {
     pub parameters: Vec<f32>,
-    pub momentum: Vec<f32>,
+    pub states: Vec<Vec<f32>>,
     /// Losses of the unfinished epoch, image by image.
     pub losses: Vec<f32>,
     pub record: T,
 }
 
-const MOMENTUM: &str = ".momentum";
 const LOSSES: &str = "epoch.loss";
 
 impl<T: Serialize + DeserializeOwned> Resume<T> {
-    /// Writes it, like a model.
+    /// Writes it, like a model. `states` are the names of the states.
     ///
     /// # Errors
     /// As [`Model::save`].
-    pub fn save(&self, path: &Path, network: &Network) -> Result<(), CheckpointError> {
+    pub fn save(&self, path: &Path, network: &Network, states: &[&str]) -> Result<(), CheckpointError> {
         let mut tensors = named(network, &self.parameters, "");
-        tensors.extend(named(network, &self.momentum, MOMENTUM));
+        for (name, state) in states.iter().zip(&self.states) {
+            tensors.extend(named(network, state, &format!(".{name}")));
+        }
         tensors.push((LOSSES.into(), vec![self.losses.len()], self.losses.clone()));
         write(path, &tensors, &self.record)
     }
 
-    /// Reads what a run of this network needs to go on.
+    /// Reads what a run of this network needs to go on. The record says which states there are.
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load(path: &Path, network: &Network) -> Result<Resume<T>, CheckpointError> {
+    pub fn load(
+        path: &Path,
+        network: &Network,
+        states: impl Fn(&T) -> &'static [&'static str],
+    ) -> Result<Resume<T>, CheckpointError> {
         let raw = read(path)?;
         let tensors = parse(path, &raw)?;
-        let record = metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
+        let record: T = metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
             path: path.into(),
             reason: "it is no file to resume from".into(),
         })?;
         let parameters = arena(path, &tensors, network, "", false)?;
-        let momentum = arena(path, &tensors, network, MOMENTUM, false)?;
+        let state = |name: &&str| arena(path, &tensors, network, &format!(".{name}"), false);
+        let states = states(&record).iter().map(state).collect::<Result<_, _>>()?;
         let losses = floats(path, LOSSES, &find(path, &tensors, LOSSES)?)?;
-        Ok(Resume { parameters, momentum, losses, record })
+        Ok(Resume { parameters, states, losses, record })
     }
 }
 
@@ -341,7 +347,7 @@ fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<()
 }
 
 /// Puts a file in place whole: written under a temporary name, synced, renamed.
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".checkpoint-").tempfile_in(folder)?;
     file.write_all(content)?;

@@ -1,6 +1,6 @@
 //! What a kernel must do at least: arithmetic and traffic, counted from its sizes.
 
-use super::{Access, ConvShape, Kernel};
+use super::{Access, ConvShape, Kernel, UpdateShape};
 
 /// The least that a kernel's formula asks for.
 ///
@@ -31,6 +31,17 @@ fn conv(s: &ConvShape, positions: u32) -> u64 {
     2 * [s.batch, s.c_out, positions, s.c_in, s.k, s.k].map(u64::from).iter().product::<u64>()
 }
 
+/// Parameters that an update changes.
+fn learning(s: &UpdateShape) -> u64 {
+    s.ranges.iter().map(|r| u64::from(r.len)).sum()
+}
+
+/// Additions of all slices but the first, and so many operations for each parameter.
+fn of_each(s: &UpdateShape, operations: u32) -> (u64, u64) {
+    let all = s.ranges.iter().map(|r| u64::from(r.len) * u64::from(r.slices - 1 + operations)).sum();
+    (all, all)
+}
+
 impl Kernel {
     /// The kernel's cost.
     pub fn cost(&self) -> Cost {
@@ -51,11 +62,11 @@ impl Kernel {
                 let all = 2 * [s.batch, s.c_in, s.c_out].map(u64::from).iter().product::<u64>();
                 (all, all)
             }
-            // The slices are added up; momentum, velocity, rate and parameter are two products and two sums.
-            Kernel::SgdUpdate(s) => {
-                let all = s.ranges.iter().map(|r| u64::from(r.len) * u64::from(r.slices + 3)).sum();
-                (all, all)
-            }
+            // The slices are added up; then come the operations of the formula at the top of each shader.
+            Kernel::SgdUpdate(s, _) => of_each(s, 7),
+            Kernel::AdamUpdate(s, _) => of_each(s, 17),
+            Kernel::RmspropUpdate(s) => of_each(s, 13),
+            Kernel::GradientNorm(s) => of_each(s, 2),
             _ => (0, 0),
         };
         Cost { flops, sparse_flops, bytes: self.bytes() }
@@ -72,7 +83,10 @@ impl Kernel {
             ("images", Kernel::LoadImages(s, _)) => u64::from(batch) * u64::from(s.pixels),
             ("features", Kernel::LoadFeatures(s, _)) => 4 * u64::from(batch) * u64::from(s.len),
             ("order" | "labels" | "loss" | "predicted" | "probability", _) => 4 * u64::from(batch),
-            ("w" | "v", Kernel::SgdUpdate(s)) => 8 * s.ranges.iter().map(|r| u64::from(r.len)).sum::<u64>(),
+            ("w" | "v" | "m" | "s", Kernel::SgdUpdate(s, _) | Kernel::AdamUpdate(s, _) | Kernel::RmspropUpdate(s)) => {
+                8 * learning(s)
+            }
+            ("rates", _) => 16,
             _ => 4 * port.len as u64 * if port.access == Access::Update { 2 } else { 1 },
         };
         self.spec().ports.iter().map(port_bytes).sum()
@@ -82,23 +96,14 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use crate::model::Network;
-    use crate::plan::{DeviceClass, Options, Tiles, Work, record};
+    use crate::plan::{DeviceClass, Options, Tiles, record};
 
     /// 0.96 million operations an image forward; backward 0.288 for conv1's weights and 0.64 for each gradient of conv2.
     #[test]
     fn the_tutorials_network_costs_what_is_worked_out_by_hand() {
         let net = Network::tutorial([1, 28, 28], 10).unwrap();
         for class in [DeviceClass::Software, DeviceClass::Discrete] {
-            let options = Options {
-                batch: 64,
-                set: 1000,
-                rows: 1000,
-                frozen: vec![],
-                work: Work::Train,
-                unfused: false,
-                tiles: Tiles::of(class),
-            };
-            let plan = record(&net, &options).unwrap();
+            let plan = record(&net, &Options::new(64, 1000, 1000, Tiles::of(class))).unwrap();
             let of = |label: &str| {
                 let mut sum = super::Cost::default();
                 plan.steps.iter().filter(|s| s.label == label).for_each(|s| sum += s.kernel.cost());

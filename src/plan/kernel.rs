@@ -160,12 +160,14 @@ pub struct LossShape {
 
 /// One tensor that an update changes: where it starts in the arena and in the gradients, in elements. The slices of its
 /// gradient lie one behind the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     pub start: u32,
     pub len: u32,
     pub grad: u32,
     pub slices: u32,
+    /// What the step's learning rate is multiplied by.
+    pub rate: f32,
 }
 
 impl Range {
@@ -178,12 +180,41 @@ impl Range {
 /// Words of a row of the update's table: a whole number of vectors.
 pub const ROW: usize = 8;
 
-/// What an update changes, and how large the arenas are.
+/// What an update changes, how large the arenas are, images in a batch and batches in an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateShape {
     pub ranges: Vec<Range>,
     pub parameters: u32,
     pub gradients: u32,
+    pub batch: u32,
+    pub steps: u32,
+}
+
+/// How parameters follow their gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimizer {
+    Sgd { nesterov: bool },
+    Adam { decoupled: bool },
+    Rmsprop,
+}
+
+impl Optimizer {
+    /// The kernel of its update.
+    pub fn kernel(self, shape: UpdateShape) -> Kernel {
+        match self {
+            Optimizer::Sgd { nesterov } => Kernel::SgdUpdate(shape, nesterov),
+            Optimizer::Adam { decoupled } => Kernel::AdamUpdate(shape, decoupled),
+            Optimizer::Rmsprop => Kernel::RmspropUpdate(shape),
+        }
+    }
+
+    /// What it remembers of each parameter: the buffers that its kernel updates after the parameters, in their order.
+    pub fn states(self) -> &'static [&'static str] {
+        match self {
+            Optimizer::Sgd { .. } => &[super::names::MOMENTUM],
+            Optimizer::Adam { .. } | Optimizer::Rmsprop => &[super::names::MOMENTUM, super::names::SQUARE],
+        }
+    }
 }
 
 /// A kernel with its sizes. `slices` is the number of parts in which a weight gradient sums the batch.
@@ -206,7 +237,14 @@ pub enum Kernel {
     FcBackwardWeight(FcShape, u32, Tiles),
     CrossEntropyForward(LossShape),
     CrossEntropyBackward(LossShape),
-    SgdUpdate(UpdateShape),
+    /// With Nesterov's momentum or without.
+    SgdUpdate(UpdateShape, bool),
+    /// Decoupled or not.
+    AdamUpdate(UpdateShape, bool),
+    RmspropUpdate(UpdateShape),
+    GradientNorm(UpdateShape),
+    /// The workgroups of a [`Kernel::GradientNorm`].
+    GradientClip(u32),
     /// The batch size.
     Advance(u32),
 }
@@ -268,20 +306,49 @@ impl PoolShape {
 
 impl UpdateShape {
     /// A row for each workgroup: where its elements start in the parameters and how many they are, where they start in the
-    /// gradient, how long a slice of that is, and how many there are.
+    /// gradient, how long a slice of that is, how many there are, and the bits of the factor of the learning rate.
     pub fn table(&self) -> Vec<u32> {
         let rows = self.ranges.iter().flat_map(|r| {
             (0..r.len).step_by(WORKGROUP as usize).map(|at| {
                 let count = (r.len - at).min(WORKGROUP);
-                [r.start + at, count, r.grad + at, r.len, r.slices, 0, 0, 0]
+                [r.start + at, count, r.grad + at, r.len, r.slices, r.rate.to_bits(), 0, 0]
             })
         });
         rows.flatten().collect()
     }
 
-    /// Workgroups.
-    fn groups(&self) -> u32 {
+    /// Workgroups: one for each row of the table.
+    pub fn groups(&self) -> u32 {
         self.ranges.iter().map(|r| groups(r.len.into())).sum()
+    }
+
+    /// The same, in rows.
+    fn workgroups(&self) -> [u32; 3] {
+        [self.groups().min(UPDATE_ROW), self.groups().div_ceil(UPDATE_ROW), 1]
+    }
+
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        vec![("groups", self.groups()), ("row", UPDATE_ROW), ("batch", self.batch), ("steps", self.steps)]
+    }
+
+    fn table_port(&self) -> Port {
+        uniform("table", Element::U32, ROW * self.groups() as usize)
+    }
+
+    /// What an update reads, the parameters, and what it remembers of each.
+    fn ports(&self, states: &[&'static str]) -> Vec<Port> {
+        let parameters = self.parameters as usize;
+        let mut ports = vec![
+            read("grad", self.gradients as usize),
+            self.table_port(),
+            uniform("cursor", Element::U32, CURSOR),
+            uniform("rates", Element::F32, 4 * self.steps as usize),
+            uniform("clip", Element::F32, 1),
+            uniform("hyper", Element::F32, HYPER),
+            update("w", parameters),
+        ];
+        ports.extend(states.iter().map(|state| update(state, parameters)));
+        ports
     }
 }
 
@@ -300,6 +367,9 @@ const UPDATE_ROW: u32 = 1 << 15;
 
 /// Elements of the cursor: step, start, total.
 pub const CURSOR: usize = 3;
+
+/// Elements of an optimizer's constants, gaps included.
+pub const HYPER: usize = 8;
 
 fn size<const N: usize>(dims: [u32; N]) -> usize {
     dims.iter().map(|&d| d as usize).product()
@@ -598,17 +668,28 @@ impl Kernel {
                 ],
                 [groups(s.padded.into()), 1, 1],
             ),
-            Kernel::SgdUpdate(s) => (
-                shader!("sgd_update"),
+            Kernel::SgdUpdate(s, nesterov) => {
+                let constants = [&s.constants()[..], &[("nesterov", u32::from(*nesterov))]].concat();
+                (shader!("sgd_update"), constants, s.ports(&["v"]), s.workgroups())
+            }
+            Kernel::AdamUpdate(s, decoupled) => {
+                let constants = [&s.constants()[..], &[("decoupled", u32::from(*decoupled))]].concat();
+                (shader!("adam_update"), constants, s.ports(&["m", "s"]), s.workgroups())
+            }
+            Kernel::RmspropUpdate(s) => {
+                (shader!("rmsprop_update"), s.constants(), s.ports(&["v", "s"]), s.workgroups())
+            }
+            Kernel::GradientNorm(s) => (
+                shader!("gradient_norm"),
                 vec![("groups", s.groups()), ("row", UPDATE_ROW)],
-                vec![
-                    read("grad", s.gradients as usize),
-                    uniform("table", Element::U32, ROW * s.groups() as usize),
-                    uniform("hyper", Element::F32, 2),
-                    update("w", s.parameters as usize),
-                    update("v", s.parameters as usize),
-                ],
-                [s.groups().min(UPDATE_ROW), s.groups().div_ceil(UPDATE_ROW), 1],
+                vec![read("grad", s.gradients as usize), s.table_port(), write("part", s.groups() as usize)],
+                s.workgroups(),
+            ),
+            Kernel::GradientClip(groups) => (
+                shader!("gradient_clip"),
+                vec![("groups", *groups)],
+                vec![read("part", *groups as usize), uniform("limit", Element::F32, 1), write("clip", 1)],
+                [1, 1, 1],
             ),
             Kernel::Advance(batch) => {
                 (shader!("advance"), vec![("batch", *batch)], vec![update_u32("cursor", CURSOR)], [1, 1, 1])

@@ -96,14 +96,22 @@ pub mod names {
     pub const PARAMETERS: &str = "parameters";
     /// Momentum, at the same places.
     pub const MOMENTUM: &str = "momentum";
+    /// Running means of the gradients' squares, at the same places.
+    pub const SQUARE: &str = "square";
     /// Gradients in slices.
     pub const GRADIENTS: &str = "gradients";
     /// The same, of all but the last part of a batch, or of all but the last two.
     pub const EARLIER: &str = "earlier gradients";
     /// What the first part of a batch adds its gradients to.
     pub const ZEROS: &str = "zeros";
-    /// Learning rate, momentum.
+    /// What the epoch number decides of each batch: four values, which each optimizer's shader explains.
+    pub const RATES: &str = "rates";
+    /// The optimizer's constants, as its shader lists them.
     pub const HYPER: &str = "hyper";
+    /// What gradients are multiplied by.
+    pub const CLIP: &str = "clip";
+    /// The largest norm that a gradient may have.
+    pub const LIMIT: &str = "limit";
     /// One value for each image of the epoch, in its order.
     pub const LOSS: &str = "loss";
     /// The same, for the predicted class.

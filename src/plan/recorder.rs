@@ -2,7 +2,7 @@
 
 use super::{
     Access, Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, FeatureShape, Kernel,
-    LoadShape, LossShape, Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
+    LoadShape, LossShape, Optimizer, Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
 
@@ -21,6 +21,29 @@ pub struct Options {
     /// Pooling and activations as steps of their own.
     pub unfused: bool,
     pub tiles: Tiles,
+    pub optimizer: Optimizer,
+    /// Whether gradients are clipped to a norm.
+    pub clip: bool,
+    /// Factors of the learning rate for some layers; the others learn at the whole rate.
+    pub rates: Vec<(String, f32)>,
+}
+
+impl Options {
+    /// A step of training with plain SGD in which every layer learns.
+    pub fn new(batch: usize, set: usize, rows: usize, tiles: Tiles) -> Options {
+        Options {
+            batch,
+            set,
+            rows,
+            frozen: Vec::new(),
+            work: Work::Train,
+            unfused: false,
+            tiles,
+            optimizer: Optimizer::Sgd { nesterov: false },
+            clip: false,
+            rates: Vec::new(),
+        }
+    }
 }
 
 /// Elements of all slices of a weight gradient times parts of a batch, at most. Beyond that, what each part adds to would
@@ -145,6 +168,15 @@ impl Recorder<'_> {
         self.plan.buffers.len() - 1
     }
 
+    /// Appends a step that is bound to whole buffers, each with the tensors that the step reads or writes there.
+    fn bound(&mut self, kernel: Kernel, label: &str, tensors: Vec<(&str, Vec<String>)>) -> Result<(), PlanError> {
+        let ports = self.checked(&kernel, label)?.ports;
+        let bound = ports.iter().zip(tensors);
+        let args = bound.map(|(port, (name, tensors))| Arg { tensors, ..self.part(port, name, 0, 1) }).collect();
+        self.plan.steps.push(Step { kernel, label: label.into(), args });
+        Ok(())
+    }
+
     /// A part of a buffer, which is made at its first use, with room for so many parts.
     fn part(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
         let len = port.bound();
@@ -228,7 +260,8 @@ impl Recorder<'_> {
     fn learn(&mut self, parameter: &str, slices: u32) {
         if let Some(p) = self.net.parameters().iter().find(|p| p.name == parameter) {
             let grad = self.gradient_start(&format!("{parameter}.grad"), p.len() * slices as usize) as u32;
-            self.ranges.push(Range { start: p.start as u32, len: p.len() as u32, grad, slices });
+            let rate = self.options.rates.iter().find(|(layer, _)| *layer == p.layer).map_or(1.0, |(_, rate)| *rate);
+            self.ranges.push(Range { start: p.start as u32, len: p.len() as u32, grad, slices, rate });
             self.learning.push(p.name.clone());
         }
     }
@@ -479,29 +512,40 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     Ok(r.plan)
 }
 
-/// One dispatch over every tensor that learns.
+/// One dispatch over every tensor that learns, after what it takes to clip their gradients.
 fn record_update(r: &mut Recorder) -> Result<(), PlanError> {
+    let (batch, rows) = (r.options.batch as u32, r.options.rows as u32);
     let shape = UpdateShape {
         ranges: std::mem::take(&mut r.ranges),
         parameters: r.net.arena_len() as u32,
         gradients: r.gradients_len() as u32,
+        batch,
+        steps: rows.div_ceil(batch),
     };
     let table = shape.table();
-    let kernel = Kernel::SgdUpdate(shape);
     let named = |suffix: &str| r.learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();
-    let tensors = [
-        (names::GRADIENTS, named(".grad")),
-        ("groups", vec!["groups".into()]),
-        (names::HYPER, vec![names::HYPER.into()]),
-        (names::PARAMETERS, named("")),
-        (names::MOMENTUM, named(".momentum")),
-    ];
-    let ports = r.checked(&kernel, "update")?.ports;
-    let args =
-        ports.iter().zip(tensors).map(|(port, (name, tensors))| Arg { tensors, ..r.part(port, name, 0, 1) }).collect();
-    if let Some(at) = r.plan.buffer("groups") {
-        r.plan.buffers[at].content = Some(table);
+    let gradients = (names::GRADIENTS, named(".grad"));
+    let own = |name: &'static str| (name, vec![name.to_string()]);
+    let mut tensors = vec![gradients.clone(), own(GROUPS), own(names::CURSOR), own(names::RATES), own(names::CLIP)];
+    tensors.extend([own(names::HYPER), (names::PARAMETERS, named(""))]);
+    let states = r.options.optimizer.states();
+    tensors.extend(states.iter().map(|&state| (state, named(&format!(".{state}")))));
+
+    if r.options.clip {
+        let groups = shape.groups();
+        let norm = Kernel::GradientNorm(shape.clone());
+        r.bound(norm, "gradient norm", vec![gradients, own(GROUPS), own("squares")])?;
+        let clip = Kernel::GradientClip(groups);
+        r.bound(clip, "gradient clip", vec![own("squares"), own(names::LIMIT), own(names::CLIP)])?;
     }
-    r.plan.steps.push(Step { kernel, label: "update".into(), args });
+    r.bound(r.options.optimizer.kernel(shape), "update", tensors)?;
+    for (name, content) in [(GROUPS, table), (names::CLIP, vec![1.0_f32.to_bits(); 4])] {
+        if let Some(at) = r.plan.buffer(name) {
+            r.plan.buffers[at].content = Some(content);
+        }
+    }
     Ok(())
 }
+
+/// The table of an update.
+const GROUPS: &str = "groups";

@@ -7,6 +7,7 @@
 
 mod activation_backward;
 mod activation_forward;
+mod adam_update;
 mod advance;
 mod conv_backward_input;
 mod conv_backward_weight;
@@ -19,15 +20,20 @@ mod cross_entropy_forward;
 mod fc_backward_input;
 mod fc_backward_weight;
 mod fc_forward;
+mod gradient_clip;
+mod gradient_norm;
 mod load_features;
 mod load_images;
 mod max_pool_backward;
 mod max_pool_forward;
 mod player;
+mod rmsprop_update;
+mod rounded;
 mod sgd_update;
 mod sum;
 
 pub use player::Player;
+pub use rounded::Rounded;
 pub use sum::{Near, Sum, UNIT};
 
 use crate::plan::{Element, Kernel};
@@ -125,6 +131,13 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
     let f = |name: &str| input(name).floats();
     let u = |name: &str| input(name).integers();
     let before = || [f("dw_in"), f("db_in")];
+    let update = || sgd_update::Inputs {
+        grad: f("grad"),
+        cursor: u("cursor"),
+        rates: f("rates"),
+        clip: f("clip"),
+        hyper: f("hyper"),
+    };
     match kernel {
         Kernel::LoadImages(s, _) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
         Kernel::LoadFeatures(s, _) => load_features::run(s, f("features"), u("order"), u("cursor")),
@@ -154,7 +167,11 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
             f("probability"),
         ),
         Kernel::CrossEntropyBackward(s) => cross_entropy_backward::run(s, f("x"), u("labels"), u("order"), u("cursor")),
-        Kernel::SgdUpdate(s) => sgd_update::run(s, f("grad"), f("hyper"), f("w"), f("v")),
+        Kernel::SgdUpdate(s, nesterov) => sgd_update::run(s, *nesterov, &update(), f("w"), f("v")),
+        Kernel::AdamUpdate(s, decoupled) => adam_update::run(s, *decoupled, &update(), f("w"), f("m"), f("s")),
+        Kernel::RmspropUpdate(s) => rmsprop_update::run(s, &update(), f("w"), f("v"), f("s")),
+        Kernel::GradientNorm(s) => gradient_norm::run(s, f("grad")),
+        Kernel::GradientClip(_) => gradient_clip::run(f("part"), f("limit")),
         Kernel::Advance(batch) => advance::run(*batch, u("cursor")),
     }
 }

@@ -1,28 +1,54 @@
-//! Twin of `shaders/sgd_update.wgsl`: `g = sum of the slices; v = momentum * v + g; w = w - rate * v` (PyTorch's form).
+//! Twin of `shaders/sgd_update.wgsl`: `g = clip * sum of the slices + decay * w; v = momentum * v + g`, then `w = w - rate * v`, or
+//! with Nesterov's `w - rate * (g + momentum * v)` (PyTorch's form).
 
-use super::{Expected, Near, Sum, UNIT};
-use crate::plan::UpdateShape;
+use super::{Expected, Near, Rounded, Sum};
+use crate::plan::{Range, UpdateShape};
 
-pub fn run(s: &UpdateShape, grad: &[f64], hyper: &[f64], w: &[f64], v: &[f64]) -> Vec<Expected> {
-    let (rate, momentum) = (hyper[0], hyper[1]);
-    let mut w = Near { value: w.to_vec(), error: vec![0.0; w.len()] };
-    let mut v = Near { value: v.to_vec(), error: vec![0.0; v.len()] };
-    for range in &s.ranges {
-        for i in 0..range.len {
-            let at = (range.start + i) as usize;
-            let mut velocity = Sum::default();
-            velocity.add(momentum * v.value[at]);
-            for slice in 0..range.slices {
-                velocity.add(grad[(range.slice(slice) + i) as usize]);
-            }
-            v.value[at] = velocity.value;
-            v.error[at] = velocity.error();
-            let mut weight = Sum::default();
-            weight.add(w.value[at]);
-            weight.add(-rate * velocity.value);
-            w.value[at] = weight.value;
-            w.error[at] = weight.error() + rate.abs() * velocity.error() + UNIT * (rate * velocity.value).abs();
-        }
+/// What an update of any optimizer reads.
+pub struct Inputs<'a> {
+    pub grad: &'a [f64],
+    pub cursor: &'a [u32],
+    pub rates: &'a [f64],
+    pub clip: &'a [f64],
+    pub hyper: &'a [f64],
+}
+
+impl Inputs<'_> {
+    /// What the host worked out for the step.
+    pub fn of_step(&self, s: &UpdateShape) -> [f64; 3] {
+        let at = 4 * (self.cursor[1] / s.batch) as usize;
+        [self.rates[at], self.rates[at + 1], self.rates[at + 2]]
     }
-    vec![Expected::Near(w), Expected::Near(v)]
+
+    /// A parameter's gradient: its slices added up, and clipped.
+    pub fn gradient(&self, range: &Range, i: u32) -> Rounded {
+        let mut sum = Sum::default();
+        (0..range.slices).for_each(|slice| sum.add(self.grad[(range.slice(slice) + i) as usize]));
+        self.clip[0] * Rounded::from(sum)
+    }
+}
+
+/// Every parameter that learns, with its range, its number there and its place in the arena.
+pub fn learning(s: &UpdateShape) -> impl Iterator<Item = (&Range, u32, usize)> {
+    s.ranges.iter().flat_map(|range| (0..range.len).map(move |i| (range, i, (range.start + i) as usize)))
+}
+
+/// What stays as it is unless it is changed.
+pub fn kept(values: &[f64]) -> Near {
+    Near { value: values.to_vec(), error: vec![0.0; values.len()] }
+}
+
+pub fn run(s: &UpdateShape, nesterov: bool, given: &Inputs, w: &[f64], v: &[f64]) -> Vec<Expected> {
+    let (mut w_out, mut v_out) = (kept(w), kept(v));
+    let (momentum, decay, rate) = (given.hyper[0], given.hyper[1], given.of_step(s)[0]);
+    for (range, i, at) in learning(s) {
+        let weight = Rounded::exact(w[at]);
+        let g = given.gradient(range, i) + decay * weight;
+        let velocity = momentum * Rounded::exact(v[at]) + g;
+        let rate = rate * Rounded::exact(range.rate.into());
+        let step = if nesterov { g + momentum * velocity } else { velocity };
+        v_out.set(at, velocity);
+        w_out.set(at, weight - rate * step);
+    }
+    vec![Expected::Near(w_out), Expected::Near(v_out)]
 }

@@ -47,6 +47,11 @@ impl Near {
         self.error.push(error);
     }
 
+    /// Puts a value in its place.
+    pub fn set(&mut self, at: usize, new: super::Rounded) {
+        (self.value[at], self.error[at]) = (new.value, new.error);
+    }
+
     /// Appends an activation of a sum.
     pub fn push_activated(&mut self, z: &Sum, activation: Activation) {
         let (value, error) = activate(z.value, z.error(), activation);

@@ -59,15 +59,8 @@ impl Evaluator {
         set: &GpuSet,
         rows: usize,
     ) -> Result<Evaluator, super::TrainError> {
-        let options = Options {
-            batch: BATCH,
-            set: set.held,
-            rows,
-            frozen: Vec::new(),
-            work: Work::Infer,
-            unfused: false,
-            tiles: Tiles::of(device.info.class()),
-        };
+        let tiles = Tiles::of(device.info.class());
+        let options = Options { work: Work::Infer, ..Options::new(BATCH, set.held, rows, tiles) };
         let plan = largest_batch(device, network, &options, set)?;
         let batch = plan.batch;
         let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];

@@ -4,17 +4,21 @@ mod evaluate;
 mod events;
 mod features;
 mod gpu_set;
+mod optimizer;
 mod pace;
 mod run;
+mod schedule;
 mod score;
 mod setup;
 
 pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use gpu_set::GpuSet;
+pub use optimizer::Method;
 pub use run::{Outcome, Trainer, check_free};
+pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
-pub use setup::{Config, Prepared, Progress, Record};
+pub use setup::{Config, Prepared, Progress, Record, layers};
 
 use crate::data::DataError;
 use crate::gpu::GpuError;
@@ -54,10 +58,15 @@ pub enum TrainError {
     Finished { run: PathBuf, done: usize },
     #[error("{run} stands at step {step}, so it cannot go on to --steps {steps}; give a larger number, or none")]
     PastSteps { run: PathBuf, step: u64, steps: u64 },
+    #[error(
+        "schedule {schedule} was laid out for {epochs} epochs, and the rate of each step follows from that; resume without \
+         --epochs, or start a new run with --init {}", .run.display()
+    )]
+    Scheduled { run: PathBuf, schedule: Schedule, epochs: usize },
     #[error("the record in {run}/resume.safetensors contradicts itself; the file is damaged")]
     BadRecord { run: PathBuf },
     #[error("the loss of step {step} is not finite: the training diverged. Take a smaller --lr than {rate}. {kept}")]
-    Diverged { step: u64, rate: f32, kept: String },
+    Diverged { step: u64, rate: f64, kept: String },
     #[error(
         "stopped after step {step}; its checkpoint is written. Go on with: mnist-gpu train --resume {}", .run.display()
     )]

@@ -77,19 +77,19 @@ impl<'a> Trainer<'a> {
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows))?;
         let test_set = GpuSet::new(device, &mut run.test, 1)?;
         let mut options = Options {
-            batch: batch.min(rows),
-            set: train_set.held,
-            rows,
             frozen: run.config.frozen.clone(),
-            work: Work::Train,
-            unfused: false,
-            tiles: Tiles::of(device.info.class()),
+            optimizer: run.config.plan_optimizer(),
+            clip: run.config.clip.is_some(),
+            ..Options::new(batch.min(rows), train_set.held, rows, Tiles::of(device.info.class()))
         };
         // Whatever is wrong with the network is said before anything is computed.
         record(&network, &options)?;
 
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
-        let momentum = device.upload(names::MOMENTUM, &bits(&run.progress.momentum))?;
+        let states = options.optimizer.states().iter().zip(&run.progress.states);
+        let states: Vec<_> = states
+            .map(|(&name, state)| Ok((name, device.upload(name, &bits(state))?)))
+            .collect::<Result<_, GpuError>>()?;
         let normalisation = run.model.normalisation;
         let began = Instant::now();
         let features = {
@@ -100,7 +100,8 @@ impl<'a> Trainer<'a> {
             let left = rest.min(steps.saturating_mul(batch as u64));
             features::compute(device, &network, normalisation, &options, &parameters, &train_set, left, stop)?
         };
-        let mut shared = vec![(names::PARAMETERS, &parameters), (names::MOMENTUM, &momentum)];
+        let mut shared = vec![(names::PARAMETERS, &parameters)];
+        shared.extend(states.iter().map(|(name, state)| (*name, state)));
         if let Some(features) = &features {
             let (layers, seconds) = (&features.layers, began.elapsed().as_secs_f64());
             tell(&Event::Features { layers, images: train_set.len, seconds });
@@ -112,7 +113,10 @@ impl<'a> Trainer<'a> {
         if let Some(table) = player.plan().buffer(names::TABLE) {
             device.write(player.buffer_at(table), &bits(&normalisation.table()));
         }
-        device.write(player.buffer(names::HYPER), &bits(&[run.config.lr, run.config.momentum]));
+        device.write(player.buffer(names::HYPER), &bits(&run.config.hyper()));
+        if let Some(limit) = run.config.clip {
+            device.write(player.buffer(names::LIMIT), &bits(&[limit as f32]));
+        }
         let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, &parameters, set, rows);
         let judged = if run.held_out.is_empty() { batch.min(rows) } else { run.held_out.len() };
         let judge = evaluator(&train_set, judged)?;
@@ -121,6 +125,7 @@ impl<'a> Trainer<'a> {
 
         let folder = run.resume.clone().unwrap_or_else(|| out.into());
         let log = open_folder(&folder, run.resume.is_some())?;
+        write_recipe(&folder, &run.config)?;
         Ok(Trainer {
             device,
             run,
@@ -207,6 +212,7 @@ impl<'a> Trainer<'a> {
         let step = self.run.progress.step;
         self.train_set.begin(self.device, self.player.buffer(names::ORDER), &order);
         self.device.write(self.player.buffer(names::CURSOR), &[step as u32, first as u32, rows as u32]);
+        self.device.write(self.player.buffer(names::RATES), &bits(&config.rates(epoch, rows.div_ceil(batch))));
 
         // One submission runs while the next is encoded.
         let mut flight: Option<Flight> = None;
@@ -332,12 +338,14 @@ impl<'a> Trainer<'a> {
         let len = network.arena_len();
         let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
         let parameters = read(&self.parameters).map_err(|e| self.interrupted(e))?;
-        let momentum = match self.player.plan().buffer(names::MOMENTUM) {
-            Some(at) => read(self.player.buffer_at(at)).map_err(|e| self.interrupted(e))?,
-            None => vec![0.0; len],
-        };
+        let names = self.run.config.plan_optimizer().states();
+        let states: Vec<Vec<f32>> = names
+            .iter()
+            .map(|name| read(self.player.buffer(name)))
+            .collect::<Result<_, _>>()
+            .map_err(|e| self.interrupted(e))?;
         let step = self.run.progress.step;
-        self.finite(parameters.iter().chain(&momentum), step)?;
+        self.finite(parameters.iter().chain(states.iter().flatten()), step)?;
         let (config, progress) = (&self.run.config, &self.run.progress);
         let record = Record {
             command: self.run.command.into(),
@@ -348,7 +356,7 @@ impl<'a> Trainer<'a> {
             rows: progress.losses.len(),
             reports: progress.reports.clone(),
         };
-        let state = Resume { parameters: parameters.clone(), momentum, losses: progress.losses.clone(), record };
+        let state = Resume { parameters: parameters.clone(), states, losses: progress.losses.clone(), record };
         self.run.model.parameters = parameters;
         self.run.model.training = serde_json::json!({
             "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
@@ -357,15 +365,11 @@ impl<'a> Trainer<'a> {
             "images": self.run.places.len(),
             "steps": step,
             "epochs": progress.epoch - 1,
-            "batch": config.batch,
-            "lr": config.lr,
-            "momentum": config.momentum,
-            "seed": config.seed,
-            "frozen": config.frozen,
+            "config": config,
         });
         // The model first: should the disk be full behind it, there is something to evaluate.
         self.run.model.save(&self.folder.join("model.safetensors"))?;
-        state.save(&self.folder.join("resume.safetensors"), &self.run.model.network)?;
+        state.save(&self.folder.join("resume.safetensors"), &self.run.model.network, names)?;
         self.saved = Some(step);
         Ok(())
     }
@@ -405,6 +409,14 @@ fn open_folder(folder: &Path, resumed: bool) -> Result<File, TrainError> {
     // A new run's log must be new: two runs that found the same folder free shall not share it.
     let log = folder.join("events.jsonl");
     File::options().append(true).create(true).create_new(!resumed).open(log).map_err(failed)
+}
+
+/// Writes down what decides the run, so that it can be repeated.
+fn write_recipe(folder: &Path, config: &super::Config) -> Result<(), TrainError> {
+    let path = folder.join("recipe.toml");
+    let failed = |reason: String| TrainError::Folder { path: path.clone(), reason };
+    let text = toml::to_string(config).map_err(|e| failed(e.to_string()))?;
+    crate::model::replace(&path, text.as_bytes()).map_err(|e| failed(e.to_string()))
 }
 
 /// Checks that a run folder can be made here without harm to anything.

@@ -1,6 +1,6 @@
 //! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
 
-use super::{EpochReport, TrainError};
+use super::{EpochReport, Method, Schedule, TrainError};
 use crate::data::{DataSet, Locator, Part, Source, class_count, fingerprint, hold_out};
 use crate::model::{
     Model, Network, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
@@ -10,21 +10,92 @@ use std::path::{Path, PathBuf};
 
 /// Everything that decides what a run computes. It lies in the run folder, so that a run can go on as it began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
     /// What `--data` was.
     pub data: String,
+    /// The file whose parameters a training starts from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     pub epochs: usize,
     pub batch: usize,
-    pub lr: f32,
-    pub momentum: f32,
+    pub optimizer: Method,
+    pub lr: f64,
+    pub momentum: f64,
+    /// Nesterov's momentum, for SGD.
+    pub nesterov: bool,
+    pub weight_decay: f64,
+    /// Of Adam's mean of gradients.
+    pub beta1: f64,
+    /// Of Adam's and RMSprop's mean of squared gradients.
+    pub beta2: f64,
+    pub eps: f64,
+    /// The largest norm that the gradient of all parameters together may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate grows from nothing.
+    pub warmup: f64,
     pub seed: u64,
     pub validation: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     pub shuffle: bool,
     /// Stop after so many steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    #[serde(rename = "freeze", with = "list")]
     pub frozen: Vec<String>,
     pub log_every: u64,
+}
+
+impl Default for Config {
+    /// The tutorial's recipe, on MNIST, with PyTorch's defaults for what the tutorial does not use.
+    fn default() -> Config {
+        Config {
+            data: "auto".into(),
+            init: None,
+            epochs: 10,
+            batch: 64,
+            optimizer: Method::Sgd,
+            lr: 0.01,
+            momentum: 0.5,
+            nesterov: false,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            clip: None,
+            schedule: Schedule::Constant,
+            warmup: 0.0,
+            seed: 0,
+            validation: 5000,
+            limit: None,
+            shuffle: true,
+            steps: None,
+            frozen: Vec::new(),
+            log_every: 100,
+        }
+    }
+}
+
+/// Layers as `--freeze` takes them: separated by commas, or none.
+mod list {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(layers: &[String], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&if layers.is_empty() { "none".into() } else { layers.join(",") })
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        Ok(super::layers(&String::deserialize(from)?))
+    }
+}
+
+/// The layers of a comma-separated list; `none` names none.
+pub fn layers(list: &str) -> Vec<String> {
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
+    names.map(str::to_string).collect()
 }
 
 /// Where a run stands: the record in `resume.safetensors`.
@@ -43,9 +114,10 @@ pub struct Record {
     pub reports: Vec<EpochReport>,
 }
 
-/// Momentum and position to go on with.
+/// The optimizer's state and the position to go on with.
 pub struct Progress {
-    pub momentum: Vec<f32>,
+    /// What the optimizer remembers of each parameter, in the order of its `states`.
+    pub states: Vec<Vec<f32>>,
     pub step: u64,
     pub epoch: usize,
     /// Losses of the images of the epoch that are trained on.
@@ -75,14 +147,14 @@ impl Prepared {
     ///
     /// # Errors
     /// Data, network or parameters that do not fit each other.
-    pub fn train(config: Config, source: Source, init: Option<&Path>) -> Result<Prepared, TrainError> {
+    pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
         let (train, test) = load(&config, &source)?;
         let classes = class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?;
         let network = Network::tutorial([1, train.images.height, train.images.width], classes)?;
         network.check_frozen(&config.frozen)?;
         let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
         let (mean, deviation) = source.normalisation().unwrap_or_else(|| train.normalisation(&places));
-        let parameters = match init {
+        let parameters = match &config.init {
             Some(file) => load_parameters(file, &network)?,
             None => initialise(&network, config.seed),
         };
@@ -139,9 +211,14 @@ impl Prepared {
         progress: crate::data::Progress,
     ) -> Result<Prepared, TrainError> {
         let model = Model::load(run)?;
-        let state: Resume<Record> = Resume::load(&run.join("resume.safetensors"), &model.network)?;
+        let states = |record: &Record| record.config.plan_optimizer().states();
+        let state: Resume<Record> = Resume::load(&run.join("resume.safetensors"), &model.network, states)?;
         let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
+        let before = config.epochs;
         change(&mut config);
+        if config.schedule.knows_its_end() && config.epochs != before {
+            return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs: before });
+        }
         if config.batch == 0 || config.log_every == 0 || rows > state.losses.len() {
             return Err(TrainError::BadRecord { run: run.into() });
         }
@@ -170,7 +247,7 @@ impl Prepared {
             return Err(TrainError::OtherData { run: run.into(), text });
         }
         let losses = state.losses.into_iter().take(rows).collect();
-        prepared.progress = Progress { momentum: state.momentum, step, epoch, losses, reports };
+        prepared.progress = Progress { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(run.into());
         Ok(prepared)
     }
@@ -187,7 +264,7 @@ impl Prepared {
         held_out: Vec<u32>,
     ) -> Prepared {
         let progress = Progress {
-            momentum: vec![0.0; model.network.arena_len()],
+            states: vec![vec![0.0; model.network.arena_len()]; config.plan_optimizer().states().len()],
             step: 0,
             epoch: 1,
             losses: Vec::new(),

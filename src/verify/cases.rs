@@ -31,7 +31,7 @@ pub struct Case {
 }
 
 /// Every kernel.
-pub const STEMS: [&str; 19] = [
+pub const STEMS: [&str; 23] = [
     "load_images",
     "load_features",
     "conv_forward",
@@ -49,7 +49,11 @@ pub const STEMS: [&str; 19] = [
     "fc_backward_weight",
     "cross_entropy_forward",
     "cross_entropy_backward",
+    "gradient_norm",
+    "gradient_clip",
     "sgd_update",
+    "adam_update",
+    "rmsprop_update",
     "advance",
 ];
 
@@ -99,6 +103,8 @@ fn fills(kernel: &Kernel) -> Vec<Fill> {
         Kernel::FcForward(s, _) | Kernel::FcBackwardInput(s, _) if smooth(s.activation, s.activation_in) => {
             vec![Fill::Random]
         }
+        // They divide and take roots.
+        Kernel::AdamUpdate(..) | Kernel::RmspropUpdate(_) | Kernel::GradientClip(_) => vec![Fill::Random],
         _ => vec![Fill::Random, Fill::Integers],
     }
 }
@@ -216,7 +222,12 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
         ),
         "cross_entropy_forward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyForward(s), cursor)).to_vec(),
         "cross_entropy_backward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyBackward(s), cursor)).to_vec(),
-        "sgd_update" => plain(updates().map(Kernel::SgdUpdate).to_vec()),
+        "gradient_norm" => plain(updates().map(|(s, _)| Kernel::GradientNorm(s)).to_vec()),
+        // Norms below the limit and above.
+        "gradient_clip" => plain([1, 7, 64, 65, 700].map(Kernel::GradientClip).to_vec()),
+        "sgd_update" => of_each(Kernel::SgdUpdate),
+        "adam_update" => of_each(Kernel::AdamUpdate),
+        "rmsprop_update" => updates().map(|(s, cursor)| (Kernel::RmspropUpdate(s), cursor)).to_vec(),
         "advance" => [(64, [0, 0, 100]), (7, [41, 35, 40])].map(|(n, cursor)| (Kernel::Advance(n), cursor)).to_vec(),
         _ => panic!("there is no kernel {stem}"),
     }
@@ -245,21 +256,34 @@ fn losses() -> [(LossShape, [u32; 3]); 6] {
     .map(|(batch, padded, classes, set, rows, cursor)| (LossShape { batch, padded, classes, set, rows }, cursor))
 }
 
-fn updates() -> [UpdateShape; 4] {
-    // Start, length, start of the gradient, slices.
-    let of = |ranges: &[[u32; 4]], parameters, gradients| UpdateShape {
-        ranges: ranges.iter().map(|&[start, len, grad, slices]| Range { start, len, grad, slices }).collect(),
+/// Shapes of an update, with the cursor of one of the epoch's steps.
+fn updates() -> [(UpdateShape, [u32; 3]); 4] {
+    // Start, length, start of the gradient, slices; the learning rate is halved from range to range.
+    let of = |ranges: &[[u32; 4]], parameters, gradients, batch, steps| UpdateShape {
+        ranges: ranges
+            .iter()
+            .zip([1.0, 0.5, 0.25])
+            .map(|(&[start, len, grad, slices], rate)| Range { start, len, grad, slices, rate })
+            .collect(),
         parameters,
         gradients,
+        batch,
+        steps,
     };
     [
-        of(&[[0, 250, 0, 1]], 256, 256),
-        of(&[[64, 10, 0, 16]], 192, 192),
+        (of(&[[0, 250, 0, 1]], 256, 256, 64, 1), [0, 0, 64]),
+        (of(&[[64, 10, 0, 16]], 192, 192, 7, 5), [13, 21, 35]),
         // Out of order, with gaps on both sides: what is frozen lies there.
-        of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576),
-        // More than one row of workgroups.
-        of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096),
+        (of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1, 9), [8, 8, 9]),
+        // More than one row of workgroups, and more steps than a uniform has room for.
+        (of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096, 2, 5000), [4999, 9998, 9999]),
     ]
+}
+
+/// An update's kernel of both kinds, in every shape.
+fn of_each(kernel: impl Fn(UpdateShape, bool) -> Kernel) -> Vec<(Kernel, [u32; 3])> {
+    let both = |(shape, cursor): (UpdateShape, _)| [false, true].map(|kind| (kernel(shape.clone(), kind), cursor));
+    updates().into_iter().flat_map(both).collect()
 }
 
 impl Case {
@@ -275,6 +299,9 @@ impl Case {
     /// Floats for a port.
     pub(super) fn floats(&self, at: u32, port: &Port) -> Vec<f64> {
         let mut stream = self.stream(at);
+        if let Some((low, high)) = self.interval(port) {
+            return (0..port.len).map(|_| f64::from(stream.uniform(low, high))).collect();
+        }
         let mut value = |i: usize| match self.fill {
             Fill::Random => stream.uniform(-1.0, 1.0),
             Fill::Integers => stream.below(5) as f32 - 2.0,
@@ -293,6 +320,16 @@ impl Case {
         values
     }
 
+    /// Where a kernel's formula has sense only for values of an interval.
+    fn interval(&self, port: &Port) -> Option<(f32, f32)> {
+        match (port.name, &self.kernel) {
+            ("s" | "hyper" | "rates" | "clip", Kernel::AdamUpdate(..) | Kernel::RmspropUpdate(_)) => Some((0.1, 1.0)),
+            ("part", Kernel::GradientClip(_)) => Some((0.0, 0.05)),
+            ("limit", _) => Some((1.0, 2.0)),
+            _ => None,
+        }
+    }
+
     /// Whole numbers that make sense for a port.
     pub(super) fn integers(&self, at: u32, port: &Port) -> Vec<u32> {
         let mut stream = self.stream(at);
@@ -307,7 +344,8 @@ impl Case {
             ("order", Kernel::LoadFeatures(s, _)) => below(s.set),
             ("order", Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s)) => below(s.set),
             ("labels", _) => below(self.classes() as u32),
-            ("table", Kernel::SgdUpdate(s)) => s.table(),
+            ("table", Kernel::SgdUpdate(s, _) | Kernel::AdamUpdate(s, _)) => s.table(),
+            ("table", Kernel::RmspropUpdate(s) | Kernel::GradientNorm(s)) => s.table(),
             ("images" | "predicted", _) => below(u32::MAX),
             (name, kernel) => unreachable!("{} has no whole numbers for {name}", kernel.stem()),
         }

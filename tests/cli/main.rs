@@ -3,6 +3,7 @@
 mod bad;
 mod bench;
 mod commands;
+mod recipes;
 mod runs;
 
 use serde_json::Value;

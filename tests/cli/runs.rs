@@ -82,7 +82,7 @@ fn a_run_folder_tells_its_story() {
     }
     let mut names: Vec<_> = std::fs::read_dir(place.path("run")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["events.jsonl", "model.safetensors", "resume.safetensors"]);
+    assert_eq!(names, ["events.jsonl", "model.safetensors", "recipe.toml", "resume.safetensors"]);
 
     let events = events(&place.path("run"));
     let kinds: Vec<&str> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
@@ -165,7 +165,7 @@ fn ctrl_c_keeps_what_was_learned_and_resuming_comes_to_the_same_bits() {
     // To the end of the epoch after next, in one go and resumed.
     let epochs = (step / 5 + 2).to_string();
     place.json(&["train", "--resume", "stopped", "--epochs", &epochs]);
-    place.json(&["train", "--data", &digits, "--validation", "0", "--epochs", &epochs, "--out", "whole"]);
+    place.json(&["train", "--data", &digits, "--validation", "0", "--epochs", &epochs, "--log-every", "1", "--out", "whole"]);
     let model = |run: &str| sha(&place.path(run).join("model.safetensors"));
     assert_eq!(model("stopped"), model("whole"));
 }

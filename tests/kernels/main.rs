@@ -4,6 +4,7 @@ mod common;
 
 mod activation_backward;
 mod activation_forward;
+mod adam_update;
 mod advance;
 mod conv_backward_input;
 mod conv_backward_weight;
@@ -16,10 +17,13 @@ mod cross_entropy_forward;
 mod fc_backward_input;
 mod fc_backward_weight;
 mod fc_forward;
+mod gradient_clip;
+mod gradient_norm;
 mod load_features;
 mod load_images;
 mod max_pool_backward;
 mod max_pool_forward;
+mod rmsprop_update;
 mod sgd_update;
 
 /// A kernel without a test would go unnoticed.

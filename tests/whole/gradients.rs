@@ -9,6 +9,7 @@ use mnist_gpu::model::{Network, initialise};
 use mnist_gpu::plan::{DeviceClass, Options, Plan, Work, names, record};
 use mnist_gpu::random::{Purpose, Stream};
 use mnist_gpu::reference::{Player, Tensor};
+use mnist_gpu::train::Config;
 use mnist_gpu::verify::{NETWORKS, network};
 
 const EPS: f64 = 1e-5;
@@ -43,7 +44,7 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
     let forward = record(net, &Options { work: Work::Infer, ..options }).unwrap();
-    let content = play::content(&set, &initialise(net, 3), 0.0, 0.0);
+    let content = play::content(&set, &initialise(net, 3), &Config { batch: BATCH, lr: 0.0, ..Config::default() });
 
     let mut player = Player::new(&plan);
     play::fill_reference(&mut player, &plan, &content);

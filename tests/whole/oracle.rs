@@ -6,15 +6,14 @@
 use crate::{devices, play};
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
 use mnist_gpu::gpu::Player;
-use mnist_gpu::model::{Model, Network, load_parameters};
-use mnist_gpu::plan::{DeviceClass, names, record};
+use mnist_gpu::model::{Layer, Model, Network, load_parameters};
+use mnist_gpu::plan::{DeviceClass, Options, names, record};
+use mnist_gpu::train::{Config, Method};
 use mnist_gpu::{reference, train};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const RATE: f32 = 0.01;
-const MOMENTUM: f32 = 0.5;
 const STEPS: usize = 20;
 
 type Tensors = BTreeMap<String, Vec<f64>>;
@@ -65,6 +64,11 @@ fn folder(path: &Path) -> mnist_gpu::data::Source {
 
 fn network() -> Network {
     Network::tutorial([1, 28, 28], 10).unwrap()
+}
+
+/// The tutorial's optimizer.
+fn tutorial(batch: usize) -> Config {
+    Config { batch, ..Config::default() }
 }
 
 fn arena(net: &Network, of: &Tensors) -> Vec<f32> {
@@ -203,7 +207,7 @@ impl Played for OnReference<'_> {
 fn on_reference(oracle: &Oracle) {
     let plan = record(&network(), &play::options(&oracle.set, oracle.batch, DeviceClass::Integrated)).unwrap();
     let mut player = reference::Player::new(&plan);
-    play::fill_reference(&mut player, &plan, &play::content(&oracle.set, &oracle.init, RATE, MOMENTUM));
+    play::fill_reference(&mut player, &plan, &play::content(&oracle.set, &oracle.init, &tutorial(oracle.batch)));
     check("reference", oracle, &plan, &mut OnReference(player), &FLOAT64);
 }
 
@@ -211,7 +215,7 @@ fn on_devices(oracle: &Oracle) {
     for device in devices::every(&[false]) {
         let plan = record(&network(), &play::options(&oracle.set, oracle.batch, device.info.class())).unwrap();
         let player = Player::new(&device, plan.clone(), &[]).unwrap();
-        play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, RATE, MOMENTUM));
+        play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, &tutorial(oracle.batch)));
         check(&device.info.to_string(), oracle, &plan, &mut OnDevice(&device, player), &FLOAT32);
     }
 }
@@ -249,7 +253,7 @@ fn frozen_layers_stay_bit_for_bit_and_the_others_train_as_pytorch_does() {
         let mut options = play::options(&oracle.set, oracle.batch, device.info.class());
         options.frozen = net.convolutions();
         let player = Player::new(&device, record(&net, &options).unwrap(), &[]).unwrap();
-        play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, RATE, MOMENTUM));
+        play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, &tutorial(oracle.batch)));
         let mut played = OnDevice(&device, player);
         (0..STEPS).for_each(|_| played.step());
         let found = device.read(played.1.buffer(names::PARAMETERS), 0, net.arena_len()).unwrap();
@@ -261,6 +265,86 @@ fn frozen_layers_stay_bit_for_bit_and_the_others_train_as_pytorch_does() {
                 let found: Vec<f64> = found.iter().map(|&b| f64::from(f32::from_bits(b))).collect();
                 close(&format!("{}: {}", device.info, p.name), &found, &expected[&p.name], FLOAT32.after);
             }
+        }
+    }
+}
+
+/// Parameters, layers and tolerance (`shared/README.md` of the oracle says which and why) of each optimizer.
+struct Trained {
+    name: &'static str,
+    config: Config,
+    sigmoid: bool,
+    /// Absolute, for the parameters after 10 and after 20 steps.
+    bounds: [Option<f64>; 2],
+}
+
+fn optimizers() -> Vec<Trained> {
+    let sgd = tutorial(64);
+    let of = |name, config, bounds| Trained { name, config, sigmoid: name == "sgd_sigmoid", bounds };
+    let adam = |optimizer, weight_decay| Config { optimizer, lr: 0.001, weight_decay, ..sgd.clone() };
+    let nesterov = Config { nesterov: true, momentum: 0.9, ..sgd.clone() };
+    vec![
+        of("adam", adam(Method::Adam, 0.0), [Some(2e-6); 2]),
+        of("adamw", adam(Method::Adamw, 0.01), [Some(2e-6); 2]),
+        of("sgd_weight_decay", Config { weight_decay: 5e-4, ..sgd.clone() }, [Some(2e-6); 2]),
+        of("sgd_sigmoid", sgd.clone(), [Some(2e-6); 2]),
+        // An input of a relu turns by rounding at step 12.
+        of("sgd_nesterov", nesterov, [Some(1e-6), None]),
+        // Its first step is 10 lr sign(g): a gradient that rounds to the other side moves the parameter by 0.02.
+        of(
+            "rmsprop",
+            Config { optimizer: Method::Rmsprop, beta2: 0.99, momentum: 0.0, lr: 0.001, ..sgd.clone() },
+            [None; 2],
+        ),
+    ]
+}
+
+#[test]
+fn every_optimizer_trains_as_pytorchs_does() {
+    let Some(root) = large_root() else { return };
+    let oracle = large(&root);
+    let curves: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(root.join("oracle/optim/losses.json")).unwrap()).unwrap();
+    for trained in optimizers() {
+        let after = tensors(&root.join(format!("oracle/optim/{}.safetensors", trained.name)));
+        let losses: Vec<f64> =
+            curves[trained.name]["loss_f64"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        let layers = network().layers().into_iter();
+        let layers: Vec<Layer> =
+            layers.map(|l| if trained.sigmoid && l == Layer::Relu { Layer::Sigmoid } else { l }).collect();
+        let net = Network::new([1, 28, 28], &layers).unwrap();
+        for device in devices::every(&[false]) {
+            let options = play::options(&oracle.set, oracle.batch, device.info.class());
+            let options = Options { optimizer: trained.config.plan_optimizer(), ..options };
+            let player = Player::new(&device, record(&net, &options).unwrap(), &[]).unwrap();
+            play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, &trained.config));
+            let mut played = OnDevice(&device, player);
+            let who = format!("{} on {}", trained.name, device.info);
+            let mut worst = 0.0_f64;
+            for (half, (prefix, bound)) in ["step10.", ""].into_iter().zip(trained.bounds).enumerate() {
+                (0..STEPS / 2).for_each(|_| played.step());
+                let found = played.floats(names::PARAMETERS, net.arena_len());
+                let (mut far, mut all) = (0, 0);
+                for p in net.parameters() {
+                    let expected = &after[&format!("{prefix}{}", p.name)];
+                    let found = &found[p.start..][..p.len()];
+                    match bound {
+                        Some(bound) => worst = worst.max(close(&format!("{who}: {}", p.name), found, expected, bound)),
+                        None => {
+                            let near = |(a, b): (&f64, &f64)| a.is_finite() && (a - b).abs() <= 1e-5;
+                            far += p.len() - found.iter().zip(expected).filter(|pair| near(*pair)).count();
+                            all += p.len();
+                        }
+                    }
+                }
+                if trained.name == "rmsprop" {
+                    assert!(all > 0 && far * 100 <= all, "{who}: {far} of {all} parameters differ in half {half}");
+                }
+            }
+            let found = played.floats(names::LOSS, oracle.batch * STEPS);
+            let found: Vec<f64> = found.chunks(oracle.batch).map(|b| b.iter().sum::<f64>() / b.len() as f64).collect();
+            let loss = close(&format!("{who}: losses"), &found, &losses, FLOAT32.loss);
+            println!("{who}: largest differences: losses {loss:.1e}, parameters {worst:.1e}");
         }
     }
 }

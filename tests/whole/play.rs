@@ -3,9 +3,10 @@
 use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::{Device, Player};
 use mnist_gpu::model::{Network, Normalisation};
-use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, Work, names};
+use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, names};
 use mnist_gpu::random::Stream;
 use mnist_gpu::reference;
+use mnist_gpu::train::Config;
 
 /// MNIST's mean and deviation.
 pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
@@ -20,19 +21,11 @@ pub fn noise(net: &Network, count: usize, stream: &mut Stream) -> DataSet {
 
 /// A plan for a set in file order.
 pub fn options(set: &DataSet, batch: usize, class: DeviceClass) -> Options {
-    Options {
-        batch,
-        set: set.labels.len(),
-        rows: set.labels.len(),
-        frozen: Vec::new(),
-        work: Work::Train,
-        unfused: false,
-        tiles: Tiles::of(class),
-    }
+    Options::new(batch, set.labels.len(), set.labels.len(), Tiles::of(class))
 }
 
-/// What the caller of a plan puts into its shared buffers: a set in file order, parameters, rate and momentum.
-pub fn content(set: &DataSet, parameters: &[f32], rate: f32, momentum: f32) -> Vec<(&'static str, Vec<u32>)> {
+/// What the caller of a plan puts into its shared buffers: a set in file order, parameters, and what its optimizer is told.
+pub fn content(set: &DataSet, parameters: &[f32], config: &Config) -> Vec<(&'static str, Vec<u32>)> {
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
     vec![
@@ -42,7 +35,8 @@ pub fn content(set: &DataSet, parameters: &[f32], rate: f32, momentum: f32) -> V
         (names::CURSOR, vec![0, 0, set.labels.len() as u32]),
         (names::TABLE, bits(&NORMALISATION.table())),
         (names::PARAMETERS, bits(parameters)),
-        (names::HYPER, bits(&[rate, momentum])),
+        (names::HYPER, bits(&config.hyper())),
+        (names::RATES, bits(&config.rates(1, set.labels.len().div_ceil(config.batch)))),
     ]
 }
 
@@ -67,7 +61,7 @@ pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&
 pub fn gradient(plan: &Plan, net: &Network, name: &str, slices: &[f64]) -> Vec<f64> {
     let start = net.parameters().iter().find(|p| p.name == name).map(|p| p.start as u32);
     let ranges = plan.steps.iter().find_map(|step| match &step.kernel {
-        Kernel::SgdUpdate(shape) => Some(&shape.ranges),
+        Kernel::SgdUpdate(shape, _) => Some(&shape.ranges),
         _ => None,
     });
     let range = ranges.and_then(|ranges| ranges.iter().find(|r| Some(r.start) == start));

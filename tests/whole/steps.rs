@@ -6,6 +6,7 @@ use mnist_gpu::gpu::Player;
 use mnist_gpu::model::initialise;
 use mnist_gpu::plan::{Options, names, record};
 use mnist_gpu::random::{Purpose, Stream};
+use mnist_gpu::train::Config;
 use mnist_gpu::{reference, verify};
 
 #[test]
@@ -30,10 +31,11 @@ fn an_epoch_ends_where_the_reference_ends() {
             let net = verify::network(name, input).unwrap();
             let mut stream = Stream::new(5, Purpose::Verification, 3000);
             let set = play::noise(&net, 40, &mut stream);
+            let config = Config { batch: 7, lr: 0.02, momentum: 0.9, ..Config::default() };
             for unfused in [false, true] {
                 let options = Options { unfused, ..play::options(&set, 7, device.info.class()) };
                 let plan = record(&net, &options).unwrap();
-                let content = play::content(&set, &initialise(&net, 9), 0.02, 0.9);
+                let content = play::content(&set, &initialise(&net, 9), &config);
                 let player = Player::new(&device, plan.clone(), &[]).unwrap();
                 play::fill_device(&device, &player, &content);
                 let mut twin = reference::Player::new(&plan);

@@ -1,0 +1,77 @@
+// adam_update: folds the slices of each gradient and takes one step of Adam (Kingma, Ba 2015), or where decoupled of AdamW
+// (Loshchilov, Hutter 2019), in PyTorch's form.
+//   g = clip * (sum over slices s, in order, of grad[s]) + decay * w
+//   m = beta1 * m + (1 - beta1) * g
+//   s = beta2 * s + (1 - beta2) * g * g
+//   w = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)
+// Decoupled, decay does not go into g, and w is first multiplied by 1 - rate * decay.
+// Reads grad, a table of which parameters each workgroup has, and what the step t decides: rates[step] holds rate,
+// 1 / (1 - beta1^t) and sqrt(1 - beta2^t); the rate is multiplied by the group's. Updates w, m and s where the table says and
+// nowhere else.
+// One invocation per parameter. Workgroups lie in rows of row.
+// Twin: src/reference/adam_update.rs
+const groups = 8u;
+const row = 32768u;
+const batch = 64u;
+const steps = 938u;
+const decoupled = 0u;
+
+const WG = 64u;
+
+struct Group {
+    // Its first parameter in w, m and s, how many it has, and where their gradient starts.
+    start: u32,
+    count: u32,
+    grad: u32,
+    // Elements of a slice, and slices, which lie one behind the other.
+    len: u32,
+    slices: u32,
+    rate: f32,
+    // Fills the row: @size would not reach GLSL.
+    unused: vec2u,
+}
+
+@group(0) @binding(0) var<storage, read> grad: array<f32>;
+@group(0) @binding(1) var<uniform> table: array<Group, groups>;
+// Step, first row of the batch, rows.
+@group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
+@group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
+@group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
+// beta1, 1 - beta1, beta2, 1 - beta2; eps, decay.
+@group(0) @binding(5) var<uniform> hyper: array<vec4f, 2>;
+@group(0) @binding(6) var<storage, read_write> w: array<f32>;
+@group(0) @binding(7) var<storage, read_write> m: array<f32>;
+@group(0) @binding(8) var<storage, read_write> s: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+    let at = id.y * row + id.x;
+    if at >= groups {
+        return;
+    }
+    let group = table[at];
+    if lane.x >= group.count {
+        return;
+    }
+    var sum = 0.0;
+    for (var slice = 0u; slice < group.slices; slice++) {
+        sum += grad[group.grad + slice * group.len + lane.x];
+    }
+    let i = group.start + lane.x;
+    let of_step = rates[cursor[0].y / batch];
+    let rate = of_step.x * group.rate;
+    let eps = hyper[1].x;
+    let decay = hyper[1].y;
+    var weight = w[i];
+    var g = clip[0].x * sum;
+    if decoupled == 1u {
+        weight = weight * (1.0 - rate * decay);
+    } else {
+        g += decay * weight;
+    }
+    let mean = hyper[0].x * m[i] + hyper[0].y * g;
+    let square = hyper[0].z * s[i] + hyper[0].w * g * g;
+    m[i] = mean;
+    s[i] = square;
+    w[i] = weight - rate * of_step.y * mean / (sqrt(square) / of_step.z + eps);
+}

@@ -1,0 +1,32 @@
+// gradient_clip: what the gradient must be multiplied by, so that its norm is at most limit (PyTorch's clip_grad_norm_).
+//   clip = min(1, limit / (sqrt(sum over workgroups of part) + 1e-6))
+// Reads part (GROUPS) and limit. Overwrites clip.
+// One workgroup: each invocation adds every 64th part, in order, and the workgroup adds theirs in a tree.
+// Twin: src/reference/gradient_clip.rs
+const groups = 8u;
+
+const WG = 64u;
+
+@group(0) @binding(0) var<storage, read> part: array<f32>;
+@group(0) @binding(1) var<uniform> limit: array<vec4f, 1>;
+@group(0) @binding(2) var<storage, read_write> clip: array<f32>;
+
+var<workgroup> sums: array<f32, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(local_invocation_id) lane: vec3u) {
+    var sum = 0.0;
+    for (var at = lane.x; at < groups; at += WG) {
+        sum += part[at];
+    }
+    sums[lane.x] = sum;
+    for (var half = WG / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if lane.x < half {
+            sums[lane.x] += sums[lane.x + half];
+        }
+    }
+    if lane.x == 0u {
+        clip[0] = min(1.0, limit[0].x / (sqrt(sums[0]) + 1e-6));
+    }
+}

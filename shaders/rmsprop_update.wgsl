@@ -1,0 +1,68 @@
+// rmsprop_update: folds the slices of each gradient and takes one step of RMSprop (Hinton 2012), in PyTorch's form.
+//   g = clip * (sum over slices s, in order, of grad[s]) + decay * w
+//   s = alpha * s + (1 - alpha) * g * g
+//   v = momentum * v + g / (sqrt(s) + eps)
+//   w = w - rate * v
+// Reads grad, a table of which parameters each workgroup has, and the step's rate, which is rates[step].x times the
+// group's. Updates w, v and s where the table says and nowhere else.
+// One invocation per parameter. Workgroups lie in rows of row.
+// Twin: src/reference/rmsprop_update.rs
+const groups = 8u;
+const row = 32768u;
+const batch = 64u;
+const steps = 938u;
+
+const WG = 64u;
+
+struct Group {
+    // Its first parameter in w, v and s, how many it has, and where their gradient starts.
+    start: u32,
+    count: u32,
+    grad: u32,
+    // Elements of a slice, and slices, which lie one behind the other.
+    len: u32,
+    slices: u32,
+    rate: f32,
+    // Fills the row: @size would not reach GLSL.
+    unused: vec2u,
+}
+
+@group(0) @binding(0) var<storage, read> grad: array<f32>;
+@group(0) @binding(1) var<uniform> table: array<Group, groups>;
+// Step, first row of the batch, rows.
+@group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
+@group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
+@group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
+// alpha, 1 - alpha, eps, momentum; decay.
+@group(0) @binding(5) var<uniform> hyper: array<vec4f, 2>;
+@group(0) @binding(6) var<storage, read_write> w: array<f32>;
+@group(0) @binding(7) var<storage, read_write> v: array<f32>;
+@group(0) @binding(8) var<storage, read_write> s: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+    let at = id.y * row + id.x;
+    if at >= groups {
+        return;
+    }
+    let group = table[at];
+    if lane.x >= group.count {
+        return;
+    }
+    var sum = 0.0;
+    for (var slice = 0u; slice < group.slices; slice++) {
+        sum += grad[group.grad + slice * group.len + lane.x];
+    }
+    let i = group.start + lane.x;
+    let rate = rates[cursor[0].y / batch].x * group.rate;
+    let eps = hyper[0].z;
+    let momentum = hyper[0].w;
+    let decay = hyper[1].x;
+    let before = w[i];
+    let g = clip[0].x * sum + decay * before;
+    let square = hyper[0].x * s[i] + hyper[0].y * g * g;
+    let velocity = momentum * v[i] + g / (sqrt(square) + eps);
+    s[i] = square;
+    v[i] = velocity;
+    w[i] = before - rate * velocity;
+}

@@ -1,0 +1,275 @@
+//! What decides a training: flags, and recipe files that hold the same under the same names.
+
+use super::SourceArgs;
+use crate::data::Source;
+use crate::train::{Config, Method, Schedule};
+use anyhow::Context;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Settings of a training, each of which may be absent. A flag is a key of a recipe file, without its dashes in front.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[group(id = "training", multiple = true, conflicts_with = "resume")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    #[arg(skip)]
+    data: Option<String>,
+    #[arg(skip)]
+    init: Option<PathBuf>,
+    #[arg(skip)]
+    epochs: Option<usize>,
+    #[arg(skip)]
+    steps: Option<u64>,
+    /// Images in a batch [default: 64]
+    #[arg(long, value_name = "N", value_parser = batch)]
+    batch: Option<usize>,
+    /// How parameters follow their gradients, by PyTorch's formulas [default: sgd]
+    #[arg(long, value_enum, value_name = "NAME")]
+    optimizer: Option<Method>,
+    /// Learning rate [default: 0.01; 0.001 for adam and adamw]
+    #[arg(long, value_name = "F", value_parser = above_zero)]
+    lr: Option<f64>,
+    /// Momentum of sgd and rmsprop, PyTorch's: v = momentum * v + gradient, w = w - lr * v [default: 0.5 for sgd]
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    momentum: Option<f64>,
+    /// Nesterov's momentum, for sgd
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    nesterov: Option<bool>,
+    /// Weight decay: added to the gradient, or taken from the weights by adamw [default: 0; 0.01 for adamw]
+    #[arg(long, value_name = "F", value_parser = from_zero)]
+    weight_decay: Option<f64>,
+    /// Adam's mean of gradients [default: 0.9]
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    beta1: Option<f64>,
+    /// Adam's and rmsprop's mean of squared gradients [default: 0.999; 0.99 for rmsprop]
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    beta2: Option<f64>,
+    /// What adam and rmsprop add to a root before they divide by it [default: 1e-8]
+    #[arg(long, value_name = "F", value_parser = above_zero)]
+    eps: Option<f64>,
+    /// Scale the gradient down where its norm over all parameters is larger
+    #[arg(long, value_name = "NORM", value_parser = above_zero)]
+    clip: Option<f64>,
+    /// How the rate changes: constant, step:EPOCHS:FACTOR, cosine or one-cycle [default: constant]
+    ///
+    /// `step:5:0.1` multiplies the rate by 0.1 after each 5 epochs. `cosine` ends at 0 after --epochs. `one-cycle` rises from
+    /// a 25th of --lr over 30 % of the steps, and falls to almost nothing.
+    #[arg(long, value_name = "SHAPE")]
+    schedule: Option<Schedule>,
+    /// Epochs, such as 0.5, over which the rate grows from nothing [default: 0]
+    #[arg(long, value_name = "EPOCHS", value_parser = from_zero)]
+    warmup: Option<f64>,
+    /// Decides initial parameters, split and order of images [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Images of the training file held out for validation; 0 for none [default: 5000 for train, 0 for finetune]
+    ///
+    /// Without the flag, `train` takes half of a set of fewer than 10,000 images.
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
+    /// Only the first N training images, in file order
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    #[arg(skip)]
+    shuffle: Option<bool>,
+    /// Batches in file order
+    #[arg(long)]
+    #[serde(skip)]
+    no_shuffle: bool,
+    /// Layers that do not learn, separated by commas, or none [default: none for train, every conv layer for finetune]
+    #[arg(long, value_name = "LAYERS")]
+    freeze: Option<String>,
+    /// Steps between loss entries in events.jsonl [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    log_every: Option<u64>,
+}
+
+/// Takes from the first of several places that has a setting.
+macro_rules! first_of {
+    ($a:expr, $b:expr; $($field:ident),+) => {
+        Recipe { $($field: $a.$field.or($b.$field)),+, no_shuffle: false }
+    };
+}
+
+impl Recipe {
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds a key or a value that is none; the message has the line, and the nearest key.
+    pub fn read(path: &Path) -> anyhow::Result<Recipe> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read recipe {}", path.display()))?;
+        let recipe = || -> anyhow::Result<Recipe> {
+            let table: toml::Table = text.parse()?;
+            let known = toml::Table::try_from(Config::default())?;
+            let known: Vec<&str> = known.keys().map(String::as_str).chain(OPTIONAL).collect();
+            if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
+                anyhow::bail!("unknown key {unknown:?}{}", nearest(unknown, &known));
+            }
+            let recipe: Recipe = toml::from_str(&text)?;
+            recipe.checked()
+        };
+        recipe().with_context(|| format!("recipe {}", path.display()))
+    }
+
+    /// Settings of a file pass the same checks as flags.
+    fn checked(self) -> anyhow::Result<Recipe> {
+        let value = |number: f64| number.to_string();
+        type Check = fn(&str) -> Result<f64, String>;
+        let checks: [(&str, Option<f64>, Check); 9] = [
+            ("lr", self.lr, above_zero),
+            ("momentum", self.momentum, fraction),
+            ("weight-decay", self.weight_decay, from_zero),
+            ("beta1", self.beta1, fraction),
+            ("beta2", self.beta2, fraction),
+            ("eps", self.eps, above_zero),
+            ("clip", self.clip, above_zero),
+            ("warmup", self.warmup, from_zero),
+            ("log-every", self.log_every.map(|n| n as f64), above_zero),
+        ];
+        for (key, number, check) in checks {
+            if let Some(Err(reason)) = number.map(|number| check(&value(number))) {
+                anyhow::bail!("{key}: {reason}");
+            }
+        }
+        if let Some(Err(reason)) = self.batch.map(|size| batch(&size.to_string())) {
+            anyhow::bail!("batch: {reason}");
+        }
+        anyhow::ensure!(self.epochs != Some(0) && self.steps != Some(0), "epochs and steps are whole numbers above 0");
+        Ok(self)
+    }
+
+    /// These settings, and from another recipe those that are absent here.
+    pub fn over(self, other: Recipe) -> Recipe {
+        let shuffle = if self.no_shuffle { Some(false) } else { self.shuffle };
+        let this = Recipe { shuffle, ..self };
+        first_of!(this, other; data, init, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
+            eps, clip, schedule, warmup, seed, validation, limit, shuffle, freeze, log_every)
+    }
+
+    /// With what else the command line says.
+    pub fn with(self, source: &SourceArgs, epochs: Option<u32>, steps: Option<u64>) -> Recipe {
+        let epochs = epochs.map(|epochs| epochs as usize);
+        Recipe { data: source.data.clone(), epochs, steps, ..self }
+    }
+
+    /// A start from the parameters of a file, and nothing else.
+    pub fn from_init(init: Option<PathBuf>) -> Recipe {
+        Recipe { init, ..Recipe::default() }
+    }
+
+    /// The file whose parameters a training starts from.
+    pub fn init(&self) -> Option<&Path> {
+        self.init.as_deref()
+    }
+
+    /// The set that is asked for.
+    pub fn data(&self) -> &str {
+        self.data.as_deref().unwrap_or("auto")
+    }
+
+    /// Layers to freeze, where something is said about it.
+    pub fn frozen(&self) -> Option<Vec<String>> {
+        self.freeze.as_deref().map(crate::train::layers)
+    }
+
+    /// Everything that a run needs to know: what is absent takes its default. `validation` stands in for an absent one.
+    ///
+    /// # Errors
+    /// Settings that contradict each other.
+    pub fn config(&self, source: &Source, frozen: Vec<String>, validation: usize) -> anyhow::Result<Config> {
+        let default = Config::default();
+        let optimizer = self.optimizer.unwrap_or(default.optimizer);
+        let nesterov = self.nesterov.unwrap_or(default.nesterov);
+        let momentum = self.momentum.unwrap_or(optimizer.momentum());
+        if nesterov {
+            anyhow::ensure!(optimizer == Method::Sgd, "--nesterov belongs to --optimizer sgd");
+            anyhow::ensure!(momentum > 0.0, "--nesterov needs a --momentum above 0");
+        }
+        if matches!(optimizer, Method::Adam | Method::Adamw) && self.momentum.is_some_and(|momentum| momentum > 0.0) {
+            anyhow::bail!("{optimizer:?} has no --momentum; its mean of gradients is --beta1");
+        }
+        Ok(Config {
+            data: source.wanted.clone(),
+            init: None,
+            epochs: self.epochs.unwrap_or(default.epochs),
+            batch: self.batch.unwrap_or(default.batch),
+            optimizer,
+            lr: self.lr.unwrap_or(optimizer.rate()),
+            momentum,
+            nesterov,
+            weight_decay: self.weight_decay.unwrap_or(optimizer.weight_decay()),
+            beta1: self.beta1.unwrap_or(default.beta1),
+            beta2: self.beta2.unwrap_or(optimizer.beta2()),
+            eps: self.eps.unwrap_or(default.eps),
+            clip: self.clip,
+            schedule: self.schedule.unwrap_or(default.schedule),
+            warmup: self.warmup.unwrap_or(default.warmup),
+            seed: self.seed.unwrap_or(default.seed),
+            validation: self.validation.unwrap_or(validation),
+            limit: self.limit,
+            shuffle: self.shuffle.unwrap_or(default.shuffle),
+            steps: self.steps,
+            frozen,
+            log_every: self.log_every.unwrap_or(default.log_every),
+        })
+    }
+
+    /// Images held out, where something is said about it; and the limit.
+    pub fn validation(&self) -> (Option<usize>, Option<usize>) {
+        (self.validation, self.limit)
+    }
+}
+
+/// Keys that a configuration may lack.
+const OPTIONAL: [&str; 4] = ["init", "steps", "limit", "clip"];
+
+/// `; did you mean "lr"?`, where something known is near.
+pub(super) fn nearest(unknown: &str, known: &[&str]) -> String {
+    let score = |name: &str| strsim::jaro_winkler(unknown, name);
+    let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
+    match best.filter(|name| score(name) > 0.7) {
+        Some(name) => format!("; did you mean {name:?}?"),
+        None => format!("; known are {}", known.join(", ")),
+    }
+}
+
+fn number(text: &str, accepted: impl Fn(f64) -> bool, what: &str) -> Result<f64, String> {
+    // Finite as float32 too: that is what kernels compute in.
+    let value = text.parse::<f64>().ok().filter(|value| (*value as f32).is_finite() && accepted(*value));
+    value.ok_or_else(|| format!("it takes a number {what}"))
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    number(text, |x| x as f32 > 0.0, "above 0")
+}
+
+fn from_zero(text: &str) -> Result<f64, String> {
+    number(text, |x| x >= 0.0, "from 0")
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(&x), "from 0 to below 1")
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    let size = text.parse::<usize>().ok().filter(|size| (1..=65_535).contains(size));
+    size.ok_or_else(|| "it takes a whole number from 1 to 65535".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key that a run writes down can be read again, and means the same.
+    #[test]
+    fn a_configuration_is_a_recipe() {
+        let config =
+            Config { limit: Some(7), steps: Some(3), clip: Some(0.5), init: Some("a".into()), ..Config::default() };
+        let text = toml::to_string(&config).unwrap();
+        let recipe: Recipe = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let back = toml::to_string(&recipe).unwrap();
+        let (back, text): (toml::Table, toml::Table) = (back.parse().unwrap(), text.parse().unwrap());
+        assert_eq!(back, text);
+    }
+}

@@ -1,0 +1,29 @@
+//! Twin of `shaders/adam_update.wgsl`: `m = beta1 * m + (1 - beta1) * g; s = beta2 * s + (1 - beta2) * g * g`, then
+//! `w = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)`. Decoupled, w is first multiplied by
+//! `1 - rate * decay`; otherwise `decay * w` goes into g.
+
+use super::sgd_update::{Inputs, kept, learning};
+use super::{Expected, Rounded};
+use crate::plan::UpdateShape;
+
+pub fn run(s: &UpdateShape, decoupled: bool, given: &Inputs, w: &[f64], m: &[f64], sq: &[f64]) -> Vec<Expected> {
+    let (mut w_out, mut m_out, mut s_out) = (kept(w), kept(m), kept(sq));
+    let [rate, scale, root] = given.of_step(s).map(Rounded::exact);
+    let (eps, decay) = (Rounded::exact(given.hyper[4]), Rounded::exact(given.hyper[5]));
+    for (range, i, at) in learning(s) {
+        let rate = rate * Rounded::exact(range.rate.into());
+        let mut weight = Rounded::exact(w[at]);
+        let mut g = given.gradient(range, i);
+        if decoupled {
+            weight = weight * (Rounded::exact(1.0) - rate * decay);
+        } else {
+            g = g + decay * weight;
+        }
+        let mean = given.hyper[0] * Rounded::exact(m[at]) + given.hyper[1] * g;
+        let square = given.hyper[2] * Rounded::exact(sq[at]) + given.hyper[3] * g * g;
+        m_out.set(at, mean);
+        s_out.set(at, square);
+        w_out.set(at, weight - rate * scale * mean / (square.sqrt() / root + eps));
+    }
+    vec![Expected::Near(w_out), Expected::Near(m_out), Expected::Near(s_out)]
+}

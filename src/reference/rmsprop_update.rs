@@ -1,0 +1,23 @@
+//! Twin of `shaders/rmsprop_update.wgsl`: `g = clip * sum of the slices + decay * w; s = alpha * s + (1 - alpha) * g * g`, then
+//! `v = momentum * v + g / (sqrt(s) + eps); w = w - rate * v`.
+
+use super::sgd_update::{Inputs, kept, learning};
+use super::{Expected, Rounded};
+use crate::plan::UpdateShape;
+
+pub fn run(s: &UpdateShape, given: &Inputs, w: &[f64], v: &[f64], sq: &[f64]) -> Vec<Expected> {
+    let (mut w_out, mut v_out, mut s_out) = (kept(w), kept(v), kept(sq));
+    let (eps, momentum, decay) = (Rounded::exact(given.hyper[2]), given.hyper[3], given.hyper[4]);
+    let rate = given.of_step(s)[0];
+    for (range, i, at) in learning(s) {
+        let weight = Rounded::exact(w[at]);
+        let g = given.gradient(range, i) + decay * weight;
+        let square = given.hyper[0] * Rounded::exact(sq[at]) + given.hyper[1] * g * g;
+        let velocity = momentum * Rounded::exact(v[at]) + g / (square.sqrt() + eps);
+        let rate = rate * Rounded::exact(range.rate.into());
+        s_out.set(at, square);
+        v_out.set(at, velocity);
+        w_out.set(at, weight - rate * velocity);
+    }
+    vec![Expected::Near(w_out), Expected::Near(v_out), Expected::Near(s_out)]
+}

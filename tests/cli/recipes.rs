@@ -1,0 +1,79 @@
+//! Recipes: every optimizer and schedule repeats, resumes and is written down, to the same bits.
+
+use crate::{Place, digits, sha};
+
+const RECIPES: [&[&str]; 4] = [
+    &["--optimizer", "adam", "--schedule", "one-cycle", "--lr", "0.01", "--clip", "1"],
+    &["--optimizer", "adamw", "--schedule", "cosine", "--warmup", "0.5"],
+    &["--optimizer", "rmsprop", "--lr", "0.001", "--momentum", "0.5", "--schedule", "step:1:0.5"],
+    &["--nesterov", "--momentum", "0.9", "--weight-decay", "5e-4"],
+];
+
+#[test]
+fn every_recipe_repeats_and_resumes_to_the_same_bits() {
+    let digits = digits();
+    for recipe in RECIPES {
+        let place = Place::new();
+        let model = |run: &str| sha(&place.path(run).join("model.safetensors"));
+        let train = |out: &str, more: &[&str]| {
+            let args = ["train", "--data", &digits, "--epochs", "3", "--seed", "3", "--out", out];
+            place.json(&[&args, recipe, more].concat())
+        };
+        let whole = train("whole", &[]);
+        // In the middle of the second of three epochs.
+        train("parts", &["--steps", "4"]);
+        assert_ne!(model("whole"), model("parts"));
+        place.json(&["train", "--resume", "parts"]);
+        assert_eq!(model("whole"), model("parts"), "{recipe:?}, resumed");
+        let again = place.json(&["train", "--recipe", "whole/recipe.toml", "--out", "again"]);
+        assert_eq!(whole["test"], again["test"]);
+        for file in ["model.safetensors", "recipe.toml"] {
+            assert_eq!(
+                sha(&place.path("whole").join(file)),
+                sha(&place.path("again").join(file)),
+                "{recipe:?}: {file}"
+            );
+        }
+        // A flag beats the recipe.
+        place.json(&["train", "--recipe", "whole/recipe.toml", "--seed", "4", "--out", "other"]);
+        assert_ne!(model("whole"), model("other"));
+    }
+}
+
+#[test]
+fn a_schedule_that_knows_its_end_is_not_stretched() {
+    let place = Place::new();
+    let digits = digits();
+    place.json(&["train", "--data", &digits, "--epochs", "2", "--schedule", "cosine", "--steps", "3", "--out", "run"]);
+    place.fails(&["train", "--resume", "run", "--epochs", "4"], &["schedule cosine", "2 epochs", "--init run"]);
+    place.json(&["train", "--resume", "run"]);
+    place.json(&["train", "--data", &digits, "--epochs", "1", "--schedule", "step:1:0.5", "--out", "steps"]);
+    place.json(&["train", "--resume", "steps", "--epochs", "2"]);
+}
+
+#[test]
+fn a_bad_recipe_says_what_is_wrong_where() {
+    let place = Place::new();
+    let digits = digits();
+    let bad = |text: &str, words: &[&str]| {
+        std::fs::write(place.path("bad.toml"), text).unwrap();
+        place.fails(
+            &["train", "--data", &digits, "--recipe", "bad.toml", "--out", "run"],
+            &[&["bad.toml"], words].concat(),
+        );
+        assert!(!place.path("run").exists());
+    };
+    bad("wieght-decay = 0.1", &["unknown key \"wieght-decay\"", "did you mean \"weight-decay\"?"]);
+    bad("zzz = 1", &["unknown key \"zzz\"", "known are", "optimizer"]);
+    bad("epochs = 3\nlr = \"fast\"", &["line 2", "lr"]);
+    bad("lr = -1.0", &["lr", "above 0"]);
+    bad("batch = 0", &["batch", "1 to 65535"]);
+    bad("epochs = 0", &["epochs"]);
+    bad("schedule = \"up\"", &["no schedule", "one-cycle"]);
+    bad("optimizer = \"adagrad\"", &["line 1", "rmsprop"]);
+    bad("epochs 3", &["line 1"]);
+    place.fails(&["train", "--data", &digits, "--recipe", "none.toml"], &["none.toml"]);
+    let adam = ["train", "--data", &digits, "--optimizer", "adam"];
+    place.fails(&[&adam[..], &["--nesterov"]].concat(), &["--nesterov", "sgd"]);
+    place.fails(&[&adam[..], &["--momentum", "0.9"]].concat(), &["--momentum", "--beta1"]);
+}
