@@ -1,7 +1,9 @@
 // cross_entropy_forward: softmax, loss and prediction of each image.
 //   predicted[start+n]   = the first class with the largest logit
 //   probability[start+n] = exp(x[n,predicted] - max) / sum over j of exp(x[n,j] - max)
-//   loss[start+n]        = log(sum over j of exp(x[n,j] - max)) + max - x[n,label]
+//   loss[start+n]        = log(sum over j of exp(x[n,j] - max)) + max - x[n,label] + e * (x[n,label] - mean over j of x[n,j])
+// where e smooths the labels: the loss is against 1 - e for the label, and e spread evenly over all classes (C. Szegedy et
+// al., Rethinking the Inception Architecture, 2016).
 // Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Writes rows start .. start + n of
 // loss, predicted and probability, which hold one row for each image of an epoch; rows past the end of the set are none.
 // The largest logit is subtracted first, so that no exponential overflows. One invocation per image.
@@ -21,9 +23,10 @@ struct Cursor {
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> cursor: Cursor;
-@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(5) var<storage, read_write> predicted: array<u32>;
-@group(0) @binding(6) var<storage, read_write> probability: array<f32>;
+@group(0) @binding(4) var<uniform> smoothing: array<vec4f, 1>;
+@group(0) @binding(5) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(6) var<storage, read_write> predicted: array<u32>;
+@group(0) @binding(7) var<storage, read_write> probability: array<f32>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -41,10 +44,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     var sum = 0.0;
+    var all = 0.0;
     for (var j = 0u; j < classes; j++) {
         sum += exp(x[n * classes + j] - best);
+        all += x[n * classes + j];
     }
-    loss[row] = log(sum) + (best - x[n * classes + labels[order[row]]]);
+    let label = x[n * classes + labels[order[row]]];
+    loss[row] = log(sum) + (best - label) + smoothing[0].x * (label - all / f32(classes));
     predicted[row] = at;
     probability[row] = 1.0 / sum;
 }

@@ -17,6 +17,10 @@ pub enum Purpose {
     /// One stream for each image.
     Synthetic = 4,
     Verification = 5,
+    /// One word, from which the device hashes.
+    Augmentation = 6,
+    /// The same.
+    Dropout = 7,
 }
 
 /// A stream of random numbers.
@@ -41,6 +45,11 @@ impl Stream {
                 return drawn % bound;
             }
         }
+    }
+
+    /// 32 bits.
+    pub fn bits(&mut self) -> u32 {
+        self.0.next_u32()
     }
 
     /// A number in [0, 1) with 24 bits.

@@ -2,7 +2,7 @@
 
 use super::SourceArgs;
 use crate::data::Source;
-use crate::train::{Config, Method, Schedule};
+use crate::train::{Augment, Config, Method, Schedule};
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,19 @@ pub struct Recipe {
     /// Epochs, such as 0.5, over which the rate grows from nothing [default: 0]
     #[arg(long, value_name = "EPOCHS", value_parser = from_zero)]
     warmup: Option<f64>,
+    /// Share of the inputs of every linear layer but the first that is left out in each step
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    dropout: Option<f64>,
+    /// Part of a label that is spread evenly over all classes [default: 0]
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    label_smoothing: Option<f64>,
+    /// Change training images at random: none, digits, things, or a list such as shift=2,rotate=10 [default: none]
+    ///
+    /// shift and elastic in pixels, rotate and shear in degrees, scale and erase in percent, crop in whole pixels; flip mirrors
+    /// half of the images. `digits` does not flip: a mirrored digit or letter is another one, or none; shoes and shirts stay
+    /// what they are, so `things` does. Each image changes anew in each epoch, by --seed.
+    #[arg(long, value_name = "SPEC")]
+    augment: Option<Augment>,
     /// Decides initial parameters, split and order of images [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -116,7 +129,9 @@ impl Recipe {
     fn checked(self) -> anyhow::Result<Recipe> {
         let value = |number: f64| number.to_string();
         type Check = fn(&str) -> Result<f64, String>;
-        let checks: [(&str, Option<f64>, Check); 9] = [
+        let checks: [(&str, Option<f64>, Check); 11] = [
+            ("dropout", self.dropout, fraction),
+            ("label-smoothing", self.label_smoothing, fraction),
             ("lr", self.lr, above_zero),
             ("momentum", self.momentum, fraction),
             ("weight-decay", self.weight_decay, from_zero),
@@ -144,7 +159,7 @@ impl Recipe {
         let shuffle = if self.no_shuffle { Some(false) } else { self.shuffle };
         let this = Recipe { shuffle, ..self };
         first_of!(this, other; data, init, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
-            eps, clip, schedule, warmup, seed, validation, limit, shuffle, freeze, log_every)
+            eps, clip, schedule, warmup, dropout, label_smoothing, augment, seed, validation, limit, shuffle, freeze, log_every)
     }
 
     /// With what else the command line says.
@@ -205,6 +220,9 @@ impl Recipe {
             clip: self.clip,
             schedule: self.schedule.unwrap_or(default.schedule),
             warmup: self.warmup.unwrap_or(default.warmup),
+            dropout: self.dropout,
+            label_smoothing: self.label_smoothing.unwrap_or(default.label_smoothing),
+            augment: self.augment.unwrap_or(default.augment),
             seed: self.seed.unwrap_or(default.seed),
             validation: self.validation.unwrap_or(validation),
             limit: self.limit,
@@ -222,7 +240,7 @@ impl Recipe {
 }
 
 /// Keys that a configuration may lack.
-const OPTIONAL: [&str; 4] = ["init", "steps", "limit", "clip"];
+const OPTIONAL: [&str; 5] = ["init", "steps", "limit", "clip", "dropout"];
 
 /// `; did you mean "lr"?`, where something known is near.
 pub(super) fn nearest(unknown: &str, known: &[&str]) -> String {
@@ -264,8 +282,14 @@ mod tests {
     /// Every key that a run writes down can be read again, and means the same.
     #[test]
     fn a_configuration_is_a_recipe() {
-        let config =
-            Config { limit: Some(7), steps: Some(3), clip: Some(0.5), init: Some("a".into()), ..Config::default() };
+        let config = Config {
+            limit: Some(7),
+            steps: Some(3),
+            clip: Some(0.5),
+            init: Some("a".into()),
+            dropout: Some(0.25),
+            ..Config::default()
+        };
         let text = toml::to_string(&config).unwrap();
         let recipe: Recipe = toml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         let back = toml::to_string(&recipe).unwrap();

@@ -6,11 +6,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
-    Conv { channels: usize, kernel: usize },
-    MaxPool { size: usize },
+    Conv {
+        channels: usize,
+        kernel: usize,
+    },
+    MaxPool {
+        size: usize,
+    },
     Relu,
     Sigmoid,
-    Linear { units: usize },
+    Linear {
+        units: usize,
+    },
+    /// Leaves out so many of a hundred values in training, and none otherwise.
+    Dropout {
+        percent: u32,
+    },
 }
 
 impl Layer {
@@ -22,6 +33,7 @@ impl Layer {
             Layer::Relu => "relu",
             Layer::Sigmoid => "sigmoid",
             Layer::Linear { .. } => "fc",
+            Layer::Dropout { .. } => "dropout",
         }
     }
 }
@@ -139,6 +151,8 @@ impl Network {
                     [c, h / size, w / size]
                 }
                 Layer::Relu | Layer::Sigmoid => shape,
+                Layer::Dropout { percent } if percent < 100 => shape,
+                Layer::Dropout { percent } => return fail(format!("it would leave out {percent} of 100 values")),
                 Layer::Linear { units } => {
                     if !(1..=65_536).contains(&units) {
                         return fail(format!("{units} units"));
@@ -233,6 +247,27 @@ impl Network {
             return Err(NetworkError::AllFrozen);
         }
         Ok(())
+    }
+
+    /// The same network, with dropout before each linear layer but the first, or before the only one; none with 0.
+    ///
+    /// # Errors
+    /// Percent beyond 99.
+    pub fn with_dropout(&self, percent: u32) -> Result<Network, NetworkError> {
+        let kept = self.layers().into_iter().filter(|layer| !matches!(layer, Layer::Dropout { .. }));
+        let linear = |layer: &Layer| matches!(layer, Layer::Linear { .. });
+        let several = self.nodes.iter().filter(|node| linear(&node.layer)).count() > 1;
+        let (mut layers, mut seen) = (Vec::new(), usize::from(!several));
+        for layer in kept {
+            if linear(&layer) {
+                if seen > 0 && percent > 0 {
+                    layers.push(Layer::Dropout { percent });
+                }
+                seen += 1;
+            }
+            layers.push(layer);
+        }
+        Network::new(self.input, &layers)
     }
 
     /// The same network with another number of classes.

@@ -75,14 +75,16 @@ impl Kernel {
     fn bytes(&self) -> u64 {
         let batch = match self {
             Kernel::LoadImages(s, _) => s.batch,
+            Kernel::AugmentImages(s, _) => s.batch,
             Kernel::LoadFeatures(s, _) => s.batch,
             Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s) => s.batch,
             _ => 0,
         };
         let port_bytes = |port: &super::Port| match (port.name, self) {
             ("images", Kernel::LoadImages(s, _)) => u64::from(batch) * u64::from(s.pixels),
+            ("images", Kernel::AugmentImages(s, _)) => u64::from(batch) * u64::from(s.height * s.width),
             ("features", Kernel::LoadFeatures(s, _)) => 4 * u64::from(batch) * u64::from(s.len),
-            ("order" | "labels" | "loss" | "predicted" | "probability", _) => 4 * u64::from(batch),
+            ("order" | "places" | "labels" | "loss" | "predicted" | "probability", _) => 4 * u64::from(batch),
             ("w" | "v" | "m" | "s", Kernel::SgdUpdate(s, _) | Kernel::AdamUpdate(s, _) | Kernel::RmspropUpdate(s)) => {
                 8 * learning(s)
             }

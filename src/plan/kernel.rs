@@ -90,6 +90,24 @@ pub struct LoadShape {
     pub rows: u32,
 }
 
+/// Sizes of `augment_images`, as in [`LoadShape`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AugmentShape {
+    pub batch: u32,
+    pub height: u32,
+    pub width: u32,
+    pub set: u32,
+    pub rows: u32,
+}
+
+/// Sizes of `dropout`: values of a batch, how many of a hundred are left out, and a number that tells layers apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DropoutShape {
+    pub count: u32,
+    pub percent: u32,
+    pub layer: u32,
+}
+
 /// Sizes of `load_features`: `len` features of an image; the others as in [`LoadShape`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeatureShape {
@@ -221,6 +239,7 @@ impl Optimizer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
     LoadImages(LoadShape, Tiles),
+    AugmentImages(AugmentShape, Tiles),
     LoadFeatures(FeatureShape, Tiles),
     ConvForward(ConvShape, Tiles),
     ConvBackwardInput(ConvShape, Tiles),
@@ -235,6 +254,7 @@ pub enum Kernel {
     FcForward(FcShape, Tiles),
     FcBackwardInput(FcShape, Tiles),
     FcBackwardWeight(FcShape, u32, Tiles),
+    Dropout(DropoutShape),
     CrossEntropyForward(LossShape),
     CrossEntropyBackward(LossShape),
     /// With Nesterov's momentum or without.
@@ -368,6 +388,9 @@ const UPDATE_ROW: u32 = 1 << 15;
 /// Elements of the cursor: step, start, total.
 pub const CURSOR: usize = 3;
 
+/// Bounds of random changes of images, gaps included.
+pub const AUGMENT: usize = 12;
+
 /// Elements of an optimizer's constants, gaps included.
 pub const HYPER: usize = 8;
 
@@ -452,6 +475,23 @@ impl Kernel {
                 ],
                 [tiles.groups(s.pixels.div_ceil(tiles.load_p).into()), s.batch, 1],
             ),
+            Kernel::AugmentImages(s, tiles) => {
+                let pixels = s.height * s.width;
+                (
+                    shader!("augment_images"),
+                    constants![s => height, width, @tile_p = tiles.load_p, @wg = tiles.workgroup],
+                    vec![
+                        read_u32("images", (s.set as usize * pixels as usize).div_ceil(4)),
+                        read_u32("order", s.rows as usize),
+                        read_u32("places", s.rows as usize),
+                        read_u32("cursor", CURSOR),
+                        uniform("table", Element::F32, 256),
+                        uniform("augment", Element::U32, AUGMENT),
+                        write("y", size([s.batch, pixels])),
+                    ],
+                    [tiles.groups(pixels.div_ceil(tiles.load_p).into()), s.batch, 1],
+                )
+            }
             Kernel::LoadFeatures(s, tiles) => {
                 let tile_i = tiles.load_i(s.len);
                 (
@@ -642,6 +682,17 @@ impl Kernel {
                     [tiles.groups(product([s.c_in / tile_i, s.c_out / tile_o])), *slices, 1],
                 )
             }
+            Kernel::Dropout(s) => (
+                shader!("dropout"),
+                constants![s => count, percent, layer],
+                vec![
+                    read("x", s.count as usize),
+                    read_u32("cursor", CURSOR),
+                    uniform("seed", Element::U32, 1),
+                    write("y", s.count as usize),
+                ],
+                [groups(s.count.into()), 1, 1],
+            ),
             Kernel::CrossEntropyForward(s) => (
                 shader!("cross_entropy_forward"),
                 constants![s => batch, classes],
@@ -650,6 +701,7 @@ impl Kernel {
                     read_u32("labels", s.set as usize),
                     read_u32("order", s.rows as usize),
                     read_u32("cursor", CURSOR),
+                    uniform("smoothing", Element::F32, 1),
                     update("loss", s.rows as usize),
                     update_u32("predicted", s.rows as usize),
                     update("probability", s.rows as usize),
@@ -664,6 +716,7 @@ impl Kernel {
                     read_u32("labels", s.set as usize),
                     read_u32("order", s.rows as usize),
                     read_u32("cursor", CURSOR),
+                    uniform("smoothing", Element::F32, 1),
                     write("dx", s.logits()),
                 ],
                 [groups(s.padded.into()), 1, 1],

@@ -88,6 +88,14 @@ pub mod names {
     pub const LABELS: &str = "labels";
     /// The epoch's images, by their place in the file.
     pub const ORDER: &str = "order";
+    /// The same, also where images lie elsewhere on the device: what their random changes follow from.
+    pub const PLACES: &str = "places";
+    /// Bounds of these changes.
+    pub const AUGMENT: &str = "augment";
+    /// What values are left out follows from.
+    pub const DROPOUT: &str = "dropout";
+    /// What part of a label is spread over all classes.
+    pub const SMOOTHING: &str = "smoothing";
     /// Step, first row of the next batch, rows in all.
     pub const CURSOR: &str = "cursor";
     /// The 256 values that a byte can become.

@@ -1,8 +1,9 @@
 //! From a network to a plan.
 
 use super::{
-    Access, Activation, ActivationShape, Arg, Buffer, ConvPoolShape, ConvShape, Element, FcShape, FeatureShape, Kernel,
-    LoadShape, LossShape, Optimizer, Plan, PoolShape, Port, Range, Spec, Step, Tiles, UpdateShape, names,
+    Access, Activation, ActivationShape, Arg, AugmentShape, Buffer, ConvPoolShape, ConvShape, DropoutShape, Element,
+    FcShape, FeatureShape, Kernel, LoadShape, LossShape, Optimizer, Plan, PoolShape, Port, Range, Spec, Step, Tiles,
+    UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
 
@@ -26,6 +27,8 @@ pub struct Options {
     pub clip: bool,
     /// Factors of the learning rate for some layers; the others learn at the whole rate.
     pub rates: Vec<(String, f32)>,
+    /// Whether training images are changed at random.
+    pub augment: bool,
 }
 
 impl Options {
@@ -42,6 +45,7 @@ impl Options {
             optimizer: Optimizer::Sgd { nesterov: false },
             clip: false,
             rates: Vec::new(),
+            augment: false,
         }
     }
 }
@@ -59,7 +63,7 @@ pub enum Work {
     TrainOnFeatures,
     /// Forward and loss.
     Infer,
-    /// The stages below the first that learns, and nothing else.
+    /// The stages below the first that learns or is random, and nothing else.
     Features,
 }
 
@@ -84,6 +88,8 @@ enum Op {
     Pool(u32),
     Activation(Activation),
     Linear,
+    /// Percent, and which of them it is.
+    Dropout(u32, u32),
 }
 
 /// A group of layers that one kernel computes, named after the first.
@@ -109,10 +115,13 @@ fn activation_of(layer: &Layer) -> Option<Activation> {
 ///
 /// An activation is fused only where the next stage has weights: the backward kernel of that stage applies its derivative.
 fn stages<'a>(net: &'a Network, options: &Options) -> Vec<Stage<'a>> {
-    let nodes = net.nodes();
-    let mut stages = Vec::new();
+    // Only training leaves values out.
+    let trains = options.work != Work::Infer;
+    let nodes: Vec<&Node> =
+        net.nodes().iter().filter(|node| trains || !matches!(node.layer, Layer::Dropout { .. })).collect();
+    let mut stages: Vec<Stage> = Vec::new();
     let mut at = 0;
-    while let Some(node) = nodes.get(at) {
+    while let Some(&node) = nodes.get(at) {
         at += 1;
         let mut output = node.output;
         let mut op = match node.layer {
@@ -121,6 +130,7 @@ fn stages<'a>(net: &'a Network, options: &Options) -> Vec<Stage<'a>> {
             Layer::Relu => Op::Activation(Activation::Relu),
             Layer::Sigmoid => Op::Activation(Activation::Sigmoid),
             Layer::Linear { .. } => Op::Linear,
+            Layer::Dropout { percent } => Op::Dropout(percent, stages.len() as u32),
         };
         let mut activation = Activation::None;
         if !options.unfused {
@@ -286,7 +296,14 @@ impl Recorder<'_> {
             let bindings = [names::FEATURES, names::ORDER, names::CURSOR, &name];
             return self.step(kernel, "load features".into(), &bindings);
         }
-        let pixels = self.net.input().iter().product::<usize>() as u32;
+        let [channels, height, width] = self.net.input().map(|d| d as u32);
+        if self.options.augment && self.options.work == Work::Train {
+            let shape = AugmentShape { batch, height: channels * height, width, set, rows };
+            let bindings =
+                [names::IMAGES, names::ORDER, names::PLACES, names::CURSOR, names::TABLE, names::AUGMENT, "input"];
+            return self.step(Kernel::AugmentImages(shape, tiles), "augment images".into(), &bindings);
+        }
+        let pixels = channels * height * width;
         let kernel = Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles);
         let bindings = [names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"];
         self.step(kernel, "load images".into(), &bindings)
@@ -300,13 +317,14 @@ impl Recorder<'_> {
 
     fn loss(&mut self, logits: &str) -> Result<(), PlanError> {
         let into = [names::LOSS, names::PREDICTED, names::PROBABILITY];
-        let bindings = [&[logits, names::LABELS, names::ORDER, names::CURSOR][..], &into].concat();
+        let from = [logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
+        let bindings = [&from[..], &into].concat();
         self.step(Kernel::CrossEntropyForward(self.loss_shape()), "loss forward".into(), &bindings)
     }
 
     fn loss_backward(&mut self, logits: &str) -> Result<(), PlanError> {
         let dx = format!("{logits}.grad");
-        let bindings = [logits, names::LABELS, names::ORDER, names::CURSOR, &dx];
+        let bindings = [logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, &dx];
         self.step(Kernel::CrossEntropyBackward(self.loss_shape()), "loss backward".into(), &bindings)
     }
 
@@ -326,6 +344,9 @@ impl Recorder<'_> {
             Op::Pool(pool) => (1, Kernel::MaxPoolForward(self.pool(stage, pool)), vec![x, &y, &winner]),
             Op::Activation(activation) => {
                 (1, Kernel::ActivationForward(self.activation(stage, activation)), vec![x, &y])
+            }
+            Op::Dropout(percent, layer) => {
+                (1, self.dropout(stage, percent, layer), vec![x, names::CURSOR, names::DROPOUT, &y])
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
@@ -371,7 +392,7 @@ impl Recorder<'_> {
                 let (shape, slices) = (part, tiles.fc_slices(part.batch));
                 (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db, &dw, &db])
             }
-            Op::Pool(_) | Op::Activation(_) => return Ok(()),
+            Op::Pool(_) | Op::Activation(_) | Op::Dropout(..) => return Ok(()),
         };
         self.steps(kernel, format!("{name} backward weight"), &bindings, parts)?;
         self.learn(&w, slices);
@@ -395,6 +416,9 @@ impl Recorder<'_> {
             Op::Pool(pool) => (1, Kernel::MaxPoolBackward(self.pool(stage, pool)), vec![&dy, &winner, &dx]),
             Op::Activation(activation) => {
                 (1, Kernel::ActivationBackward(self.activation(stage, activation)), vec![&dy, &y, &dx])
+            }
+            Op::Dropout(percent, layer) => {
+                (1, self.dropout(stage, percent, layer), vec![&dy, names::CURSOR, names::DROPOUT, &dx])
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
@@ -437,6 +461,11 @@ impl Recorder<'_> {
         ActivationShape { count: count as u32, activation }
     }
 
+    fn dropout(&self, stage: &Stage, percent: u32, layer: u32) -> Kernel {
+        let count = self.padded as usize * stage.output.iter().product::<usize>();
+        Kernel::Dropout(DropoutShape { count: count as u32, percent, layer })
+    }
+
     fn linear(&self, stage: &Stage, below: Activation) -> FcShape {
         FcShape {
             batch: self.padded,
@@ -448,11 +477,17 @@ impl Recorder<'_> {
     }
 }
 
-/// What the stages below the first that learns leave of an image: the name of the tensor, and how many elements it has.
-/// None where the first stage learns. As nothing below is random, it is the same in each epoch.
+/// How many stages come to the same in each epoch: those below the first that learns or is random.
+fn constant(stages: &[Stage], options: &Options) -> usize {
+    let changes = |s: &Stage| s.learns || matches!(s.op, Op::Dropout(..));
+    if options.augment { 0 } else { stages.iter().position(changes).unwrap_or(stages.len()) }
+}
+
+/// What the stages that are the same in each epoch leave of an image: the name of the tensor, and how many elements it has.
+/// None where there is no such stage.
 pub fn features(net: &Network, options: &Options) -> Option<(String, usize)> {
     let stages = stages(net, options);
-    let last = &stages[stages.iter().position(|s| s.learns)?.checked_sub(1)?];
+    let last = &stages[constant(&stages, options).checked_sub(1)?];
     Some((out(last), last.output.iter().product()))
 }
 
@@ -479,15 +514,16 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     let mut r =
         Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: Vec::new(), padded };
     let lowest = stages.iter().position(|s| s.learns).unwrap_or(stages.len());
+    let constant = constant(&stages, options);
 
     let stored = features(net, options).filter(|_| options.work == Work::TrainOnFeatures);
-    let first = if stored.is_some() { lowest } else { 0 };
+    let first = if stored.is_some() { constant } else { 0 };
     r.load(stored)?;
     // The tensor under each stage, and the activation that made it if that was fused.
     let input = ("input".to_string(), Activation::None);
     let made = stages.iter().map(|stage| (out(stage), stage.activation));
     let below: Vec<_> = std::iter::once(input).chain(made).collect();
-    let end = if options.work == Work::Features { lowest } else { stages.len() };
+    let end = if options.work == Work::Features { constant } else { stages.len() };
     for (stage, (x, activation)) in stages.iter().zip(&below).take(end).skip(first) {
         r.forward(stage, x, *activation)?;
     }

@@ -1,10 +1,17 @@
-//! Twin of `shaders/cross_entropy_backward.wgsl`: `dx[n,j] = (softmax(x[n])[j] - [j = label]) / rows`.
+//! Twin of `shaders/cross_entropy_backward.wgsl`: `dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows`.
 
 use super::cross_entropy_forward::{Softmax, exponential};
 use super::{Expected, Near, UNIT};
 use crate::plan::LossShape;
 
-pub fn run(s: &LossShape, x: &[f64], labels: &[u32], order: &[u32], cursor: &[u32]) -> Vec<Expected> {
+pub fn run(
+    s: &LossShape,
+    x: &[f64],
+    labels: &[u32],
+    order: &[u32],
+    cursor: &[u32],
+    smoothing: &[f64],
+) -> Vec<Expected> {
     let (start, total) = (cursor[1] as usize, cursor[2] as usize);
     let (batch, classes) = (s.batch as usize, s.classes as usize);
     let rows = batch.min(total.saturating_sub(start)) as f64;
@@ -20,12 +27,15 @@ pub fn run(s: &LossShape, x: &[f64], labels: &[u32], order: &[u32], cursor: &[u3
             let softmax = Softmax::of(logits);
             let (term, relative) = exponential(logits[j] - softmax.largest);
             let p = term / softmax.sum;
-            let target = if j == label { 1.0 } else { 0.0 };
+            let share = smoothing[0] / s.classes as f64;
+            let target = if j == label { 1.0 - smoothing[0] + share } else { share };
             let value = (p - target) / rows;
             // Two divisions of 2.5 ULP, one subtraction. What is below the smallest normal number may be flushed to 0, the
             // probability as well as the result.
             let flushed = f64::from(f32::MIN_POSITIVE);
-            let error = p * (relative + softmax.error + 5.0 * UNIT) + flushed;
+            // The target is one division, one subtraction and one addition of values of at most 1.
+            let target_error = if smoothing[0] == 0.0 { 0.0 } else { 8.0 * UNIT };
+            let error = p * (relative + softmax.error + 5.0 * UNIT) + target_error + flushed;
             dx.push(value, error / rows + 6.0 * UNIT * value.abs() + flushed);
         }
     }

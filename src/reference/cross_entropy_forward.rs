@@ -1,7 +1,7 @@
 //! Twin of `shaders/cross_entropy_forward.wgsl`: softmax with the largest logit subtracted, the loss
-//! `log(sum of exp(x - max)) + max - x[label]`, and the first class with the largest logit.
+//! `log(sum of exp(x - max)) + max - x[label] + e * (x[label] - mean of x)`, and the first class with the largest logit.
 
-use super::{Expected, Near, UNIT};
+use super::{Expected, Near, Rounded, Sum, UNIT};
 use crate::plan::LossShape;
 
 /// The rows of an epoch after a batch: those of the batch new, the others as they were.
@@ -12,6 +12,7 @@ pub fn run(
     labels: &[u32],
     order: &[u32],
     cursor: &[u32],
+    smoothing: &[f64],
     loss: &[f64],
     predicted: &[u32],
     probability: &[f64],
@@ -24,13 +25,20 @@ pub fn run(
     for row in start..total.min(start + s.batch as usize) {
         let logits = &x[(row - start) * classes..][..classes];
         let softmax = Softmax::of(logits);
-        let to_label = softmax.largest - logits[labels[order[row] as usize] as usize];
-        loss.value[row] = softmax.sum.ln() + to_label;
+        let label = logits[labels[order[row] as usize] as usize];
+        let to_label = softmax.largest - label;
+        let mut sum = Sum::default();
+        logits.iter().for_each(|&x| sum.add(x));
+        let mean = Rounded::from(sum) / Rounded::exact(f64::from(s.classes));
+        let smoothed = smoothing[0] * (Rounded::exact(label) - mean);
+        loss.value[row] = softmax.sum.ln() + to_label + smoothed.value;
         // WGSL's log is exact to 3 ULP, or absolutely to 2^-21 between 0.5 and 2; then one subtraction and one addition.
         let log = softmax.sum.ln();
         loss.error[row] = softmax.error
             + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs())
-            + 2.0 * UNIT * (to_label.abs() + loss.value[row].abs());
+            + 2.0 * UNIT * (to_label.abs() + (log + to_label).abs())
+            + smoothed.error
+            + 2.0 * UNIT * loss.value[row].abs();
         predicted[row] = softmax.at as u32;
         probability.value[row] = 1.0 / softmax.sum;
         probability.error[row] = (softmax.error + 5.0 * UNIT) / softmax.sum;

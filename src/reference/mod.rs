@@ -9,6 +9,7 @@ mod activation_backward;
 mod activation_forward;
 mod adam_update;
 mod advance;
+mod augment_images;
 mod conv_backward_input;
 mod conv_backward_weight;
 mod conv_forward;
@@ -17,11 +18,13 @@ mod conv_pool_backward_weight;
 mod conv_pool_forward;
 mod cross_entropy_backward;
 mod cross_entropy_forward;
+mod dropout;
 mod fc_backward_input;
 mod fc_backward_weight;
 mod fc_forward;
 mod gradient_clip;
 mod gradient_norm;
+mod hash;
 mod load_features;
 mod load_images;
 mod max_pool_backward;
@@ -32,6 +35,8 @@ mod rounded;
 mod sgd_update;
 mod sum;
 
+pub use augment_images::{Bounds, image_of};
+use hash::hash;
 pub use player::Player;
 pub use rounded::Rounded;
 pub use sum::{Near, Sum, UNIT};
@@ -140,6 +145,9 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
     };
     match kernel {
         Kernel::LoadImages(s, _) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
+        Kernel::AugmentImages(s, _) => {
+            augment_images::run(s, u("images"), u("order"), u("places"), u("cursor"), f("table"), u("augment"))
+        }
         Kernel::LoadFeatures(s, _) => load_features::run(s, f("features"), u("order"), u("cursor")),
         Kernel::ConvForward(s, _) => conv_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::ConvBackwardInput(s, _) => conv_backward_input::run(s, f("dy"), f("w"), f("x")),
@@ -156,17 +164,21 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
         Kernel::FcForward(s, _) => fc_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::FcBackwardInput(s, _) => fc_backward_input::run(s, f("dy"), f("w"), f("x")),
         Kernel::FcBackwardWeight(s, slices, _) => fc_backward_weight::run(s, *slices, f("dy"), f("x"), before()),
+        Kernel::Dropout(s) => dropout::run(s, f("x"), u("cursor"), u("seed")),
         Kernel::CrossEntropyForward(s) => cross_entropy_forward::run(
             s,
             f("x"),
             u("labels"),
             u("order"),
             u("cursor"),
+            f("smoothing"),
             f("loss"),
             u("predicted"),
             f("probability"),
         ),
-        Kernel::CrossEntropyBackward(s) => cross_entropy_backward::run(s, f("x"), u("labels"), u("order"), u("cursor")),
+        Kernel::CrossEntropyBackward(s) => {
+            cross_entropy_backward::run(s, f("x"), u("labels"), u("order"), u("cursor"), f("smoothing"))
+        }
         Kernel::SgdUpdate(s, nesterov) => sgd_update::run(s, *nesterov, &update(), f("w"), f("v")),
         Kernel::AdamUpdate(s, decoupled) => adam_update::run(s, *decoupled, &update(), f("w"), f("m"), f("s")),
         Kernel::RmspropUpdate(s) => rmsprop_update::run(s, &update(), f("w"), f("v"), f("s")),

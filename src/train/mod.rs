@@ -1,5 +1,6 @@
 //! The loop around the plan: epochs, submissions of the right length, events, evaluation, checkpoints, stopping, resuming.
 
+mod augment;
 mod evaluate;
 mod events;
 mod features;
@@ -11,6 +12,7 @@ mod schedule;
 mod score;
 mod setup;
 
+pub use augment::Augment;
 pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use gpu_set::GpuSet;

@@ -64,6 +64,15 @@ impl Config {
         if let Some(norm) = self.clip {
             add(format!("clipped to {norm}"));
         }
+        if let Some(share) = self.dropout {
+            add(format!("dropout {share}"));
+        }
+        if self.label_smoothing > 0.0 {
+            add(format!("labels smoothed by {}", self.label_smoothing));
+        }
+        if self.augment.is_some() {
+            add(format!("augmented by {}", self.augment));
+        }
         text
     }
 

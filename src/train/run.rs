@@ -8,6 +8,7 @@ use crate::data::epoch_order;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
 use crate::model::{Model, Resume};
 use crate::plan::{Options, Tiles, Work, names, record};
+use crate::random::{Purpose, Stream};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,7 @@ impl<'a> Trainer<'a> {
             frozen: run.config.frozen.clone(),
             optimizer: run.config.plan_optimizer(),
             clip: run.config.clip.is_some(),
+            augment: run.config.augment.is_some(),
             ..Options::new(batch.min(rows), train_set.held, rows, Tiles::of(device.info.class()))
         };
         // Whatever is wrong with the network is said before anything is computed.
@@ -114,6 +116,10 @@ impl<'a> Trainer<'a> {
             device.write(player.buffer_at(table), &bits(&normalisation.table()));
         }
         device.write(player.buffer(names::HYPER), &bits(&run.config.hyper()));
+        device.write(player.buffer(names::SMOOTHING), &bits(&[run.config.label_smoothing as f32]));
+        if let Some(seed) = player.plan().buffer(names::DROPOUT) {
+            device.write(player.buffer_at(seed), &[Stream::new(run.config.seed, Purpose::Dropout, 0).bits()]);
+        }
         if let Some(limit) = run.config.clip {
             device.write(player.buffer(names::LIMIT), &bits(&[limit as f32]));
         }
@@ -212,6 +218,11 @@ impl<'a> Trainer<'a> {
         let step = self.run.progress.step;
         self.train_set.begin(self.device, self.player.buffer(names::ORDER), &order);
         self.device.write(self.player.buffer(names::CURSOR), &[step as u32, first as u32, rows as u32]);
+        if self.player.plan().buffer(names::AUGMENT).is_some() {
+            let bounds = config.augment.bounds(config.seed, epoch).map(|bound| bound as u32);
+            self.device.write(self.player.buffer(names::PLACES), &order);
+            self.device.write(self.player.buffer(names::AUGMENT), &bounds);
+        }
         self.device.write(self.player.buffer(names::RATES), &bits(&config.rates(epoch, rows.div_ceil(batch))));
 
         // One submission runs while the next is encoded.

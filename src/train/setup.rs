@@ -1,6 +1,6 @@
 //! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
 
-use super::{EpochReport, Method, Schedule, TrainError};
+use super::{Augment, EpochReport, Method, Schedule, TrainError};
 use crate::data::{DataSet, Locator, Part, Source, class_count, fingerprint, hold_out};
 use crate::model::{
     Model, Network, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
@@ -34,6 +34,12 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
     pub schedule: Schedule,
+    /// The share of the inputs of linear layers, all but the first, that is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// What part of a label is spread over all classes.
+    pub label_smoothing: f64,
+    pub augment: Augment,
     /// Epochs over which the learning rate grows from nothing.
     pub warmup: f64,
     pub seed: u64,
@@ -67,6 +73,9 @@ impl Default for Config {
             eps: 1e-8,
             clip: None,
             schedule: Schedule::Constant,
+            dropout: None,
+            label_smoothing: 0.0,
+            augment: Augment::default(),
             warmup: 0.0,
             seed: 0,
             validation: 5000,
@@ -150,7 +159,10 @@ impl Prepared {
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
         let (train, test) = load(&config, &source)?;
         let classes = class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?;
-        let network = Network::tutorial([1, train.images.height, train.images.width], classes)?;
+        let mut network = Network::tutorial([1, train.images.height, train.images.width], classes)?;
+        if let Some(share) = config.dropout {
+            network = network.with_dropout(percent(share))?;
+        }
         network.check_frozen(&config.frozen)?;
         let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
         let (mean, deviation) = source.normalisation().unwrap_or_else(|| train.normalisation(&places));
@@ -194,6 +206,9 @@ impl Prepared {
                 }
             }
             model = Model { network, parameters, class_names: numbered_classes(classes), ..model };
+        }
+        if let Some(share) = config.dropout {
+            model.network = model.network.with_dropout(percent(share))?;
         }
         let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
         Ok(Prepared::new("finetune", config, source, model, train, test, places, held_out))
@@ -273,6 +288,10 @@ impl Prepared {
         let fingerprint = fingerprint(&train);
         Prepared { command, config, source, model, train, test, places, held_out, fingerprint, progress, resume: None }
     }
+}
+
+fn percent(share: f64) -> u32 {
+    libm::round(share * 100.0) as u32
 }
 
 /// Both parts, checked against each other.

@@ -1,8 +1,8 @@
 //! The cases of each kernel: sizes that fit nothing, short batches, ties, extremes.
 
 use crate::plan::{
-    Activation, ActivationShape, ConvPoolShape, ConvShape, DeviceClass, FcShape, FeatureShape, Kernel, LoadShape,
-    LossShape, PoolShape, Port, Range, Tiles, UpdateShape,
+    Activation, ActivationShape, AugmentShape, ConvPoolShape, ConvShape, DeviceClass, DropoutShape, FcShape,
+    FeatureShape, Kernel, LoadShape, LossShape, PoolShape, Port, Range, Tiles, UpdateShape,
 };
 use crate::random::{Purpose, Stream};
 
@@ -31,8 +31,9 @@ pub struct Case {
 }
 
 /// Every kernel.
-pub const STEMS: [&str; 23] = [
+pub const STEMS: [&str; 25] = [
     "load_images",
+    "augment_images",
     "load_features",
     "conv_forward",
     "conv_backward_input",
@@ -47,6 +48,7 @@ pub const STEMS: [&str; 23] = [
     "fc_forward",
     "fc_backward_input",
     "fc_backward_weight",
+    "dropout",
     "cross_entropy_forward",
     "cross_entropy_backward",
     "gradient_norm",
@@ -103,6 +105,9 @@ fn fills(kernel: &Kernel) -> Vec<Fill> {
         Kernel::FcForward(s, _) | Kernel::FcBackwardInput(s, _) if smooth(s.activation, s.activation_in) => {
             vec![Fill::Random]
         }
+        Kernel::Dropout(_) => vec![Fill::Random],
+        // Bytes come to values of a table, which are exact.
+        Kernel::AugmentImages(..) => vec![Fill::Integers, Fill::Random],
         // They divide and take roots.
         Kernel::AdamUpdate(..) | Kernel::RmspropUpdate(_) | Kernel::GradientClip(_) => vec![Fill::Random],
         _ => vec![Fill::Random, Fill::Integers],
@@ -175,6 +180,18 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             (Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles), [3, start, rows])
         })
         .to_vec(),
+        "augment_images" => [
+            (3, 28, 28, 9, 7, 0, software),
+            (4, 28, 28, 9, 7, 5, integrated),
+            // Whose quarter is no whole number of pixels, and smaller than any.
+            (5, 13, 7, 6, 5, 0, discrete),
+            (6, 3, 2, 8, 6, 0, software),
+            (2, 40, 61, 3, 2, 0, integrated),
+        ]
+        .map(|(batch, height, width, set, rows, start, tiles)| {
+            (Kernel::AugmentImages(AugmentShape { batch, height, width, set, rows }, tiles), [3, start, rows])
+        })
+        .to_vec(),
         // The last number is that of the rows of the epoch, less than the order has room for.
         "load_features" => [
             (4, 320, 9, 7, 0, software, 7),
@@ -220,6 +237,9 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
                 .flat_map(|(s, t)| with_slices(s.batch).map(|n| Kernel::FcBackwardWeight(s, n, t)))
                 .collect(),
         ),
+        "dropout" => [(1, 0, 1), (640, 50, 3), (1757, 25, 0), (300, 99, 7)]
+            .map(|(count, percent, layer)| (Kernel::Dropout(DropoutShape { count, percent, layer }), [5 + layer, 0, 9]))
+            .to_vec(),
         "cross_entropy_forward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyForward(s), cursor)).to_vec(),
         "cross_entropy_backward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyBackward(s), cursor)).to_vec(),
         "gradient_norm" => plain(updates().map(|(s, _)| Kernel::GradientNorm(s)).to_vec()),
@@ -325,6 +345,7 @@ impl Case {
         match (port.name, &self.kernel) {
             ("s" | "hyper" | "rates" | "clip", Kernel::AdamUpdate(..) | Kernel::RmspropUpdate(_)) => Some((0.1, 1.0)),
             ("part", Kernel::GradientClip(_)) => Some((0.0, 0.05)),
+            ("smoothing", _) => Some((0.0, 0.3)),
             ("limit", _) => Some((1.0, 2.0)),
             _ => None,
         }
@@ -341,7 +362,10 @@ impl Case {
                 below(s.pool * s.pool)
             }
             ("order", Kernel::LoadImages(s, _)) => below(s.set),
+            ("order", Kernel::AugmentImages(s, _)) => below(s.set),
             ("order", Kernel::LoadFeatures(s, _)) => below(s.set),
+            ("places" | "seed", _) => below(u32::MAX),
+            ("augment", _) => self.augment(),
             ("order", Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s)) => below(s.set),
             ("labels", _) => below(self.classes() as u32),
             ("table", Kernel::SgdUpdate(s, _) | Kernel::AdamUpdate(s, _)) => s.table(),
@@ -349,6 +373,15 @@ impl Case {
             ("images" | "predicted", _) => below(u32::MAX),
             (name, kernel) => unreachable!("{} has no whole numbers for {name}", kernel.stem()),
         }
+    }
+
+    /// Bounds of random changes: all of them in every image, or one kind a case where bytes of 255 are frequent.
+    fn augment(&self) -> Vec<u32> {
+        // 2 pixels, 180 degrees, 15 percent, a slope of a quarter, 1.5 pixels, 2 pixels, half of the images, mirrored.
+        let all = [512, 12_868, 614, 1024, 384, 2, 32_768, 1];
+        let one = |at: usize| if self.fill == Fill::Random || self.seed as usize % 8 == at { all[at] } else { 0 };
+        let bounds = (0..8).map(one);
+        [77 + self.seed as u32, 2].into_iter().chain(bounds).chain([0, 0]).collect()
     }
 
     fn classes(&self) -> usize {

@@ -16,8 +16,13 @@ pub struct StepReport {
 }
 
 /// The networks that are stepped, with their input's height and width.
-pub const NETWORKS: [(&str, [usize; 3]); 4] =
-    [("tutorial", [1, 28, 28]), ("lenet-sigmoid", [1, 28, 28]), ("three-convs", [1, 20, 22]), ("no-conv", [1, 9, 11])];
+pub const NETWORKS: [(&str, [usize; 3]); 5] = [
+    ("tutorial", [1, 28, 28]),
+    ("lenet-sigmoid", [1, 28, 28]),
+    ("three-convs", [1, 20, 22]),
+    ("no-conv", [1, 9, 11]),
+    ("dropout", [1, 11, 9]),
+];
 
 /// The layers of one of [`NETWORKS`].
 fn layers(name: &str) -> Vec<Layer> {
@@ -42,6 +47,16 @@ fn layers(name: &str) -> Vec<Layer> {
         "three-convs" => {
             vec![conv(4, 3), Layer::Relu, conv(6, 3), Layer::Relu, pool, conv(8, 3), Layer::Relu, linear(7)]
         }
+        "dropout" => vec![
+            conv(5, 3),
+            pool,
+            Layer::Relu,
+            Layer::Dropout { percent: 20 },
+            linear(24),
+            Layer::Sigmoid,
+            Layer::Dropout { percent: 50 },
+            linear(4),
+        ],
         "no-conv" => vec![linear(32), Layer::Relu, linear(16), Layer::Sigmoid, linear(3)],
         _ => tutorial_layers(10),
     }
@@ -67,6 +82,9 @@ pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
             case(device, &net, &options, &what, &mut report)?;
         }
     }
+    let augmented = Options { augment: true, ..options(device) };
+    let net = network("dropout", [1, 11, 9]).unwrap_or_else(|e| panic!("network dropout: {e}"));
+    case(device, &net, &augmented, "dropout, augmented", &mut report)?;
     let net = network("tutorial", [1, 28, 28]).unwrap_or_else(|e| panic!("network tutorial: {e}"));
     let (adam, adamw) = (Optimizer::Adam { decoupled: false }, Optimizer::Adam { decoupled: true });
     let nesterov = Optimizer::Sgd { nesterov: true };
@@ -114,6 +132,11 @@ fn case(
             // Constants that make sense to each optimizer, wherever it looks for which.
             names::HYPER => [0.9_f32, 0.1, 0.75, 0.25, 0.01, 0.02, 0.0, 0.0].map(f32::to_bits).to_vec(),
             names::RATES => [0.05_f32, 1.25, 0.5, 0.0].repeat(buffer.len / 4).into_iter().map(f32::to_bits).collect(),
+            names::SMOOTHING => vec![0.1_f32.to_bits(); buffer.len],
+            names::PLACES => below(60_000),
+            names::DROPOUT => below(u32::MAX as usize),
+            // 2 pixels, 11 degrees, 10 percent, 10 degrees, 1 pixel.
+            names::AUGMENT => vec![7, 1, 512, 786, 410, 722, 256, 0, 0, 0, 0, 0],
             names::LIMIT => vec![0.5_f32.to_bits(); buffer.len],
             _ => continue,
         };

@@ -2,11 +2,12 @@
 
 use crate::{Place, digits, sha};
 
-const RECIPES: [&[&str]; 4] = [
+const RECIPES: [&[&str]; 5] = [
     &["--optimizer", "adam", "--schedule", "one-cycle", "--lr", "0.01", "--clip", "1"],
     &["--optimizer", "adamw", "--schedule", "cosine", "--warmup", "0.5"],
     &["--optimizer", "rmsprop", "--lr", "0.001", "--momentum", "0.5", "--schedule", "step:1:0.5"],
     &["--nesterov", "--momentum", "0.9", "--weight-decay", "5e-4"],
+    &["--dropout", "0.25", "--label-smoothing", "0.1", "--augment", "digits", "--lr", "0.05"],
 ];
 
 #[test]
@@ -70,6 +71,8 @@ fn a_bad_recipe_says_what_is_wrong_where() {
     bad("batch = 0", &["batch", "1 to 65535"]);
     bad("epochs = 0", &["epochs"]);
     bad("schedule = \"up\"", &["no schedule", "one-cycle"]);
+    bad("augment = \"spin=3\"", &["line 1", "spin", "rotate"]);
+    bad("dropout = 1.0", &["dropout", "below 1"]);
     bad("optimizer = \"adagrad\"", &["line 1", "rmsprop"]);
     bad("epochs 3", &["line 1"]);
     place.fails(&["train", "--data", &digits, "--recipe", "none.toml"], &["none.toml"]);

@@ -165,7 +165,19 @@ fn ctrl_c_keeps_what_was_learned_and_resuming_comes_to_the_same_bits() {
     // To the end of the epoch after next, in one go and resumed.
     let epochs = (step / 5 + 2).to_string();
     place.json(&["train", "--resume", "stopped", "--epochs", &epochs]);
-    place.json(&["train", "--data", &digits, "--validation", "0", "--epochs", &epochs, "--log-every", "1", "--out", "whole"]);
+    place.json(&[
+        "train",
+        "--data",
+        &digits,
+        "--validation",
+        "0",
+        "--epochs",
+        &epochs,
+        "--log-every",
+        "1",
+        "--out",
+        "whole",
+    ]);
     let model = |run: &str| sha(&place.path(run).join("model.safetensors"));
     assert_eq!(model("stopped"), model("whole"));
 }

@@ -14,7 +14,13 @@ fn the_twin_does_a_worked_example() {
     let shape = LossShape { batch: 2, padded: 2, classes: 2, set: 1, rows: 1 };
     let x = [0.0, 3.0_f64.ln(), 9.0, 9.0];
     // The second row is past the end of the set, so the mean is over one.
-    let inputs = [f("x", &x), u("labels", &[0]), u("order", &[0]), u("cursor", &[0, 0, 1])];
-    let dx = floats(&twin(&Kernel::CrossEntropyBackward(shape), &inputs)[0]);
-    assert!(dx.iter().zip([-0.75, 0.75, 0.0, 0.0]).all(|(a, b)| (a - b).abs() < 1e-15), "{dx:?}");
+    let dx = |smoothing| {
+        let known = [u("labels", &[0]), u("order", &[0]), u("cursor", &[0, 0, 1])];
+        let inputs = [&[f("x", &x), f("smoothing", &[smoothing])], &known[..]].concat();
+        floats(&twin(&Kernel::CrossEntropyBackward(shape), &inputs)[0])
+    };
+    let close = |a: Vec<f64>, b: [f64; 4]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15), "{a:?}");
+    close(dx(0.0), [-0.75, 0.75, 0.0, 0.0]);
+    // A fifth of the label is spread over both classes.
+    close(dx(0.2), [0.25 - 0.9, 0.75 - 0.1, 0.0, 0.0]);
 }

@@ -18,6 +18,7 @@ fn the_twin_does_a_worked_example() {
         u("labels", &[0]),
         u("order", &[0]),
         u("cursor", &[0, 0, 1]),
+        f("smoothing", &[0.0]),
         f("loss", &[0.0]),
         u("predicted", &[9]),
         f("probability", &[0.0]),
@@ -26,4 +27,10 @@ fn the_twin_does_a_worked_example() {
     assert!((floats(&expected[0])[0] - 4.0_f64.ln()).abs() < 1e-15);
     assert_eq!(expected[1].tensor().integers(), [1]);
     assert!((floats(&expected[2])[0] - 0.75).abs() < 1e-15);
+    // A fifth of the label is spread: 0.9 of the loss for class 0, 0.1 of that for class 1, which is ln(4 / 3).
+    let smoothed =
+        inputs.map(|(name, tensor)| if name == "smoothing" { f("smoothing", &[0.2]) } else { (name, tensor) });
+    let expected = twin(&Kernel::CrossEntropyForward(shape), &smoothed);
+    let by_hand = 0.9 * 4.0_f64.ln() + 0.1 * (4.0_f64 / 3.0).ln();
+    assert!((floats(&expected[0])[0] - by_hand).abs() < 1e-12);
 }

@@ -35,6 +35,8 @@ pub fn content(set: &DataSet, parameters: &[f32], config: &Config) -> Vec<(&'sta
         (names::CURSOR, vec![0, 0, set.labels.len() as u32]),
         (names::TABLE, bits(&NORMALISATION.table())),
         (names::PARAMETERS, bits(parameters)),
+        (names::SMOOTHING, bits(&[config.label_smoothing as f32])),
+        (names::DROPOUT, vec![12_345]),
         (names::HYPER, bits(&config.hyper())),
         (names::RATES, bits(&config.rates(1, set.labels.len().div_ceil(config.batch)))),
     ]

@@ -1,0 +1,35 @@
+//! `shaders/augment_images.wgsl` on every device, and its twin on an example worked by hand. What each change does to a
+//! picture is tested where a user names it, in `src/train/augment.rs`.
+
+use crate::common::{conformance, f, floats, twin, u};
+use mnist_gpu::plan::{AugmentShape, DeviceClass, Kernel, Tiles};
+
+#[test]
+fn every_device_agrees_with_the_twin() {
+    conformance("augment_images");
+}
+
+#[test]
+fn the_twin_does_a_worked_example() {
+    // Images of one row of four pixels, the second one first; a shift by at most half a pixel.
+    let shape = AugmentShape { batch: 2, height: 1, width: 4, set: 2, rows: 2 };
+    let images = [u32::from_le_bytes([1, 2, 3, 4]), u32::from_le_bytes([0, 100, 0, 0])];
+    let table: Vec<f64> = (0..256).map(f64::from).collect();
+    let y = |places: [u32; 2], shift: u32| {
+        let mut augment = [0; 12];
+        (augment[0], augment[2]) = (5, shift);
+        let known = [u("images", &images), u("order", &[1, 0]), u("places", &places), u("cursor", &[0, 0, 1])];
+        let inputs = [&known[..], &[f("table", &table), u("augment", &augment)]].concat();
+        floats(&twin(&Kernel::AugmentImages(shape, Tiles::of(DeviceClass::Discrete)), &inputs)[0])
+    };
+    // Only one row is left of the batch.
+    assert_eq!(y([1, 0], 0), [0.0, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    for place in 0..50 {
+        let y = y([place, 0], 128);
+        // Moved to one side by f < 1/2, and by g up or down, the mark leaves (1 - g) of itself, in parts of f and 1 - f.
+        let (mark, rest) = (y[1], y[0] + y[2]);
+        assert!(mark >= 24.0 && mark >= rest - 1.0 && mark + rest <= 101.0 && y[3] == 0.0, "{y:?}");
+        assert!(y[0] == 0.0 || y[2] == 0.0, "{y:?}");
+    }
+    assert!((0..50).any(|place| y([place, 0], 128)[0] > 0.0) && (0..50).any(|place| y([place, 0], 128)[2] > 0.0));
+}
