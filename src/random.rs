@@ -17,6 +17,8 @@ pub enum Purpose {
     /// One stream for each image.
     Synthetic = 4,
     Verification = 5,
+    /// Splits a folder of pictures; one stream for each class.
+    Folder = 8,
     /// One word, from which the device hashes.
     Augmentation = 6,
     /// The same.

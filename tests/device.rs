@@ -20,7 +20,7 @@ fn prepared(epochs: usize) -> Prepared {
 }
 
 fn prepared_with(epochs: usize, change: impl FnOnce(&mut Config)) -> Prepared {
-    let source = Locator { cache: None, offline: true }.locate(&digits(), &|_, _, _| {}).unwrap();
+    let source = Locator { offline: true, ..Locator::default() }.locate(&digits(), &|_, _, _| {}).unwrap();
     let mut config = Config { data: digits(), epochs, validation: 0, ..Config::default() };
     change(&mut config);
     Prepared::train(config, source).unwrap()
@@ -44,7 +44,7 @@ fn a_lost_device_ends_the_run_and_leaves_the_last_checkpoint_whole() {
         assert_eq!(model.training["steps"], 10);
         // It can go on, on a device that is there.
         let again = devices::every(&[false]).into_iter().find(|d| d.info == device.info).unwrap();
-        let locator = Locator { cache: None, offline: true };
+        let locator = Locator { offline: true, ..Locator::default() };
         let resumed = Prepared::resume(&out, &locator, |_| {}, &|_, _, _| {}).unwrap();
         let outcome = Trainer::new(&again, resumed, &out, &stop, &|_| {}).unwrap().train().unwrap();
         assert_eq!((outcome.steps, outcome.reports.len()), (25, 5));

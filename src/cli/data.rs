@@ -1,6 +1,6 @@
 //! `data`: what data sets there are, where they come from and where they lie.
 
-use super::{CacheArgs, Console};
+use super::{CacheArgs, Console, show::ShowArgs};
 use crate::data::{Check, Fetcher, KNOWN, Known, Part, find};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ enum What {
         #[command(flatten)]
         cache: CacheArgs,
     },
+    Show(ShowArgs),
 }
 
 /// Runs `data`.
@@ -41,6 +42,7 @@ pub fn run(args: &DataArgs, console: &Console) -> anyhow::Result<()> {
     match &args.what {
         What::List(cache) => list(cache, console),
         What::Fetch { name, cache } => fetch(name, cache, console),
+        What::Show(args) => super::show::run(args, console),
         What::Info { name, cache } => info(name.as_deref(), cache, console),
     }
 }
@@ -99,7 +101,7 @@ fn info(name: Option<&str>, cache: &CacheArgs, console: &Console) -> anyhow::Res
     };
     if known.is_empty() {
         let source = locator.locate(name.unwrap_or_default(), &|_, _, _| {})?;
-        let (train, test) = (source.load(Part::Train)?, source.load(Part::Test)?);
+        let (train, test) = (source.load(Part::Train)?.set, source.load(Part::Test)?.set);
         let size = [train.images.height, train.images.width];
         let classes = crate::data::class_count(&source.name, &train.labels)?;
         let (images, tests) = (train.labels.len(), test.labels.len());

@@ -1,9 +1,9 @@
 //! `eval`: how good a model is, and at what.
 
 use super::{Console, DeviceArgs, SourceArgs, train::model_path};
-use crate::data::{DataSet, Part};
+use crate::data::{DataSet, Part, Pictures};
 use crate::model::Model;
-use crate::train::{Confusion, evaluate_model, wilson};
+use crate::train::{Confusion, evaluate_model, image_size, wilson};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Accuracy, loss, confusion matrix, and what was wrong
 #[derive(Args)]
 pub struct EvalArgs {
-    /// A model file or a run folder [default: the newest run under ./runs]
+    /// A model file, a run folder, or `pretrained` [default: the newest run under ./runs]
     model: Option<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
@@ -36,8 +36,20 @@ enum Split {
 pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let path = model_path(args.model.as_deref())?;
     let model = Model::load(&path)?;
-    let source = args.source.cache.locate(args.source.data.as_deref().unwrap_or("auto"), console)?;
-    let mut set = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
+    let pictures = Pictures {
+        prepare: super::agreed(args.source.prepare, Some(&model))?,
+        skip_bad: args.source.skip_bad,
+        // Where the test part is split off by seed, that of the training is wanted.
+        seed: model.training["config"]["seed"].as_u64().unwrap_or(0),
+        size: Some(image_size(&model.network)),
+    };
+    let source = args.source.cache.locate(args.source.data.as_deref().unwrap_or("auto"), pictures, console)?;
+    let loaded = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
+    super::tell_skipped(&loaded.skipped, console);
+    let mut set = loaded.set;
+    if let Some(names) = source.class_names() {
+        set.relabel(&source.name, &names, &model.class_names)?;
+    }
     set.check_labels(&source.name, model.network.classes())?;
     let device = args.device.open(console)?;
     console.note(format!("model {}", path.display()));

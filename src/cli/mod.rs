@@ -6,14 +6,19 @@ mod adapters;
 mod bench;
 mod console;
 mod data;
+mod draw;
 mod eval;
+mod network;
 mod plan;
+mod predict;
 mod recipe;
+mod show;
 mod train;
 mod verify;
 
-use crate::data::{Locator, Source};
+use crate::data::{DataError, Locator, Pictures, Prepare, Source};
 use crate::gpu::{Device, Selection};
+use crate::model::Model;
 pub use bench::step_lines;
 use clap::{Args, Parser, Subcommand};
 use console::Console;
@@ -35,8 +40,10 @@ enum Command {
     Train(train::TrainArgs),
     Finetune(train::FinetuneArgs),
     Eval(eval::EvalArgs),
+    Predict(predict::PredictArgs),
     Verify(verify::VerifyArgs),
     Plan(plan::PlanArgs),
+    Network(network::NetworkArgs),
     Bench(bench::BenchArgs),
     Adapters(adapters::AdaptersArgs),
     Data(data::DataArgs),
@@ -109,21 +116,47 @@ impl DeviceArgs {
 
 #[derive(Args)]
 struct SourceArgs {
-    /// auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not [default:
-    /// auto]
+    /// auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not,
+    /// or a folder with a folder of pictures for each class [default: auto]
     ///
     /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.
     /// `synthetic:N` draws N training images in place of 60,000.
     #[arg(long, value_name = "SET")]
     data: Option<String>,
+    /// How pictures become images: as MNIST's were made, scaled to fit, or not at all [default: mnist, or the model's]
+    #[arg(long, value_enum, value_name = "HOW")]
+    prepare: Option<Prepare>,
+    /// Leave out pictures that cannot be read
+    #[arg(long)]
+    skip_bad: bool,
     #[command(flatten)]
     cache: CacheArgs,
 }
 
+/// The preparation to use: what a model was trained with. Another that is asked for would feed it what it never saw.
+fn agreed(asked: Option<Prepare>, model: Option<&Model>) -> anyhow::Result<Option<Prepare>> {
+    match (asked, model) {
+        (Some(asked), Some(model)) if asked != model.prepare => anyhow::bail!(
+            "--prepare {asked} is asked for, but the model was trained on images prepared by {}; leave --prepare out",
+            model.prepare
+        ),
+        (asked, model) => Ok(model.map(|model| model.prepare).or(asked)),
+    }
+}
+
+/// Says which pictures were left out.
+fn tell_skipped(skipped: &[DataError], console: &Console) {
+    if !skipped.is_empty() {
+        console.warn(format!("{} pictures are left out", skipped.len()));
+        skipped.iter().for_each(|error| console.note(format!("  {error}")));
+    }
+}
+
 impl CacheArgs {
     /// Finds a set, and says what there is to be said about it.
-    fn locate(&self, wanted: &str, console: &Console) -> anyhow::Result<Source> {
-        let source = self.locator().locate(wanted, &|file, got, of| console.fetching(file, got, of));
+    fn locate(&self, wanted: &str, pictures: Pictures, console: &Console) -> anyhow::Result<Source> {
+        let locator = Locator { pictures, ..self.locator() };
+        let source = locator.locate(wanted, &|file, got, of| console.fetching(file, got, of));
         console.clear_bar();
         let source = source?;
         if let Some(notice) = &source.notice {
@@ -145,7 +178,7 @@ struct CacheArgs {
 
 impl CacheArgs {
     fn locator(&self) -> Locator {
-        Locator { cache: self.cache.clone(), offline: self.offline }
+        Locator { cache: self.cache.clone(), offline: self.offline, pictures: Pictures::default() }
     }
 }
 
@@ -159,8 +192,10 @@ pub fn run(cli: Cli, began: Instant) -> anyhow::Result<()> {
         Command::Train(args) => train::train(args, &console),
         Command::Finetune(args) => train::finetune(args, &console),
         Command::Eval(args) => eval::run(&args, &console),
+        Command::Predict(args) => predict::run(&args, &console),
         Command::Verify(args) => verify::run(&args, &console),
         Command::Plan(args) => plan::run(&args, &console),
+        Command::Network(args) => network::run(&args, &console),
         Command::Bench(args) => bench::run(&args, &console, began),
         Command::Adapters(args) => adapters::run(&args, &console),
         Command::Data(args) => data::run(&args, &console),

@@ -1,8 +1,9 @@
 //! What decides a training: flags, and recipe files that hold the same under the same names.
 
 use super::SourceArgs;
-use crate::data::Source;
-use crate::train::{Augment, Config, Method, Schedule};
+use crate::data::{Pictures, Prepare, Source};
+use crate::model::{Architecture, Model, Nonlinearity};
+use crate::train::{Augment, Config, Method, Schedule, image_size};
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,21 @@ pub struct Recipe {
     #[arg(skip)]
     data: Option<String>,
     #[arg(skip)]
+    prepare: Option<Prepare>,
+    #[arg(skip)]
+    skip_bad: Option<bool>,
+    #[arg(skip)]
     init: Option<PathBuf>,
+    /// tutorial, lenet5, deep, or a TOML file with a list of layers [default: tutorial]
+    ///
+    /// `network NAME` prints each; a file looks like `layers = [ { conv = { channels = 10, kernel = 5 } }, { max_pool = { size
+    /// = 2 } }, "relu", { linear = { units = 50 } }, "relu", { dropout = { percent = 50 } } ]`. A linear layer with as many
+    /// units as there are classes follows. `finetune` keeps the network of its model.
+    #[arg(long, value_name = "NAME|FILE", value_parser = network)]
+    network: Option<Architecture>,
+    /// In place of the network's own activation [default: the network's]
+    #[arg(long, value_enum)]
+    activation: Option<Nonlinearity>,
     #[arg(skip)]
     epochs: Option<usize>,
     #[arg(skip)]
@@ -158,14 +173,15 @@ impl Recipe {
     pub fn over(self, other: Recipe) -> Recipe {
         let shuffle = if self.no_shuffle { Some(false) } else { self.shuffle };
         let this = Recipe { shuffle, ..self };
-        first_of!(this, other; data, init, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
+        first_of!(this, other; data, prepare, skip_bad, init, network, activation, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
             eps, clip, schedule, warmup, dropout, label_smoothing, augment, seed, validation, limit, shuffle, freeze, log_every)
     }
 
     /// With what else the command line says.
     pub fn with(self, source: &SourceArgs, epochs: Option<u32>, steps: Option<u64>) -> Recipe {
         let epochs = epochs.map(|epochs| epochs as usize);
-        Recipe { data: source.data.clone(), epochs, steps, ..self }
+        let skip_bad = source.skip_bad.then_some(true);
+        Recipe { data: source.data.clone(), prepare: source.prepare, skip_bad, epochs, steps, ..self }
     }
 
     /// A start from the parameters of a file, and nothing else.
@@ -176,6 +192,17 @@ impl Recipe {
     /// The file whose parameters a training starts from.
     pub fn init(&self) -> Option<&Path> {
         self.init.as_deref()
+    }
+
+    /// How pictures are read. A model's own way and size, if there is one, must be those that are asked for.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn pictures(&self, model: Option<&Model>) -> anyhow::Result<Pictures> {
+        let prepare = super::agreed(self.prepare, model)?;
+        let size = model.map(|model| image_size(&model.network));
+        let (skip_bad, seed) = (self.skip_bad.unwrap_or(false), self.seed.unwrap_or(0));
+        Ok(Pictures { prepare, skip_bad, seed, size })
     }
 
     /// The set that is asked for.
@@ -206,7 +233,11 @@ impl Recipe {
         }
         Ok(Config {
             data: source.wanted.clone(),
+            prepare: source.prepare().or(self.prepare).unwrap_or(default.prepare),
+            skip_bad: self.skip_bad.unwrap_or(default.skip_bad),
             init: None,
+            network: self.network.clone().unwrap_or_default(),
+            activation: self.activation,
             epochs: self.epochs.unwrap_or(default.epochs),
             batch: self.batch.unwrap_or(default.batch),
             optimizer,
@@ -240,7 +271,7 @@ impl Recipe {
 }
 
 /// Keys that a configuration may lack.
-const OPTIONAL: [&str; 5] = ["init", "steps", "limit", "clip", "dropout"];
+const OPTIONAL: [&str; 6] = ["init", "activation", "steps", "limit", "clip", "dropout"];
 
 /// `; did you mean "lr"?`, where something known is near.
 pub(super) fn nearest(unknown: &str, known: &[&str]) -> String {
@@ -256,6 +287,10 @@ fn number(text: &str, accepted: impl Fn(f64) -> bool, what: &str) -> Result<f64,
     // Finite as float32 too: that is what kernels compute in.
     let value = text.parse::<f64>().ok().filter(|value| (*value as f32).is_finite() && accepted(*value));
     value.ok_or_else(|| format!("it takes a number {what}"))
+}
+
+fn network(wanted: &str) -> Result<Architecture, String> {
+    Architecture::find(wanted).map_err(|e| e.to_string())
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {

@@ -2,7 +2,7 @@
 
 use super::{Console, DeviceArgs, SourceArgs, recipe::Recipe};
 use crate::data::{Locator, Source};
-use crate::model::{Model, newest_run};
+use crate::model::{Model, PRETRAINED, newest_run};
 use crate::train::{Config, Event, Outcome, Prepared, Trainer, check_free};
 use anyhow::Context;
 use clap::Args;
@@ -24,7 +24,7 @@ pub struct TrainArgs {
 /// Go on from a model with some layers frozen, on another, small set
 #[derive(Args)]
 pub struct FinetuneArgs {
-    /// A model file or a run folder [default: the newest run under ./runs]
+    /// A model file, a run folder, or `pretrained` [default: the newest run under ./runs]
     #[arg(conflicts_with = "resume")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     }
     let out = out_folder(&args.common)?;
     let recipe = Recipe::from_init(args.init).over(args.common.recipe()?);
-    let source = args.common.source.cache.locate(recipe.data(), console)?;
+    let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(None)?, console)?;
     let held_out = match recipe.validation() {
         (None, limit) => default_validation(limit, &source)?,
         _ => 0,
@@ -125,7 +125,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let recipe = args.common.recipe()?;
     let frozen = recipe.frozen().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&frozen)?;
-    let source = args.common.source.cache.locate(recipe.data(), console)?;
+    let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(Some(&model))?, console)?;
     console.note(format!("model {}", path.display()));
     let config = recipe.config(&source, frozen, 0)?;
     let prepared = Prepared::finetune(config, source, model)?;
@@ -139,6 +139,18 @@ pub(super) fn model_path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         None => newest_run(Path::new("runs"))?,
     };
     Ok(crate::model::model_file(&run)?)
+}
+
+/// The model that was named, or the newest run's, or the one inside the program; and what it is called.
+pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> anyhow::Result<(String, Model)> {
+    let path = match model_path(named) {
+        Err(_) if named.is_none() => {
+            console.note("there is no run under ./runs, so the pretrained network is used");
+            PathBuf::from(PRETRAINED)
+        }
+        path => path?,
+    };
+    Ok((path.display().to_string(), Model::load(&path)?))
 }
 
 /// The folder of a new run, checked before any work is done.
@@ -169,6 +181,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
         counts[1],
         counts[2]
     ));
+    super::tell_skipped(&prepared.skipped, console);
     let trainable = prepared.model.network.trainable_count(&config.frozen);
     console.note(format!(
         "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters learn{}",

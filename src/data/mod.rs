@@ -1,16 +1,22 @@
 //! Images and labels on the host: reading, fetching, generating, splitting.
 
 mod fetch;
+mod folder;
 mod idx;
 mod known;
+mod picture;
+mod prepare;
 mod set;
 mod split;
 pub mod synthetic;
 
 pub use fetch::{Fetcher, Progress};
+pub use folder::{Folder, Reading, pictures_in, read_pictures};
 pub use idx::{Images, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, find};
-pub use set::{DataSet, Locator, Part, Source, class_count, fingerprint};
+pub use picture::{ENDINGS, Grey, is_picture};
+pub use prepare::{Image, Prepare};
+pub use set::{DataSet, Loaded, Locator, Part, Pictures, Source, class_count, fingerprint};
 pub use split::{epoch_order, hold_out};
 
 use std::path::PathBuf;
@@ -30,6 +36,40 @@ pub enum DataError {
     NoMemory { path: PathBuf, bytes: u64 },
     #[error("{images} holds {image_count} images and {labels} holds {label_count} labels; the two belong together")]
     Counts { images: PathBuf, image_count: usize, labels: PathBuf, label_count: usize },
+    #[error("{path} cannot be used as a picture: {reason}")]
+    Picture { path: PathBuf, reason: String },
+    #[error(
+        "{path} has {}x{} pixels (height, width) and {}x{} are wanted; with --prepare mnist or resize it is fitted",
+        .found[0], .found[1], .wanted[0], .wanted[1]
+    )]
+    PictureSize { path: PathBuf, found: [usize; 2], wanted: [usize; 2] },
+    #[error(
+        "{} of the pictures cannot be used; repair or remove them, or leave them out with --skip-bad:\n{}", .0.len(),
+        .0.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+    )]
+    BadPictures(Vec<DataError>),
+    #[error(
+        "{0} holds no pictures: it takes a folder for each class with PNG, JPEG, BMP, GIF or WebP files, itself or in its \
+         folders train and test"
+    )]
+    NoPictures(PathBuf),
+    #[error("{folder} has one class only, {class:?}; there is nothing to tell apart. Give each class a folder")]
+    OneClassFolder { folder: PathBuf, class: String },
+    #[error("{folder} has {classes} classes, and at most 256 can be told apart")]
+    TooManyClasses { folder: PathBuf, classes: usize },
+    #[error(
+        "class {class:?} of {folder} has one picture, so none is left to test on; add more, or make folders train and test"
+    )]
+    OnePicture { folder: PathBuf, class: String },
+    #[error(
+        "the name of folder {0:?} cannot be a class name: it is not UTF-8, or has control characters or backslashes"
+    )]
+    ClassName(PathBuf),
+    #[error(
+        "{name} has the class {class:?}, which the model does not know: it has {}; fine-tune it, or name the folders so",
+        .known.join(", ")
+    )]
+    UnknownClass { name: String, class: String, known: Vec<String> },
     #[error("{0} holds no images")]
     Empty(PathBuf),
     #[error("the training images have {train:?} pixels and the test images {test:?} (height, width)")]
@@ -44,7 +84,7 @@ pub enum DataError {
     )]
     Missing { folder: PathBuf, name: String },
     #[error(
-        "there is no data set {0:?}: give auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with four IDX files"
+        "there is no data set {0:?}: give auto, mnist, fashion, kmnist, synthetic, synthetic:N, a folder with four IDX files, or one with a folder of pictures for each class"
     )]
     Unknown(String),
     #[error("{0:?}: synthetic:N takes a whole number of training images from 2 to 10000000")]

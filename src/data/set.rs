@@ -2,7 +2,9 @@
 
 use super::fetch::{check, hex};
 use super::known::NAMES;
-use super::{DataError, Fetcher, Images, Known, Progress, find, read_images, read_labels, synthetic};
+use super::{
+    DataError, Fetcher, Folder, Images, Known, Prepare, Progress, Reading, find, read_images, read_labels, synthetic,
+};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +47,21 @@ impl DataSet {
         (mean as f32, (variance.sqrt() as f32).max(1e-3))
     }
 
+    /// Turns labels of these classes into those of a model that knows them by the same names.
+    ///
+    /// # Errors
+    /// A class that the model does not know.
+    pub fn relabel(&mut self, name: &str, classes: &[String], known: &[String]) -> Result<(), DataError> {
+        let place = |class: &String| {
+            let place = known.iter().position(|known| known == class).map(|place| place as u8);
+            let unknown = || DataError::UnknownClass { name: name.into(), class: class.clone(), known: known.to_vec() };
+            place.ok_or_else(unknown)
+        };
+        let places = classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
+        self.labels.iter_mut().for_each(|label| *label = places[usize::from(*label)]);
+        Ok(())
+    }
+
     /// Checks labels against a number of classes.
     ///
     /// # Errors
@@ -78,10 +95,34 @@ pub fn fingerprint(set: &DataSet) -> String {
     hex(&digest.finalize())
 }
 
+/// A part as it was read.
+#[derive(Debug)]
+pub struct Loaded {
+    pub set: DataSet,
+    /// So many of its last images are for validation.
+    pub held_out: usize,
+    /// Files that were left out, and why.
+    pub skipped: Vec<DataError>,
+}
+
+/// How folders of pictures are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pictures {
+    /// MNIST's way where nothing is said.
+    pub prepare: Option<Prepare>,
+    pub skip_bad: bool,
+    /// Splits off a test part where there is none.
+    pub seed: u64,
+    /// Height and width of the images; 28x28, or with [`Prepare::None`] those of the first picture.
+    pub size: Option<[usize; 2]>,
+}
+
 /// How `--data`, `--cache` and `--offline` are looked up.
+#[derive(Clone, Debug, Default)]
 pub struct Locator {
     pub cache: Option<PathBuf>,
     pub offline: bool,
+    pub pictures: Pictures,
 }
 
 /// Synthetic training images at most: what a program without images on disk may reasonably hold in memory.
@@ -101,6 +142,7 @@ pub struct Source {
 #[derive(Clone, Debug)]
 enum Kind {
     Folder(PathBuf, Option<&'static Known>),
+    Pictures(Folder, Reading),
     /// So many training images.
     Synthetic(u32),
 }
@@ -144,6 +186,9 @@ impl Locator {
             folder if Path::new(folder).is_dir() => {
                 let path = std::path::absolute(folder)
                     .map_err(|e| DataError::Unreadable { path: folder.into(), reason: e.to_string() })?;
+                if Folder::is_one(&path) {
+                    return self.pictures(path);
+                }
                 let known = recognise(&path);
                 let own = path.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
                 let name = known.map_or(own, |known| known.name.into());
@@ -152,6 +197,21 @@ impl Locator {
             }
             _ => Err(DataError::Unknown(wanted.into())),
         }
+    }
+
+    fn pictures(&self, path: PathBuf) -> Result<Source, DataError> {
+        let Pictures { prepare, skip_bad, seed, size } = self.pictures;
+        let folder = Folder::open(&path, seed)?;
+        let prepare = prepare.unwrap_or_default();
+        let size = match (size, prepare) {
+            (Some(size), _) => size,
+            (None, Prepare::None) => folder.first_size()?,
+            (None, _) => [28, 28],
+        };
+        let name = path.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
+        let wanted = path.to_string_lossy().into_owned();
+        let kind = Kind::Pictures(folder, Reading { prepare, size, skip_bad });
+        Ok(Source { name, wanted, kind, notice: None })
     }
 
     fn fetched(&self, name: &str, progress: Progress) -> Result<(PathBuf, &'static Known), DataError> {
@@ -196,30 +256,52 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
         .ok_or_else(|| DataError::Missing { folder: folder.into(), name: name.into() })
 }
 
+/// A file of images with the file of their labels.
+fn read_pair(folder: &Path, names: [&str; 2]) -> Result<DataSet, DataError> {
+    let (image_path, label_path) = (file(folder, names[0])?, file(folder, names[1])?);
+    let images = read_images(&image_path)?;
+    let labels = read_labels(&label_path)?;
+    if images.len() != labels.len() {
+        return Err(DataError::Counts {
+            images: image_path,
+            image_count: images.len(),
+            labels: label_path,
+            label_count: labels.len(),
+        });
+    }
+    Ok(DataSet { images, labels })
+}
+
 impl Source {
     /// Reads one part.
     ///
     /// # Errors
     /// Whatever is wrong with its files.
-    pub fn load(&self, part: Part) -> Result<DataSet, DataError> {
-        let (folder, names) = match (&self.kind, part) {
-            (Kind::Synthetic(count), Part::Train) => return Ok(synthetic::train(*count)),
-            (Kind::Synthetic(_), Part::Test) => return Ok(synthetic::test()),
-            (Kind::Folder(folder, _), Part::Train) => (folder, [NAMES[0], NAMES[1]]),
-            (Kind::Folder(folder, _), Part::Test) => (folder, [NAMES[2], NAMES[3]]),
-        };
-        let (image_path, label_path) = (file(folder, names[0])?, file(folder, names[1])?);
-        let images = read_images(&image_path)?;
-        let labels = read_labels(&label_path)?;
-        if images.len() != labels.len() {
-            return Err(DataError::Counts {
-                images: image_path,
-                image_count: images.len(),
-                labels: label_path,
-                label_count: labels.len(),
-            });
+    pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
+        let whole = |set| Ok(Loaded { set, held_out: 0, skipped: Vec::new() });
+        match (&self.kind, part) {
+            (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)),
+            (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()),
+            (Kind::Pictures(folder, reading), part) => folder.load(part, *reading),
+            (Kind::Folder(folder, _), Part::Train) => whole(read_pair(folder, [NAMES[0], NAMES[1]])?),
+            (Kind::Folder(folder, _), Part::Test) => whole(read_pair(folder, [NAMES[2], NAMES[3]])?),
         }
-        Ok(DataSet { images, labels })
+    }
+
+    /// Class names, where the set has names for them.
+    pub fn class_names(&self) -> Option<Vec<String>> {
+        match &self.kind {
+            Kind::Pictures(folder, _) => Some(folder.classes.clone()),
+            _ => None,
+        }
+    }
+
+    /// How pictures were prepared, where it was this program that did.
+    pub fn prepare(&self) -> Option<Prepare> {
+        match &self.kind {
+            Kind::Pictures(_, reading) => Some(reading.prepare),
+            _ => None,
+        }
     }
 
     /// Number of training images, from the labels alone.
@@ -229,6 +311,7 @@ impl Source {
     pub fn training_images(&self) -> Result<usize, DataError> {
         match &self.kind {
             Kind::Folder(folder, _) => Ok(read_labels(&file(folder, NAMES[1])?)?.len()),
+            Kind::Pictures(folder, _) => Ok(folder.training_images()),
             Kind::Synthetic(count) => Ok(*count as usize),
         }
     }
@@ -245,6 +328,7 @@ impl Source {
     pub fn place(&self) -> String {
         match &self.kind {
             Kind::Folder(folder, _) => folder.display().to_string(),
+            Kind::Pictures(folder, _) => folder.path.display().to_string(),
             Kind::Synthetic(_) => "built in".into(),
         }
     }

@@ -2,6 +2,7 @@
 //! needs. A file without that key, such as one that PyTorch saved, is read as the tutorial's network.
 
 use super::{Layer, Network, NetworkError};
+use crate::data::Prepare;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 const KEY: &str = "mnist-gpu";
 /// MNIST's mean and deviation, for files that say nothing.
 const MNIST: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
+/// The name of the network that comes with the program: the tutorial's, trained by it on MNIST.
+pub const PRETRAINED: &str = "pretrained";
 /// The newest format that this program writes and the only one that it reads.
 const FORMAT: u32 = 1;
 
@@ -44,7 +47,7 @@ pub enum CheckpointError {
         "{0} is a folder without model.safetensors; give a model file or the folder of a run that finished an epoch"
     )]
     NoModel(PathBuf),
-    #[error("there is no run under {0}; train one with `mnist-gpu train`, or name a model file")]
+    #[error("there is no run under {0}; train one with `mnist-gpu train`, name a model file, or say `pretrained`")]
     NoRun(PathBuf),
     #[error("there is no model file or run folder {0}")]
     Nowhere(PathBuf),
@@ -72,6 +75,8 @@ pub struct Model {
     pub parameters: Vec<f32>,
     pub normalisation: Normalisation,
     pub class_names: Vec<String>,
+    /// How pictures become its images.
+    pub prepare: Prepare,
     /// How it was trained; nothing depends on it.
     pub training: serde_json::Value,
 }
@@ -85,19 +90,28 @@ struct Metadata {
     class_names: Vec<String>,
     normalisation: Normalisation,
     #[serde(default)]
+    prepare: Prepare,
+    #[serde(default)]
     training: serde_json::Value,
 }
 
 impl Model {
-    /// Reads a model from a file, or from a run folder.
+    /// Reads a model from a file, or from a run folder; [`PRETRAINED`] names the one inside this program.
     ///
     /// # Errors
     /// A file that is not there, not whole, of another network, or holds a value that is not finite.
     pub fn load(path: &Path) -> Result<Model, CheckpointError> {
+        if path == Path::new(PRETRAINED) && !path.exists() {
+            return Model::from_bytes(PathBuf::from(PRETRAINED), include_bytes!("../../assets/pretrained.safetensors"));
+        }
         let file = model_file(path)?;
         let raw = read(&file)?;
-        let tensors = parse(&file, &raw)?;
-        let metadata = match metadata::<Metadata>(&file, &raw)? {
+        Model::from_bytes(file, &raw)
+    }
+
+    fn from_bytes(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
+        let tensors = parse(&file, raw)?;
+        let metadata = match metadata::<Metadata>(&file, raw)? {
             Some(metadata) => metadata,
             None => bare(&file, &tensors)?,
         };
@@ -122,6 +136,7 @@ impl Model {
             parameters,
             normalisation: n,
             class_names: metadata.class_names,
+            prepare: metadata.prepare,
             training: metadata.training,
         })
     }
@@ -137,6 +152,7 @@ impl Model {
             layers: self.network.layers(),
             class_names: self.class_names.clone(),
             normalisation: self.normalisation,
+            prepare: self.prepare,
             training: self.training.clone(),
         };
         let tensors = named(&self.network, &self.parameters, "");
@@ -208,6 +224,9 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
 /// # Errors
 /// There is none.
 pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
+    if path == Path::new(PRETRAINED) && !path.exists() {
+        return Ok(path.into());
+    }
     if path.is_dir() {
         let file = path.join("model.safetensors");
         return if file.is_file() { Ok(file) } else { Err(CheckpointError::NoModel(path.into())) };
@@ -262,6 +281,7 @@ fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError>
         layers: super::tutorial_layers(classes),
         class_names: numbered_classes(classes),
         normalisation: MNIST,
+        prepare: Prepare::default(),
         training: serde_json::Value::Null,
     })
 }
@@ -374,6 +394,7 @@ mod tests {
             parameters: initialise(&network, 5),
             network,
             normalisation: MNIST,
+            prepare: Prepare::Resize,
             class_names: numbered_classes(10),
             training: serde_json::json!({"epochs": 3}),
         }

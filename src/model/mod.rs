@@ -1,11 +1,16 @@
 //! What a network is: the layer list, shapes, the parameter table, initialisation and the checkpoint.
 
+mod architecture;
 mod checkpoint;
 mod init;
 mod network;
 
+pub use architecture::{Architecture, ArchitectureError};
 pub use checkpoint::{
-    CheckpointError, Model, Normalisation, Resume, load_parameters, model_file, newest_run, numbered_classes, replace,
+    CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, model_file, newest_run,
+    numbered_classes, replace,
 };
 pub use init::{initialise, initialise_one};
-pub use network::{ALIGN, Layer, Network, NetworkError, Node, Parameter, tutorial_layers};
+pub use network::{
+    ALIGN, Layer, NETWORKS, Network, NetworkError, Node, Nonlinearity, Parameter, hidden_layers, tutorial_layers,
+};

@@ -1,5 +1,6 @@
 //! What a network is: a list of layers, from which shapes and the parameter table follow.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// One layer, as a user thinks of it. Convolutions have stride 1 and no padding; pooling cells do not overlap.
@@ -36,6 +37,14 @@ impl Layer {
             Layer::Dropout { .. } => "dropout",
         }
     }
+}
+
+/// The activations that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Nonlinearity {
+    Relu,
+    Sigmoid,
 }
 
 /// A layer in its place: its name and the shapes (channels, height, width) around it.
@@ -249,6 +258,18 @@ impl Network {
         Ok(())
     }
 
+    /// The same network with this activation everywhere.
+    pub fn with_activation(self, activation: Option<Nonlinearity>) -> Network {
+        let Some(activation) = activation else { return self };
+        let layers = self.layers().into_iter().map(|layer| match (layer, activation) {
+            (Layer::Relu | Layer::Sigmoid, Nonlinearity::Relu) => Layer::Relu,
+            (Layer::Relu | Layer::Sigmoid, Nonlinearity::Sigmoid) => Layer::Sigmoid,
+            (layer, _) => layer,
+        });
+        // An activation changes no shape.
+        Network::new(self.input, &layers.collect::<Vec<_>>()).unwrap_or(self)
+    }
+
     /// The same network, with dropout before each linear layer but the first, or before the only one; none with 0.
     ///
     /// # Errors
@@ -285,17 +306,29 @@ impl Network {
 
 /// The tutorial's layers.
 pub fn tutorial_layers(classes: usize) -> Vec<Layer> {
-    vec![
-        Layer::Conv { channels: 10, kernel: 5 },
-        Layer::MaxPool { size: 2 },
-        Layer::Relu,
-        Layer::Conv { channels: 20, kernel: 5 },
-        Layer::MaxPool { size: 2 },
-        Layer::Relu,
-        Layer::Linear { units: 50 },
-        Layer::Relu,
-        Layer::Linear { units: classes },
-    ]
+    [hidden_layers("tutorial").unwrap_or_default(), vec![Layer::Linear { units: classes }]].concat()
+}
+
+/// Names of networks that are known.
+pub const NETWORKS: [&str; 3] = ["tutorial", "lenet5", "deep"];
+
+/// All layers but the last of a network that is known by name.
+pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
+    let conv = |channels, kernel| Layer::Conv { channels, kernel };
+    let (pool, relu) = (Layer::MaxPool { size: 2 }, Layer::Relu);
+    let block = |channels| [conv(channels, 5), pool.clone(), relu.clone()];
+    let linear = |units| [Layer::Linear { units }, relu.clone()];
+    match name {
+        "tutorial" => Some([&block(10)[..], &block(20), &linear(50)].concat()),
+        // After Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998: its sizes on 28x28 pixels,
+        // with max-pooling, relu and full connections.
+        "lenet5" => Some([&block(6)[..], &block(16), &linear(120), &linear(84)].concat()),
+        "deep" => {
+            let dropout = Layer::Dropout { percent: 50 };
+            Some([&block(32)[..], &block(64), &linear(256), &[dropout]].concat())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

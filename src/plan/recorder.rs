@@ -134,10 +134,14 @@ fn stages<'a>(net: &'a Network, options: &Options) -> Vec<Stage<'a>> {
         };
         let mut activation = Activation::None;
         if !options.unfused {
-            if let (Op::Conv, Some(Layer::MaxPool { size })) = (&op, nodes.get(at).map(|n| &n.layer)) {
-                op = Op::ConvPool(*size as u32);
-                output = nodes[at].output;
-                at += 1;
+            if let (Op::Conv, next) = (&op, nodes.get(at).map(|n| &n.layer)) {
+                // A convolution without pooling is one with cells of a single value.
+                op = Op::ConvPool(1);
+                if let Some(Layer::MaxPool { size }) = next {
+                    op = Op::ConvPool(*size as u32);
+                    output = nodes[at].output;
+                    at += 1;
+                }
             }
             let weights_next =
                 matches!(nodes.get(at + 1).map(|n| &n.layer), Some(Layer::Conv { .. } | Layer::Linear { .. }));

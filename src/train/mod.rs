@@ -7,6 +7,7 @@ mod features;
 mod gpu_set;
 mod optimizer;
 mod pace;
+mod predict;
 mod run;
 mod schedule;
 mod score;
@@ -17,14 +18,15 @@ pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use gpu_set::GpuSet;
 pub use optimizer::Method;
+pub use predict::Predictor;
 pub use run::{Outcome, Trainer, check_free};
 pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
-pub use setup::{Config, Prepared, Progress, Record, layers};
+pub use setup::{Config, Prepared, Progress, Record, image_size, layers};
 
 use crate::data::DataError;
 use crate::gpu::GpuError;
-use crate::model::{CheckpointError, NetworkError};
+use crate::model::{ArchitectureError, CheckpointError, NetworkError};
 use crate::plan::PlanError;
 use std::path::PathBuf;
 
@@ -39,6 +41,8 @@ pub enum TrainError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("--limit 0 leaves no images; leave it out to use all of them")]

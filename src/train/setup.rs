@@ -1,9 +1,10 @@
 //! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
 
 use super::{Augment, EpochReport, Method, Schedule, TrainError};
-use crate::data::{DataSet, Locator, Part, Source, class_count, fingerprint, hold_out};
+use crate::data::{DataError, DataSet, Locator, Part, Pictures, Prepare, Source, class_count, fingerprint, hold_out};
 use crate::model::{
-    Model, Network, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
+    Architecture, Model, Network, Nonlinearity, Normalisation, Resume, initialise, initialise_one, load_parameters,
+    numbered_classes,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -14,9 +15,17 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// What `--data` was.
     pub data: String,
+    /// How pictures become images, where the data are pictures.
+    pub prepare: Prepare,
+    /// Leave out pictures that cannot be read.
+    pub skip_bad: bool,
     /// The file whose parameters a training starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    pub network: Architecture,
+    /// In place of the network's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Nonlinearity>,
     pub epochs: usize,
     pub batch: usize,
     pub optimizer: Method,
@@ -60,7 +69,11 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             data: "auto".into(),
+            prepare: Prepare::default(),
+            skip_bad: false,
             init: None,
+            network: Architecture::default(),
+            activation: None,
             epochs: 10,
             batch: 64,
             optimizer: Method::Sgd,
@@ -147,6 +160,8 @@ pub struct Prepared {
     pub held_out: Vec<u32>,
     pub fingerprint: String,
     pub progress: Progress,
+    /// Pictures that were left out, and why.
+    pub skipped: Vec<DataError>,
     /// The run folder to go on in.
     pub resume: Option<PathBuf>,
 }
@@ -157,14 +172,19 @@ impl Prepared {
     /// # Errors
     /// Data, network or parameters that do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
-        let (train, test) = load(&config, &source)?;
-        let classes = class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?;
-        let mut network = Network::tutorial([1, train.images.height, train.images.width], classes)?;
+        let Data { train, test, held_out, skipped } = load(&config, &source)?;
+        let names = source.class_names();
+        let classes = match &names {
+            Some(names) => names.len(),
+            None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?,
+        };
+        let mut network = config.network.network([1, train.images.height, train.images.width], classes)?;
+        network = network.with_activation(config.activation);
         if let Some(share) = config.dropout {
             network = network.with_dropout(percent(share))?;
         }
         network.check_frozen(&config.frozen)?;
-        let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
+        let (places, held_out) = parts(&train, held_out, &config)?;
         let (mean, deviation) = source.normalisation().unwrap_or_else(|| train.normalisation(&places));
         let parameters = match &config.init {
             Some(file) => load_parameters(file, &network)?,
@@ -173,11 +193,12 @@ impl Prepared {
         let model = Model {
             parameters,
             normalisation: Normalisation { mean, deviation },
-            class_names: numbered_classes(classes),
+            class_names: names.unwrap_or_else(|| numbered_classes(classes)),
+            prepare: source.prepare().unwrap_or_default(),
             training: serde_json::Value::Null,
             network,
         };
-        Ok(Prepared::new("train", config, source, model, train, test, places, held_out))
+        Ok(Prepared { skipped, ..Prepared::new("train", config, source, model, train, test, places, held_out) })
     }
 
     /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
@@ -187,9 +208,23 @@ impl Prepared {
     /// Data and model that do not fit each other.
     pub fn finetune(config: Config, source: Source, mut model: Model) -> Result<Prepared, TrainError> {
         model.network.check_frozen(&config.frozen)?;
-        let (train, test) = load(&config, &source)?;
+        let Data { mut train, mut test, held_out, skipped } = load(&config, &source)?;
         check_size(&model.network, &train)?;
-        let classes = class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?;
+        let mut names = source.class_names();
+        let classes = match &names {
+            Some(names) => names.len(),
+            None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?,
+        };
+        // The same classes in another order are those of the model.
+        if let Some(own) = &names
+            && own.len() == model.class_names.len()
+            && own.iter().all(|name| model.class_names.contains(name))
+        {
+            for set in [&mut train, &mut test] {
+                set.relabel(&source.name, own, &model.class_names)?;
+            }
+            names = Some(model.class_names.clone());
+        }
         let old = model.network.classes();
         if classes != old {
             let head = model.network.learning_layers().pop().unwrap_or_default();
@@ -207,11 +242,14 @@ impl Prepared {
             }
             model = Model { network, parameters, class_names: numbered_classes(classes), ..model };
         }
+        if let Some(names) = names {
+            model.class_names = names;
+        }
         if let Some(share) = config.dropout {
             model.network = model.network.with_dropout(percent(share))?;
         }
-        let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
-        Ok(Prepared::new("finetune", config, source, model, train, test, places, held_out))
+        let (places, held_out) = parts(&train, held_out, &config)?;
+        Ok(Prepared { skipped, ..Prepared::new("finetune", config, source, model, train, test, places, held_out) })
     }
 
     /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
@@ -243,20 +281,32 @@ impl Prepared {
         if let Some(steps) = config.steps.filter(|&steps| step >= steps) {
             return Err(TrainError::PastSteps { run: run.into(), step, steps });
         }
-        let source = locator.locate(&config.data, progress)?;
+        let pictures = Pictures {
+            prepare: Some(model.prepare),
+            seed: config.seed,
+            size: Some(image_size(&model.network)),
+            skip_bad: config.skip_bad,
+        };
+        let source = Locator { pictures, ..locator.clone() }.locate(&config.data, progress)?;
         config.data = source.wanted.clone();
-        let (train, test) = load(&config, &source)?;
+        let Data { mut train, mut test, held_out, skipped } = load(&config, &source)?;
         check_size(&model.network, &train)?;
+        if let Some(names) = source.class_names() {
+            for set in [&mut train, &mut test] {
+                set.relabel(&source.name, &names, &model.class_names)?;
+            }
+        }
         for part in [&train, &test] {
             part.check_labels(&source.name, model.network.classes())?;
         }
-        let (places, held_out) = hold_out(train.labels.len(), config.validation, config.seed)?;
+        let (places, held_out) = parts(&train, held_out, &config)?;
         if rows > places.len() {
             return Err(TrainError::BadRecord { run: run.into() });
         }
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
-        let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out);
+        let prepared = Prepared::new(command, config, source, model, train, test, places, held_out);
+        let mut prepared = Prepared { skipped, ..prepared };
         if prepared.fingerprint != known {
             let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
             return Err(TrainError::OtherData { run: run.into(), text });
@@ -286,7 +336,21 @@ impl Prepared {
             reports: Vec::new(),
         };
         let fingerprint = fingerprint(&train);
-        Prepared { command, config, source, model, train, test, places, held_out, fingerprint, progress, resume: None }
+        let (resume, skipped) = (None, Vec::new());
+        Prepared {
+            command,
+            config,
+            source,
+            model,
+            train,
+            test,
+            places,
+            held_out,
+            fingerprint,
+            progress,
+            skipped,
+            resume,
+        }
     }
 }
 
@@ -294,21 +358,54 @@ fn percent(share: f64) -> u32 {
     libm::round(share * 100.0) as u32
 }
 
+/// Height and width of a network's images.
+pub fn image_size(network: &Network) -> [usize; 2] {
+    let [_, height, width] = network.input();
+    [height, width]
+}
+
+/// Places to learn from and to validate on: the images at the end that the set has for it, else some by seed.
+fn parts(train: &DataSet, held_out: usize, config: &Config) -> Result<(Vec<u32>, Vec<u32>), DataError> {
+    let images = train.labels.len();
+    if held_out > 0 && config.validation > 0 {
+        let first = (images - held_out) as u32;
+        return Ok(((0..first).collect(), (first..images as u32).collect()));
+    }
+    hold_out(images - held_out, config.validation, config.seed)
+}
+
+/// Both parts, as they were read.
+struct Data {
+    train: DataSet,
+    test: DataSet,
+    held_out: usize,
+    skipped: Vec<DataError>,
+}
+
 /// Both parts, checked against each other.
-fn load(config: &Config, source: &Source) -> Result<(DataSet, DataSet), TrainError> {
+fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     if config.limit == Some(0) {
         return Err(TrainError::NoImages);
     }
-    let test = source.load(Part::Test)?;
-    let mut train = source.load(Part::Train)?;
-    if let Some(limit) = config.limit {
+    let (test, train) = match (source.load(Part::Test), source.load(Part::Train)) {
+        // What is wrong with pictures is said at once.
+        (Err(DataError::BadPictures(test)), Err(DataError::BadPictures(train))) => {
+            return Err(DataError::BadPictures([train, test].into_iter().flatten().collect()).into());
+        }
+        (test, train) => (test?, train?),
+    };
+    let skipped = [train.skipped, test.skipped].into_iter().flatten().collect();
+    let (mut train, test, mut held_out) = (train.set, test.set, train.held_out);
+    if let Some(limit) = config.limit.filter(|&limit| limit < train.labels.len()) {
+        // Those for validation lie at the end.
+        held_out = 0;
         train.truncate(limit);
     }
     let size = |set: &DataSet| (set.images.height, set.images.width);
     if size(&train) != size(&test) {
         return Err(crate::data::DataError::Sizes { train: size(&train), test: size(&test) }.into());
     }
-    Ok((train, test))
+    Ok(Data { train, test, held_out, skipped })
 }
 
 /// Checks that a network takes these images.

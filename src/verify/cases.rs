@@ -148,6 +148,9 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             (of([1, 1, 6, 6, 1, 5], 2, NONE, NONE), software),
             (of([2, 3, 11, 13, 7, 4], 3, RELU, RELU), integrated),
             (of([5, 4, 7, 8, 4, 2], 2, NONE, RELU), discrete),
+            // No pooling: cells of one value.
+            (of([3, 4, 9, 8, 6, 3], 1, RELU, RELU), software),
+            (of([2, 3, 7, 7, 5, 3], 1, SIGMOID, RELU), discrete),
             // 18,225 weights: more than a uniform may hold, and no whole number of vectors.
             (of([1, 27, 6, 6, 27, 5], 2, RELU, RELU), integrated),
             // A kernel so large that unrolling must be held back.

@@ -59,7 +59,7 @@ fn under(tensors: &Tensors, prefix: &str) -> Tensors {
 }
 
 fn folder(path: &Path) -> mnist_gpu::data::Source {
-    Locator { cache: None, offline: true }.locate(&path.to_string_lossy(), &|_, _, _| {}).unwrap()
+    Locator { offline: true, ..Locator::default() }.locate(&path.to_string_lossy(), &|_, _, _| {}).unwrap()
 }
 
 fn network() -> Network {
@@ -84,7 +84,7 @@ fn small() -> Oracle {
     let all = tensors(&root.join("tests/oracle/oracle.safetensors"));
     let first = all.iter().filter(|(name, _)| name.ends_with(".out") || name.ends_with(".grad"));
     Oracle {
-        set: folder(&root.join("assets/digits")).load(Part::Train).unwrap(),
+        set: folder(&root.join("assets/digits")).load(Part::Train).unwrap().set,
         batch: 16,
         init: arena(&network(), &under(&all, "init.")),
         first: first.map(|(name, t)| (name.clone(), t.clone())).collect(),
@@ -105,7 +105,7 @@ fn large_root() -> Option<PathBuf> {
 
 fn large(root: &Path) -> Oracle {
     let oracle = root.join("oracle");
-    let mut set = folder(&root.join("data/mnist")).load(Part::Train).unwrap();
+    let mut set = folder(&root.join("data/mnist")).load(Part::Train).unwrap().set;
     set.truncate(64 * STEPS);
     let stages = tensors(&oracle.join("step1_activations.safetensors"));
     let named = [("pool1", "conv1.out"), ("pool2", "conv2.out"), ("fc1", "fc1.out"), ("logits", "fc2.out")];
@@ -358,7 +358,7 @@ fn pytorchs_network_gets_pytorchs_images_wrong() {
     let mut expected: Vec<(u64, u64)> = list("wrong_indices").into_iter().zip(list("wrong_predicted")).collect();
     expected.sort_unstable();
     let model = Model::load(&root.join("oracle/trained.safetensors")).unwrap();
-    let set = folder(&root.join("data/mnist")).load(Part::Test).unwrap();
+    let set = folder(&root.join("data/mnist")).load(Part::Test).unwrap().set;
     for device in devices::every(&[false]) {
         let seen = train::evaluate_model(&device, &model, &mut set.clone()).unwrap();
         let wrong = (0..set.labels.len()).filter(|&at| seen.predicted[at] != u32::from(set.labels[at]));

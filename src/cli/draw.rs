@@ -1,0 +1,35 @@
+//! Small images as text: two pixels to a character, one above the other.
+
+/// Shades from black to white.
+const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
+
+/// An image in lines of text. Where both halves of a character are alike it is a shade, otherwise the lighter half.
+pub fn draw(bytes: &[u8], width: usize) -> String {
+    let rows: Vec<&[u8]> = bytes.chunks(width).collect();
+    let shade = |byte: u8| usize::from(byte) * (SHADES.len() - 1) / 255;
+    let mut out = String::new();
+    for pair in rows.chunks(2) {
+        let lower = pair.get(1);
+        let line: String = (0..width)
+            .map(|j| {
+                let (upper, lower) = (pair[0][j], lower.map_or(0, |row| row[j]));
+                match (shade(upper) >= 2, shade(lower) >= 2) {
+                    (true, false) => '▀',
+                    (false, true) => '▄',
+                    _ => SHADES[(shade(upper) + shade(lower)).div_ceil(2)],
+                }
+            })
+            .collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn two_rows_are_one_line() {
+        assert_eq!(super::draw(&[255, 255, 0, 0, 255, 0, 255, 0, 128, 0, 0, 0], 4), "█▀▄\n▀\n");
+    }
+}

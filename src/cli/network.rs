@@ -1,0 +1,122 @@
+//! `network`: the layers of a network, with their shapes and what they cost.
+
+use super::Console;
+use crate::model::{Architecture, Layer, Model, Network, Node, PRETRAINED};
+use crate::plan::{DeviceClass, Options, Tiles, names, record};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Print a network: layers, shapes, parameters, multiply-adds, memory
+#[derive(Args)]
+pub struct NetworkArgs {
+    /// tutorial, lenet5, deep, a TOML file with a list of layers, or a model
+    #[arg(default_value = "tutorial", value_name = "NAME|FILE|MODEL")]
+    what: String,
+    /// Height and width of the images, where it is no model
+    #[arg(long, value_name = "HxW", default_value = "28x28", value_parser = size)]
+    input: [usize; 2],
+    /// Classes, where it is no model
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    classes: usize,
+    /// Images in a batch, for the memory that training takes
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    batch: u32,
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(h, w)| Some([h.parse().ok()?, w.parse().ok()?]));
+    sides.ok_or_else(|| "a size is a height and a width, such as 28x28".into())
+}
+
+/// Runs `network`.
+///
+/// # Errors
+/// No such network, or layers that do not fit.
+pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
+    let network = find(args)?;
+    let memory = memory(&network, args.batch as usize)?;
+    let costs: Vec<[usize; 2]> = network.nodes().iter().map(|node| [parameters(node), multiply_adds(node)]).collect();
+    let [parameters, multiply_adds] = [0, 1].map(|at| costs.iter().map(|cost| cost[at]).sum::<usize>());
+    if console.json {
+        let layers: Vec<Value> = network
+            .nodes()
+            .iter()
+            .zip(&costs)
+            .map(|(node, [parameters, multiply_adds])| {
+                json!({
+                    "name": node.name, "kind": node.layer.kind(), "output": node.output, "parameters": parameters,
+                    "multiply_adds": multiply_adds,
+                })
+            })
+            .collect();
+        console.result_json(&json!({
+            "command": "network", "layers": layers, "parameters": parameters, "multiply_adds": multiply_adds,
+            "memory": {"batch": args.batch, "bytes": memory},
+        }));
+        return Ok(());
+    }
+    let shape = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w}");
+    console.result(format!("{:10} {:18} {:>12} {:>12} {:>14}", "layer", "", "output", "parameters", "multiply-adds"));
+    console.result(format!("{:10} {:18} {:>12}", "input", "", shape(network.input())));
+    for (node, [parameters, multiply_adds]) in network.nodes().iter().zip(&costs) {
+        let (what, shape) = (describe(&node.layer), shape(node.output));
+        console.result(format!("{:10} {what:18} {shape:>12} {parameters:>12} {multiply_adds:>14}", node.name));
+    }
+    console.result(format!("{:10} {:18} {:>12} {parameters:>12} {multiply_adds:>14}", "all", "", ""));
+    let megabytes = memory as f64 / 1e6;
+    console.result(format!(
+        "training takes {megabytes:.1} MB of device memory with a batch of {}, and the data",
+        args.batch
+    ));
+    Ok(())
+}
+
+fn find(args: &NetworkArgs) -> anyhow::Result<Network> {
+    let path = Path::new(&args.what);
+    let is_model =
+        path.extension().is_some_and(|ending| ending == "safetensors") || path.is_dir() || args.what == PRETRAINED;
+    if is_model {
+        return Ok(Model::load(path)?.network);
+    }
+    let input = [1, args.input[0], args.input[1]];
+    Ok(Architecture::find(&args.what)?.network(input, args.classes)?)
+}
+
+/// A layer with its sizes, as a person would say it.
+fn describe(layer: &Layer) -> String {
+    match layer {
+        Layer::Conv { channels, kernel } => format!("{kernel}x{kernel}, {channels} channels"),
+        Layer::MaxPool { size } => format!("{size}x{size}"),
+        Layer::Linear { units } => format!("{units} units"),
+        Layer::Dropout { percent } => format!("{percent} %"),
+        Layer::Relu | Layer::Sigmoid => String::new(),
+    }
+}
+
+/// Weights and biases.
+fn parameters(node: &Node) -> usize {
+    let inputs: usize = node.input.iter().product();
+    match node.layer {
+        Layer::Conv { channels, kernel } => channels * (node.input[0] * kernel * kernel + 1),
+        Layer::Linear { units } => units * (inputs + 1),
+        _ => 0,
+    }
+}
+
+/// Multiplications of an image's forward pass.
+fn multiply_adds(node: &Node) -> usize {
+    let outputs: usize = node.output.iter().product();
+    match node.layer {
+        Layer::Conv { kernel, .. } => outputs * node.input[0] * kernel * kernel,
+        Layer::Linear { .. } => outputs * node.input.iter().product::<usize>(),
+        _ => 0,
+    }
+}
+
+/// Bytes of all buffers of a training step but those of the data.
+fn memory(network: &Network, batch: usize) -> anyhow::Result<usize> {
+    let plan = record(network, &Options::new(batch, batch, batch, Tiles::of(DeviceClass::Integrated)))?;
+    let of_data = |name: &str| [names::IMAGES, names::LABELS, names::ORDER].contains(&name);
+    Ok(plan.buffers.iter().filter(|buffer| !of_data(&buffer.name)).map(|buffer| 4 * buffer.len).sum())
+}

@@ -1,0 +1,167 @@
+//! `predict`: what a model takes pictures for.
+
+use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
+use crate::data::{DataError, Image, Prepare, Reading, pictures_in, read_pictures};
+use crate::model::{Model, PRETRAINED};
+use crate::train::{Predictor, image_size};
+use clap::Args;
+use serde_json::{Value, json};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+/// Say what pictures show
+///
+/// One line for each: the class, its probability, and the next two. The picture is prepared as the model's images were: for
+/// MNIST's digits, ink of any colour on paper of any other is found, cut out and centred.
+#[derive(Args)]
+pub struct PredictArgs {
+    /// A model file, a run folder or `pretrained`, if any; then pictures and folders of pictures, or - for a list of them on
+    /// standard input
+    #[arg(required = true, value_name = "[MODEL] IMAGE")]
+    what: Vec<PathBuf>,
+    /// Draw what the network is really fed
+    #[arg(long)]
+    show: bool,
+    /// How pictures become images; only the model's own way is accepted [default: the model's]
+    #[arg(long, value_enum, value_name = "HOW")]
+    prepare: Option<Prepare>,
+    /// Leave out pictures that cannot be read
+    #[arg(long)]
+    skip_bad: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// A probability below which the network is said to be unsure.
+const SURE: f64 = 0.6;
+/// Pictures that are read before the device looks at them.
+const PORTION: usize = 4096;
+
+/// Runs `predict`.
+///
+/// # Errors
+/// No model, no pictures, or pictures that cannot be read.
+pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
+    let (model_path, files) = split(&args.what)?;
+    let (name, model) = model_or_pretrained(model_path, console)?;
+    super::agreed(args.prepare, Some(&model))?;
+    anyhow::ensure!(!files.is_empty(), "no picture is named, and none lies in the folders that are");
+    let device = args.device.open(console)?;
+    console.note(format!("model {name}"));
+
+    let size = image_size(&model.network);
+    let reading = Reading { prepare: model.prepare, size, skip_bad: args.skip_bad };
+    let predictor = Predictor::new(&device, &model, files.len())?;
+    let (mut predictions, mut skipped) = (Vec::new(), Vec::new());
+    for portion in files.chunks(PORTION) {
+        let paths: Vec<&Path> = portion.iter().map(PathBuf::as_path).collect();
+        let (mut read, mut bytes) = (Vec::new(), Vec::new());
+        for (path, image) in paths.iter().zip(read_pictures(&paths, reading)) {
+            match image {
+                Ok(image) => {
+                    bytes.extend_from_slice(&image.bytes);
+                    read.push((*path, image));
+                }
+                Err(error) => skipped.push(error),
+            }
+        }
+        let seen = predictor.run(&device, &bytes)?;
+        for ((path, image), probabilities) in read.into_iter().zip(seen) {
+            let said = Said::of(path, &image, &probabilities, &model);
+            if console.json {
+                predictions.push(said.json());
+            } else if args.skip_bad || skipped.is_empty() {
+                console.result(said.line());
+                if args.show {
+                    console.result(draw(&image.bytes, image.width));
+                }
+            }
+        }
+    }
+    if !skipped.is_empty() && !args.skip_bad {
+        return Err(DataError::BadPictures(skipped).into());
+    }
+    super::tell_skipped(&skipped, console);
+    if console.json {
+        console.result_json(&json!({
+            "command": "predict", "model": name, "adapter": device.info, "predictions": predictions,
+        }));
+    }
+    Ok(())
+}
+
+/// The model, if one is named first, and the pictures.
+fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
+    let is_model = |path: &Path| {
+        path == Path::new(PRETRAINED)
+            || path.extension().is_some_and(|ending| ending == "safetensors")
+            || path.join("model.safetensors").is_file()
+    };
+    let model = what.first().filter(|first| is_model(first)).map(PathBuf::as_path);
+    let mut files = Vec::new();
+    for path in &what[usize::from(model.is_some())..] {
+        if path == Path::new("-") {
+            for line in std::io::stdin().lock().lines() {
+                let line = line?;
+                if !line.trim().is_empty() {
+                    add(Path::new(line.trim_end_matches('\r')), &mut files)?;
+                }
+            }
+        } else {
+            add(path, &mut files)?;
+        }
+    }
+    Ok((model, files))
+}
+
+/// A picture, or all that lie in a folder and in the folders in it.
+fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        files.push(path.into());
+        return Ok(());
+    }
+    files.extend(pictures_in(path)?);
+    let mut inner: Vec<PathBuf> = std::fs::read_dir(path)?.flatten().map(|entry| entry.path()).collect();
+    inner.retain(|inner| inner.is_dir() && !inner.is_symlink());
+    inner.sort();
+    inner.iter().try_for_each(|inner| add(inner, files))
+}
+
+/// What is said about a picture.
+struct Said<'a> {
+    file: String,
+    /// The three most probable classes.
+    top: Vec<(&'a str, f64)>,
+    warning: Option<&'static str>,
+}
+
+impl<'a> Said<'a> {
+    fn of(path: &Path, image: &Image, probabilities: &[f64], model: &'a Model) -> Said<'a> {
+        let mut top: Vec<_> = model.class_names.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
+        top.sort_by(|a, b| b.1.total_cmp(&a.1));
+        top.truncate(3);
+        let warning = match image.ink {
+            false => Some("there is no ink in the picture"),
+            true if top[0].1 < SURE => Some("the network is unsure"),
+            true => None,
+        };
+        Said { file: path.display().to_string(), top, warning }
+    }
+
+    fn line(&self) -> String {
+        let classes: Vec<String> =
+            self.top.iter().map(|(class, probability)| format!("{class} {:.1} %", 100.0 * probability)).collect();
+        let warning = self.warning.map_or(String::new(), |warning| format!("; note: {warning}"));
+        format!("{}: {}{warning}", self.file, classes.join(", "))
+    }
+
+    fn json(&self) -> Value {
+        let top: Vec<Value> =
+            self.top.iter().map(|(class, probability)| json!({"class": class, "probability": probability})).collect();
+        let mut said = json!({"file": self.file, "class": self.top[0].0, "probability": self.top[0].1, "top": top});
+        if let Some(warning) = self.warning {
+            said["warning"] = warning.into();
+        }
+        said
+    }
+}

@@ -1,0 +1,171 @@
+//! `data show`: what a network is really fed, in the terminal and as a contact sheet.
+
+use super::{Console, SourceArgs, draw::draw};
+use crate::data::{DataSet, Part, Pictures};
+use crate::model::numbered_classes;
+use crate::reference::image_of;
+use crate::train::Augment;
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Show images as the network is fed them: prepared, and changed at random if that is asked for
+#[derive(Args)]
+pub struct ShowArgs {
+    /// As --data
+    name: Option<String>,
+    /// The image at this place of its file
+    #[arg(long, value_name = "N", conflicts_with = "class")]
+    index: Option<usize>,
+    /// Images of this class, by its name or number
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// Changed at random as in training; one image is shown as it is in several epochs
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = "digits", default_value = "none")]
+    augment: Augment,
+    /// Images of the test part
+    #[arg(long)]
+    test: bool,
+    /// Decides random changes, and the test part of pictures that have none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Write a contact sheet, a PNG with a row for each class
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// Images of a class, or of one image, on a sheet and side by side in a terminal.
+const ROW: usize = 10;
+const SIDE_BY_SIDE: usize = 4;
+/// Pixels between images of a sheet.
+const GAP: usize = 2;
+
+/// An image that is shown: where it lies, in which epoch, its class, and what it looks like.
+struct Shown {
+    place: usize,
+    epoch: usize,
+    class: usize,
+    bytes: Vec<u8>,
+}
+
+/// Runs `data show`.
+///
+/// # Errors
+/// No such set, image or class; a file that is there already.
+pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
+    if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
+        anyhow::bail!("{} exists; give another --out", out.display());
+    }
+    let (prepare, skip_bad) = (args.source.prepare, args.source.skip_bad);
+    let pictures = Pictures { prepare, skip_bad, seed: args.seed, size: None };
+    let wanted = args.name.as_deref().or(args.source.data.as_deref()).unwrap_or("auto");
+    let source = args.source.cache.locate(wanted, pictures, console)?;
+    let loaded = source.load(if args.test { Part::Test } else { Part::Train })?;
+    super::tell_skipped(&loaded.skipped, console);
+    let set = loaded.set;
+    let most = set.labels.iter().max().map_or(0, |&label| usize::from(label));
+    let classes = source.class_names().unwrap_or_else(|| numbered_classes(most + 1));
+
+    let shown = pick(args, &set, &classes)?;
+    if let Some(out) = &args.out {
+        sheet(&shown, &set)
+            .save_with_format(out, image::ImageFormat::Png)
+            .with_context(|| format!("cannot write {}", out.display()))?;
+    }
+    if console.json {
+        let images: Vec<_> = shown
+            .iter()
+            .map(|s| json!({"index": s.place, "class": classes[s.class], "epoch": s.epoch, "pixels": s.bytes}))
+            .collect();
+        let size = [set.images.height, set.images.width];
+        console.result_json(&json!({"command": "data show", "name": source.name, "size": size, "images": images}));
+        return Ok(());
+    }
+    // In the terminal one of each class is enough.
+    let every = args.index.is_some() || args.class.is_some();
+    let in_terminal: Vec<&Shown> = shown
+        .iter()
+        .enumerate()
+        .filter(|(at, s)| every || *at == 0 || shown[at - 1].class != s.class)
+        .map(|(_, s)| s)
+        .collect();
+    for row in in_terminal.chunks(SIDE_BY_SIDE) {
+        console.result(side_by_side(row, set.images.width, &classes));
+    }
+    if let Some(out) = &args.out {
+        console.note(format!("{} images in {}", shown.len(), out.display()));
+    }
+    Ok(())
+}
+
+fn pick(args: &ShowArgs, set: &DataSet, classes: &[String]) -> anyhow::Result<Vec<Shown>> {
+    let pixels = set.images.pixels();
+    let of = |place: usize, epoch: usize| {
+        let image = &set.images.bytes[place * pixels..][..pixels];
+        let (height, width) = (set.images.height as i32, set.images.width as i32);
+        let bytes = match args.augment.is_some() {
+            true => image_of(image, height, width, place as u32, &args.augment.bounds(args.seed, epoch)),
+            false => image.to_vec(),
+        };
+        Shown { place, epoch, class: usize::from(set.labels[place]), bytes }
+    };
+    let first = |class: usize| {
+        (0..set.labels.len())
+            .filter(move |&at| usize::from(set.labels[at]) == class)
+            .take(ROW)
+            .map(|place| of(place, 1))
+    };
+    if let Some(place) = args.index {
+        let count = set.labels.len();
+        anyhow::ensure!(place < count, "there is no image {place}: the part has {count}, counted from 0");
+        let epochs = if args.augment.is_some() { ROW } else { 1 };
+        return Ok((1..=epochs).map(|epoch| of(place, epoch)).collect());
+    }
+    if let Some(name) = &args.class {
+        let class = classes.iter().position(|class| class == name);
+        let class = class.with_context(|| format!("there is no class {name:?}; there are {}", classes.join(", ")))?;
+        return Ok(first(class).collect());
+    }
+    Ok((0..classes.len()).flat_map(first).collect())
+}
+
+/// A row of the sheet for each class or image.
+fn sheet(shown: &[Shown], set: &DataSet) -> image::GrayImage {
+    let (height, width) = (set.images.height, set.images.width);
+    let mut rows: Vec<Vec<&Shown>> = Vec::new();
+    for s in shown {
+        match rows.last_mut().filter(|row| row[0].class == s.class && row.len() < ROW) {
+            Some(row) => row.push(s),
+            None => rows.push(vec![s]),
+        }
+    }
+    let (w, h) = (GAP + ROW * (width + GAP), GAP + rows.len() * (height + GAP));
+    let mut sheet = image::GrayImage::from_pixel(w as u32, h as u32, image::Luma([90]));
+    for (i, row) in rows.iter().enumerate() {
+        for (j, s) in row.iter().enumerate() {
+            for (p, &byte) in s.bytes.iter().enumerate() {
+                let (y, x) = (GAP + i * (height + GAP) + p / width, GAP + j * (width + GAP) + p % width);
+                sheet.put_pixel(x as u32, y as u32, image::Luma([byte]));
+            }
+        }
+    }
+    sheet
+}
+
+fn side_by_side(row: &[&Shown], width: usize, classes: &[String]) -> String {
+    let column = width + 2;
+    let title = |s: &&Shown| format!("{:column$}", format!("{}: {}", s.place, classes[s.class]));
+    let mut out = row.iter().map(title).collect::<String>().trim_end().to_string();
+    let drawn: Vec<Vec<String>> =
+        row.iter().map(|s| draw(&s.bytes, width).lines().map(str::to_string).collect()).collect();
+    for line in 0..drawn.iter().map(Vec::len).max().unwrap_or(0) {
+        let part = |lines: &Vec<String>| format!("{:column$}", lines.get(line).map_or("", String::as_str));
+        out.push('\n');
+        out.push_str(drawn.iter().map(part).collect::<String>().trim_end());
+    }
+    out.push('\n');
+    out
+}

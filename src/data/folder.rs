@@ -1,0 +1,244 @@
+//! Folders of pictures: a folder for each class, and perhaps one above them for each part.
+
+use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, is_picture};
+use crate::random::{Purpose, Stream};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Which part of the pictures of each class is kept for the test, where no folder says: one of so many.
+const TEST: usize = 5;
+/// Classes at most: labels are bytes.
+const CLASSES: usize = 256;
+
+/// A folder of pictures, whose files are known and not yet read.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    pub path: PathBuf,
+    /// Class names in their order: as numbers where all are, else as text.
+    pub classes: Vec<String>,
+    train: Vec<(PathBuf, u8)>,
+    /// Held out for validation, where there is a folder for it.
+    validation: Vec<(PathBuf, u8)>,
+    test: Vec<(PathBuf, u8)>,
+}
+
+/// How a folder's pictures are read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    pub prepare: Prepare,
+    /// Height and width of the images.
+    pub size: [usize; 2],
+    /// Pictures that cannot be read are left out.
+    pub skip_bad: bool,
+}
+
+type Classes = BTreeMap<String, Vec<PathBuf>>;
+
+impl Folder {
+    /// Whether a folder holds pictures: in folders of its own, or in theirs.
+    pub fn is_one(path: &Path) -> bool {
+        let inner = match folders(path) {
+            Ok(inner) => inner,
+            // Whoever names folders so means classes, and is told.
+            Err(error) => return matches!(error, DataError::ClassName(_)),
+        };
+        let part =
+            |name: &str, part: &Path| PARTS.contains(&name) && folders(part).is_ok_and(|inner| !inner.is_empty());
+        inner.iter().any(|(name, folder)| has_pictures(folder) || part(name, folder))
+    }
+
+    /// Finds the pictures of a folder. Where there is no part for testing, one is split off by seed, as large a share of each
+    /// class.
+    ///
+    /// # Errors
+    /// No pictures; class names that cannot be shown; too few or too many classes; a class too small to be split.
+    pub fn open(path: &Path, seed: u64) -> Result<Folder, DataError> {
+        let inner = folders(path)?;
+        let part = |name: &str| inner.iter().find(|(part, _)| part == name).map(|(_, path)| path.as_path());
+        let [train, val, test] = PARTS.map(part);
+        let parts: [Classes; 3] = match (train, val, test) {
+            (Some(train), Some(val), Some(test)) => [classes_of(train)?, classes_of(val)?, classes_of(test)?],
+            (Some(train), None, Some(test)) | (Some(train), Some(test), None) => {
+                [classes_of(train)?, Classes::new(), classes_of(test)?]
+            }
+            (Some(train), None, None) => split(path, classes_of(train)?, seed)?,
+            (None, ..) => split(path, classes_of(path)?, seed)?,
+        };
+        let mut classes: Vec<String> = parts.iter().flat_map(|part| part.keys().cloned()).collect();
+        classes.sort();
+        if classes.iter().all(|name| name.parse::<u64>().is_ok()) {
+            classes.sort_by_key(|name| name.parse::<u64>().ok());
+        }
+        classes.dedup();
+        match classes.len() {
+            0 => return Err(DataError::NoPictures(path.into())),
+            1 => return Err(DataError::OneClassFolder { folder: path.into(), class: classes.remove(0) }),
+            n if n > CLASSES => return Err(DataError::TooManyClasses { folder: path.into(), classes: n }),
+            _ => {}
+        }
+        let label = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u8;
+        let mut files = parts.iter().map(|part| {
+            let of_class = |(name, files): (&String, &Vec<PathBuf>)| {
+                let label = label(name);
+                files.iter().map(move |file| (file.clone(), label)).collect::<Vec<_>>()
+            };
+            part.iter().flat_map(of_class).collect::<Vec<_>>()
+        });
+        let mut next = || files.next().unwrap_or_default();
+        let (train, validation, test) = (next(), next(), next());
+        if train.is_empty() || test.is_empty() {
+            return Err(DataError::NoPictures(path.into()));
+        }
+        Ok(Folder { path: path.into(), classes, train, validation, test })
+    }
+
+    /// Pictures to train on, those for validation included.
+    pub fn training_images(&self) -> usize {
+        self.train.len() + self.validation.len()
+    }
+
+    /// Reads a part. Pictures for validation come at the end of those for training.
+    ///
+    /// # Errors
+    /// All files that cannot be used, unless they are to be skipped.
+    pub fn load(&self, part: Part, reading: Reading) -> Result<Loaded, DataError> {
+        let (first, last): (&[_], &[_]) = match part {
+            Part::Train => (&self.train, &self.validation),
+            Part::Test => (&self.test, &[]),
+        };
+        let (mut set, mut skipped) = read_all(first, reading);
+        let (held_out, more) = read_all(last, reading);
+        let count = held_out.labels.len();
+        set.labels.extend(held_out.labels);
+        set.images.bytes.extend(held_out.images.bytes);
+        skipped.extend(more);
+        if !skipped.is_empty() && !reading.skip_bad {
+            return Err(DataError::BadPictures(skipped));
+        }
+        if set.labels.is_empty() {
+            return Err(DataError::NoPictures(self.path.clone()));
+        }
+        Ok(Loaded { set, held_out: count, skipped })
+    }
+
+    /// The size of the first picture.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn first_size(&self) -> Result<[usize; 2], DataError> {
+        let (path, _) = self.train.first().ok_or_else(|| DataError::NoPictures(self.path.clone()))?;
+        Grey::read(path).map(|grey| [grey.height, grey.width])
+    }
+}
+
+/// Names of folders of parts.
+const PARTS: [&str; 3] = ["train", "val", "test"];
+
+fn unreadable(path: &Path, error: std::io::Error) -> DataError {
+    DataError::Unreadable { path: path.into(), reason: error.to_string() }
+}
+
+/// The folders in a folder, by name, without hidden ones.
+fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|e| unreadable(path, e))? {
+        let entry = entry.map_err(|e| unreadable(path, e))?;
+        let inner = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') || !inner.is_dir() {
+            continue;
+        }
+        let name = entry.file_name().into_string();
+        let shown = |name: &String| !name.chars().any(|c| c.is_control() || c == '\\' || c == '/');
+        match name.ok().filter(shown) {
+            Some(name) => found.push((name, inner)),
+            None => return Err(DataError::ClassName(inner)),
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn has_pictures(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_picture(&entry.path())))
+}
+
+/// The pictures of each class of a folder, in the order of their names.
+fn classes_of(path: &Path) -> Result<Classes, DataError> {
+    let mut classes = Classes::new();
+    for (name, folder) in folders(path)? {
+        let files = pictures_in(&folder)?;
+        if !files.is_empty() {
+            classes.insert(name, files);
+        }
+    }
+    Ok(classes)
+}
+
+/// The pictures in a folder, in the order of their names.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let entries = std::fs::read_dir(folder).map_err(|e| unreadable(folder, e))?;
+    let mut files = entries
+        .map(|entry| entry.map(|entry| entry.path()).map_err(|e| unreadable(folder, e)))
+        .collect::<Result<Vec<PathBuf>, _>>()?;
+    files.retain(|file| is_picture(file) && file.is_file());
+    files.sort();
+    Ok(files)
+}
+
+/// Training, no validation, and test.
+fn split(path: &Path, classes: Classes, seed: u64) -> Result<[Classes; 3], DataError> {
+    let (mut train, mut test) = (Classes::new(), Classes::new());
+    for (at, (name, mut files)) in classes.into_iter().enumerate() {
+        if files.len() < 2 {
+            return Err(DataError::OnePicture { folder: path.into(), class: name });
+        }
+        Stream::new(seed, Purpose::Folder, at as u32).shuffle(&mut files);
+        let mut kept = files.split_off(files.len().div_ceil(TEST));
+        files.sort();
+        kept.sort();
+        train.insert(name.clone(), kept);
+        test.insert(name, files);
+    }
+    Ok([train, Classes::new(), test])
+}
+
+fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<DataError>) {
+    let [height, width] = reading.size;
+    let mut set = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
+    let mut bad = Vec::new();
+    let paths: Vec<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
+    for (read, (_, label)) in read_pictures(&paths, reading).into_iter().zip(files) {
+        match read {
+            Ok(image) => {
+                set.images.bytes.extend(image.bytes);
+                set.labels.push(*label);
+            }
+            Err(error) => bad.push(error),
+        }
+    }
+    (set, bad)
+}
+
+/// Reads and prepares pictures on all cores, in their order.
+pub fn read_pictures(paths: &[&Path], reading: Reading) -> Vec<Result<super::Image, DataError>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(at) else { return done };
+            done.push((at, Grey::read(path).and_then(|grey| reading.prepare.apply(path, &grey, reading.size))));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(paths.len().max(1));
+    let mut read: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    read.sort_by_key(|(at, _)| *at);
+    read.into_iter().map(|(_, image)| image).collect()
+}

@@ -1,0 +1,76 @@
+//! What a network says about images without labels: all its classes, each with its probability.
+
+use super::evaluate::{bits, floats, largest_batch};
+use super::{GpuSet, TrainError};
+use crate::data::{DataSet, Images};
+use crate::gpu::{Device, GpuError, Player, check_steps};
+use crate::model::Model;
+use crate::plan::{Options, Tiles, Work, names};
+
+/// A network on a device, ready for batches of images.
+pub struct Predictor {
+    player: Player,
+    classes: usize,
+    pixels: [usize; 2],
+    logits: String,
+    batch: usize,
+}
+
+impl Predictor {
+    /// Images of a batch, at most.
+    pub const BATCH: usize = 1024;
+
+    /// Brings a model onto a device, for batches of up to so many images.
+    ///
+    /// # Errors
+    /// It does not fit the device.
+    pub fn new(device: &Device, model: &Model, images: usize) -> Result<Predictor, TrainError> {
+        let [_, height, width] = model.network.input();
+        let batch = images.clamp(1, Self::BATCH);
+        let mut blank = DataSet {
+            images: Images { height, width, bytes: vec![0; batch * height * width] },
+            labels: vec![0; batch],
+        };
+        let set = GpuSet::new(device, &mut blank, 1)?;
+        let options =
+            Options { work: Work::Infer, ..Options::new(batch, batch, batch, Tiles::of(device.info.class())) };
+        let plan = largest_batch(device, &model.network, &options, &set)?;
+        let batch = plan.batch;
+        let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
+        let player = Player::new(device, plan, &[(names::PARAMETERS, &parameters)])?;
+        device.write(player.buffer(names::TABLE), &bits(&model.normalisation.table()));
+        device.write(player.buffer(names::ORDER), &(0..batch as u32).collect::<Vec<_>>());
+        let logits = model.network.nodes().last().map_or(String::new(), |node| format!("{}.out", node.name));
+        Ok(Predictor { player, classes: model.network.classes(), pixels: [height, width], logits, batch })
+    }
+
+    /// The probabilities of every class for each of some images, which lie one behind the other.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn run(&self, device: &Device, images: &[u8]) -> Result<Vec<Vec<f64>>, GpuError> {
+        let pixels = self.pixels[0] * self.pixels[1];
+        let mut all = Vec::with_capacity(images.len() / pixels);
+        for part in images.chunks(self.batch * pixels) {
+            let rows = part.len() / pixels;
+            let mut bytes = part.to_vec();
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            device.write_bytes(self.player.buffer(names::IMAGES), 0, &bytes);
+            device.write(self.player.buffer(names::CURSOR), &[0, 0, rows as u32]);
+            let mut encoder = device.encoder();
+            self.player.encode(&mut encoder, 1);
+            let logits = (self.player.buffer(&self.logits), 0, rows * self.classes);
+            let read = device.wait(device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1), logits]))?;
+            check_steps(1, read[0][0])?;
+            all.extend(floats(&read[1]).chunks(self.classes).map(softmax));
+        }
+        Ok(all)
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let most = logits.iter().fold(f64::NEG_INFINITY, |most, &x| most.max(x.into()));
+    let terms: Vec<f64> = logits.iter().map(|&x| libm::exp(f64::from(x) - most)).collect();
+    let sum: f64 = terms.iter().sum();
+    terms.iter().map(|term| term / sum).collect()
+}
