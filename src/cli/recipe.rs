@@ -2,8 +2,8 @@
 
 use super::SourceArgs;
 use crate::data::{Pictures, Prepare, Source};
-use crate::model::{Architecture, Model, Nonlinearity};
-use crate::train::{Augment, Config, Method, Schedule, image_size};
+use crate::model::{Architecture, Model, Nonlinearity, PRETRAINED};
+use crate::train::{Augment, Config, Method, Rates, Schedule, image_size};
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,15 @@ pub struct Recipe {
     /// Part of a label that is spread evenly over all classes [default: 0]
     #[arg(long, value_name = "F", value_parser = fraction)]
     label_smoothing: Option<f64>,
+    /// Learn from this model's answers as well: a model file, a run folder or `pretrained`
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<PathBuf>,
+    /// By which the logits of both are divided before they are compared [default: 4]
+    #[arg(long, value_name = "F", value_parser = above_zero, requires = "teacher")]
+    temperature: Option<f64>,
+    /// The teacher's share of the loss, from 0 to 1; the labels have the rest [default: 0.7]
+    #[arg(long, value_name = "F", value_parser = share, requires = "teacher")]
+    alpha: Option<f64>,
     /// Change training images at random: none, digits, things, or a list such as shift=2,rotate=10 [default: none]
     ///
     /// shift and elastic in pixels, rotate and shear in degrees, scale and erase in percent, crop in whole pixels; flip mirrors
@@ -108,6 +117,17 @@ pub struct Recipe {
     /// Layers that do not learn, separated by commas, or none [default: none for train, every conv layer for finetune]
     #[arg(long, value_name = "LAYERS")]
     freeze: Option<String>,
+    /// Epochs after which frozen layers learn too [default: never]
+    #[arg(long, value_name = "N")]
+    unfreeze_after: Option<usize>,
+    /// What the learning rate of those layers is then multiplied by [default: 0.1]
+    #[arg(long, value_name = "F", value_parser = above_zero, requires = "unfreeze_after")]
+    unfreeze_rate: Option<f64>,
+    /// What the learning rates of layers are multiplied by, such as conv1=0.1,fc2=2 [default: none]
+    #[arg(long, value_name = "LAYER=F")]
+    rates: Option<Rates>,
+    #[arg(skip)]
+    patience: Option<usize>,
     /// Steps between loss entries in events.jsonl [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     log_every: Option<u64>,
@@ -121,12 +141,19 @@ macro_rules! first_of {
 }
 
 impl Recipe {
-    /// Reads a recipe file.
+    /// A recipe that comes with the program, by its name, or one from a file.
     ///
     /// # Errors
-    /// It cannot be read, or holds a key or a value that is none; the message has the line, and the nearest key.
-    pub fn read(path: &Path) -> anyhow::Result<Recipe> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read recipe {}", path.display()))?;
+    /// The file cannot be read, or holds a key or a value that is none; the message has the line, and the nearest key.
+    pub fn find(path: &Path) -> anyhow::Result<Recipe> {
+        let text = match path.to_str() {
+            Some("tutorial") => include_str!("../../assets/recipes/tutorial.toml").into(),
+            Some("fast") => include_str!("../../assets/recipes/fast.toml").into(),
+            Some("best") => include_str!("../../assets/recipes/best.toml").into(),
+            _ => std::fs::read_to_string(path).with_context(|| {
+                format!("cannot read recipe {}; tutorial, fast and best come with the program", path.display())
+            })?,
+        };
         let recipe = || -> anyhow::Result<Recipe> {
             let table: toml::Table = text.parse()?;
             let known = toml::Table::try_from(Config::default())?;
@@ -144,7 +171,10 @@ impl Recipe {
     fn checked(self) -> anyhow::Result<Recipe> {
         let value = |number: f64| number.to_string();
         type Check = fn(&str) -> Result<f64, String>;
-        let checks: [(&str, Option<f64>, Check); 11] = [
+        let checks: [(&str, Option<f64>, Check); 14] = [
+            ("temperature", self.temperature, above_zero),
+            ("alpha", self.alpha, share),
+            ("unfreeze-rate", self.unfreeze_rate, above_zero),
             ("dropout", self.dropout, fraction),
             ("label-smoothing", self.label_smoothing, fraction),
             ("lr", self.lr, above_zero),
@@ -174,14 +204,15 @@ impl Recipe {
         let shuffle = if self.no_shuffle { Some(false) } else { self.shuffle };
         let this = Recipe { shuffle, ..self };
         first_of!(this, other; data, prepare, skip_bad, init, network, activation, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
-            eps, clip, schedule, warmup, dropout, label_smoothing, augment, seed, validation, limit, shuffle, freeze, log_every)
+            eps, clip, schedule, warmup, dropout, label_smoothing, teacher, temperature, alpha,
+            augment, unfreeze_after, unfreeze_rate, rates, patience, seed, validation, limit, shuffle, freeze, log_every)
     }
 
     /// With what else the command line says.
-    pub fn with(self, source: &SourceArgs, epochs: Option<u32>, steps: Option<u64>) -> Recipe {
+    pub fn with(self, source: &SourceArgs, epochs: Option<u32>, steps: Option<u64>, patience: Option<usize>) -> Recipe {
         let epochs = epochs.map(|epochs| epochs as usize);
         let skip_bad = source.skip_bad.then_some(true);
-        Recipe { data: source.data.clone(), prepare: source.prepare, skip_bad, epochs, steps, ..self }
+        Recipe { data: source.data.clone(), prepare: source.prepare, skip_bad, epochs, steps, patience, ..self }
     }
 
     /// A start from the parameters of a file, and nothing else.
@@ -254,6 +285,13 @@ impl Recipe {
             dropout: self.dropout,
             label_smoothing: self.label_smoothing.unwrap_or(default.label_smoothing),
             augment: self.augment.unwrap_or(default.augment),
+            teacher: self.teacher.as_deref().map(named_or_absolute).transpose()?,
+            temperature: self.temperature.unwrap_or(default.temperature),
+            alpha: self.alpha.unwrap_or(default.alpha),
+            patience: self.patience,
+            unfreeze_after: self.unfreeze_after,
+            unfreeze_rate: self.unfreeze_rate.unwrap_or(default.unfreeze_rate),
+            rates: self.rates.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(default.seed),
             validation: self.validation.unwrap_or(validation),
             limit: self.limit,
@@ -271,7 +309,13 @@ impl Recipe {
 }
 
 /// Keys that a configuration may lack.
-const OPTIONAL: [&str; 6] = ["init", "activation", "steps", "limit", "clip", "dropout"];
+const OPTIONAL: [&str; 9] =
+    ["init", "activation", "teacher", "patience", "unfreeze-after", "steps", "limit", "clip", "dropout"];
+
+/// A path that means the same from anywhere.
+fn named_or_absolute(model: &Path) -> std::io::Result<PathBuf> {
+    if model == Path::new(PRETRAINED) { Ok(model.into()) } else { std::path::absolute(model) }
+}
 
 /// `; did you mean "lr"?`, where something known is near.
 pub(super) fn nearest(unknown: &str, known: &[&str]) -> String {
@@ -301,6 +345,10 @@ fn from_zero(text: &str) -> Result<f64, String> {
     number(text, |x| x >= 0.0, "from 0")
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..=1.0).contains(&x), "from 0 to 1")
+}
+
 fn fraction(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(&x), "from 0 to below 1")
 }
@@ -313,6 +361,17 @@ fn batch(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_programs_own_recipes_are_recipes() {
+        for name in ["tutorial", "fast", "best"] {
+            Recipe::find(Path::new(name)).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        }
+        let tutorial = Recipe::find(Path::new("tutorial")).unwrap();
+        let default = Config::default();
+        let same = (tutorial.epochs, tutorial.batch, tutorial.lr, tutorial.momentum);
+        assert_eq!(same, (Some(default.epochs), Some(default.batch), Some(default.lr), Some(default.momentum)));
+    }
 
     /// Every key that a run writes down can be read again, and means the same.
     #[test]

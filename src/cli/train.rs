@@ -3,7 +3,7 @@
 use super::{Console, DeviceArgs, SourceArgs, recipe::Recipe};
 use crate::data::{Locator, Source};
 use crate::model::{Model, PRETRAINED, newest_run};
-use crate::train::{Config, Event, Outcome, Prepared, Trainer, check_free};
+use crate::train::{BEST, Config, Event, Outcome, Prepared, Trainer, check_free};
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
@@ -37,8 +37,8 @@ struct Common {
     source: SourceArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// A file with any of the settings below, such as a run's recipe.toml; flags beat it
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    /// tutorial, fast, best, or a file with any of these settings, such as a run's recipe.toml; flags beat it
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     recipe: Option<PathBuf>,
     /// Times every training image is used [default: 10, the tutorial's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -48,6 +48,9 @@ struct Common {
     /// Stop after N steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
+    /// Stop when the validation has not become better for N epochs; the best model is kept as best.safetensors
+    #[arg(long, value_name = "N", value_parser = patience)]
+    patience: Option<usize>,
     /// The run's folder; must not exist, or be empty [default: runs/<UTC time>]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
@@ -56,17 +59,24 @@ struct Common {
     resume: Option<PathBuf>,
 }
 
+fn patience(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&epochs| epochs > 0).ok_or_else(|| "it takes a whole number of epochs above 0".into())
+}
+
 impl Common {
     /// The settings of the command line, over those of the recipe.
     fn recipe(&self) -> anyhow::Result<Recipe> {
-        let recipe = self.recipe.as_deref().map(Recipe::read).transpose()?.unwrap_or_default();
-        Ok(self.settings.clone().with(&self.source, self.epochs, self.steps).over(recipe))
+        let recipe = self.recipe.as_deref().map(Recipe::find).transpose()?.unwrap_or_default();
+        Ok(self.settings.clone().with(&self.source, self.epochs, self.steps, self.patience).over(recipe))
     }
 
     fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
         let locator: Locator = self.source.cache.locator();
         let change = |config: &mut Config| {
             config.steps = self.steps;
+            if self.patience.is_some() {
+                config.patience = self.patience;
+            }
             if let Some(epochs) = self.epochs {
                 config.epochs = epochs as usize;
             }
@@ -206,7 +216,19 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
     let setup = began.elapsed();
     let outcome = trainer.train();
     console.clear_bar();
-    report(&outcome?, command, &data, counts, &device, &config.frozen, [setup, began.elapsed()], console);
+    let outcome = outcome?;
+    let done = outcome.reports.len();
+    match Config::best(&outcome.reports) {
+        Some(best) if config.is_stalled(&outcome.reports) && done < config.epochs => console.note(format!(
+            "stopped after epoch {done}: none was better since epoch {best}, which is kept in {}",
+            outcome.folder.join(BEST).display()
+        )),
+        Some(best) if best < done => {
+            console.note(format!("epoch {best} was the best; it is kept in {}", outcome.folder.join(BEST).display()));
+        }
+        _ => {}
+    }
+    report(&outcome, command, &data, counts, &device, &config.frozen, [setup, began.elapsed()], console);
     Ok(())
 }
 
@@ -234,6 +256,10 @@ fn tell(event: &Event, console: &Console, config: &Config) {
             "{} computed once for {images} images, in {seconds:.2} s: nothing that learns lies below",
             layers.join(" and ")
         )),
+        Event::Unfrozen { epoch, layers } => {
+            let layers = layers.join(" and ");
+            console.note(format!("from epoch {epoch} on {layers} learn too, at {} of the rate", config.unfreeze_rate));
+        }
         Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),
         _ => {}
     }

@@ -78,6 +78,7 @@ impl Kernel {
             Kernel::AugmentImages(s, _) => s.batch,
             Kernel::LoadFeatures(s, _) => s.batch,
             Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s) => s.batch,
+            Kernel::DistillationBackward(s) => s.batch,
             _ => 0,
         };
         let port_bytes = |port: &super::Port| match (port.name, self) {

@@ -257,6 +257,7 @@ pub enum Kernel {
     Dropout(DropoutShape),
     CrossEntropyForward(LossShape),
     CrossEntropyBackward(LossShape),
+    DistillationBackward(LossShape),
     /// With Nesterov's momentum or without.
     SgdUpdate(UpdateShape, bool),
     /// Decoupled or not.
@@ -717,6 +718,21 @@ impl Kernel {
                     read_u32("order", s.rows as usize),
                     read_u32("cursor", CURSOR),
                     uniform("smoothing", Element::F32, 1),
+                    write("dx", s.logits()),
+                ],
+                [groups(s.padded.into()), 1, 1],
+            ),
+            Kernel::DistillationBackward(s) => (
+                shader!("distillation_backward"),
+                constants![s => batch, padded, classes],
+                vec![
+                    read("x", s.logits()),
+                    read("z", s.logits()),
+                    read_u32("labels", s.set as usize),
+                    read_u32("order", s.rows as usize),
+                    read_u32("cursor", CURSOR),
+                    uniform("smoothing", Element::F32, 1),
+                    uniform("teaching", Element::F32, 2),
                     write("dx", s.logits()),
                 ],
                 [groups(s.padded.into()), 1, 1],

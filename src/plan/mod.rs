@@ -106,6 +106,10 @@ pub mod names {
     pub const MOMENTUM: &str = "momentum";
     /// Running means of the gradients' squares, at the same places.
     pub const SQUARE: &str = "square";
+    /// Parameters of a teacher, at the places its own parameter table says. Its tensors are called `teacher.conv1.out`.
+    pub const TEACHER: &str = "teacher";
+    /// Temperature, and the teacher's share of the loss.
+    pub const TEACHING: &str = "teaching";
     /// Gradients in slices.
     pub const GRADIENTS: &str = "gradients";
     /// The same, of all but the last part of a batch, or of all but the last two.

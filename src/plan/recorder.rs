@@ -29,6 +29,8 @@ pub struct Options {
     pub rates: Vec<(String, f32)>,
     /// Whether training images are changed at random.
     pub augment: bool,
+    /// A network of the same input and classes, from whose answers this one learns too.
+    pub teacher: Option<Network>,
 }
 
 impl Options {
@@ -46,6 +48,7 @@ impl Options {
             clip: false,
             rates: Vec::new(),
             augment: false,
+            teacher: None,
         }
     }
 }
@@ -92,8 +95,10 @@ enum Op {
     Dropout(u32, u32),
 }
 
-/// A group of layers that one kernel computes, named after the first.
+/// A group of layers that one kernel computes.
 struct Stage<'a> {
+    /// That of the first layer; of a teacher's, behind [`TEACHER`].
+    name: String,
     op: Op,
     node: &'a Node,
     /// (channels, height, width) of what it writes.
@@ -102,6 +107,9 @@ struct Stage<'a> {
     activation: Activation,
     learns: bool,
 }
+
+/// What a teacher's tensors are called by.
+const TEACHER: &str = "teacher.";
 
 fn activation_of(layer: &Layer) -> Option<Activation> {
     match layer {
@@ -114,9 +122,9 @@ fn activation_of(layer: &Layer) -> Option<Activation> {
 /// Groups `conv, max-pool, activation` and `linear, activation` (see `plan`'s documentation).
 ///
 /// An activation is fused only where the next stage has weights: the backward kernel of that stage applies its derivative.
-fn stages<'a>(net: &'a Network, options: &Options) -> Vec<Stage<'a>> {
-    // Only training leaves values out.
-    let trains = options.work != Work::Infer;
+fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a>> {
+    // Only training leaves values out, and no teacher does.
+    let trains = options.work != Work::Infer && prefix.is_empty();
     let nodes: Vec<&Node> =
         net.nodes().iter().filter(|node| trains || !matches!(node.layer, Layer::Dropout { .. })).collect();
     let mut stages: Vec<Stage> = Vec::new();
@@ -152,7 +160,7 @@ fn stages<'a>(net: &'a Network, options: &Options) -> Vec<Stage<'a>> {
             }
         }
         let learns = matches!(op, Op::Conv | Op::ConvPool(_) | Op::Linear) && !options.frozen.contains(&node.name);
-        stages.push(Stage { op, node, output, activation, learns });
+        stages.push(Stage { name: format!("{prefix}{}", node.name), op, node, output, activation, learns });
     }
     stages
 }
@@ -211,12 +219,16 @@ impl Recorder<'_> {
         for part in 0..parts {
             let mut args = Vec::new();
             for (port, &name) in spec.ports.iter().zip(bindings) {
-                let parameter = self.net.parameters().iter().find(|p| p.name == name).cloned();
+                let (net, arena, key) = match (name.strip_prefix(TEACHER), &self.options.teacher) {
+                    (Some(key), Some(teacher)) => (teacher, names::TEACHER, key),
+                    _ => (self.net, names::PARAMETERS, name),
+                };
+                let parameter = net.parameters().iter().find(|p| p.name == key).map(|p| (p.start, net.arena_len()));
                 let of = name.strip_suffix(".grad");
                 let gradient = self.net.parameters().iter().any(|p| of == Some(&p.name));
-                args.push(if let Some(parameter) = parameter {
-                    let buffer = self.buffer(names::PARAMETERS, Element::F32, self.net.arena_len());
-                    Arg { buffer, start: parameter.start, len: port.bound(), tensors: vec![name.into()] }
+                args.push(if let Some((start, len)) = parameter {
+                    let buffer = self.buffer(arena, Element::F32, len);
+                    Arg { buffer, start, len: port.bound(), tensors: vec![name.into()] }
                 } else if gradient {
                     self.gradient(port, name, part, parts)
                 } else {
@@ -326,14 +338,20 @@ impl Recorder<'_> {
         self.step(Kernel::CrossEntropyForward(self.loss_shape()), "loss forward".into(), &bindings)
     }
 
-    fn loss_backward(&mut self, logits: &str) -> Result<(), PlanError> {
+    /// Against the labels, and the logits of a teacher.
+    fn loss_backward(&mut self, logits: &str, taught: Option<&str>) -> Result<(), PlanError> {
         let dx = format!("{logits}.grad");
+        if let Some(z) = taught {
+            let known = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, names::TEACHING];
+            let bindings = [&[logits, z][..], &known, &[&dx]].concat();
+            return self.step(Kernel::DistillationBackward(self.loss_shape()), "loss backward".into(), &bindings);
+        }
         let bindings = [logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, &dx];
         self.step(Kernel::CrossEntropyBackward(self.loss_shape()), "loss backward".into(), &bindings)
     }
 
     fn forward(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
-        let name = &stage.node.name;
+        let name = &stage.name;
         let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
         let (y, winner) = (format!("{name}.out"), format!("{name}.winner"));
         let tiles = self.options.tiles;
@@ -362,7 +380,7 @@ impl Recorder<'_> {
     }
 
     fn backward_weight(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
-        let name = &stage.node.name;
+        let name = &stage.name;
         let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
         let (dw, db) = (format!("{w}.grad"), format!("{b}.grad"));
         let (dy, winner) = (format!("{name}.out.grad"), format!("{name}.winner"));
@@ -405,7 +423,7 @@ impl Recorder<'_> {
     }
 
     fn backward_input(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
-        let name = &stage.node.name;
+        let name = &stage.name;
         let w = format!("{name}.weight");
         let (y, dy, winner) = (format!("{name}.out"), format!("{name}.out.grad"), format!("{name}.winner"));
         let dx = format!("{x}.grad");
@@ -484,19 +502,23 @@ impl Recorder<'_> {
 /// How many stages come to the same in each epoch: those below the first that learns or is random.
 fn constant(stages: &[Stage], options: &Options) -> usize {
     let changes = |s: &Stage| s.learns || matches!(s.op, Op::Dropout(..));
-    if options.augment { 0 } else { stages.iter().position(changes).unwrap_or(stages.len()) }
+    if options.augment || options.teacher.is_some() {
+        0
+    } else {
+        stages.iter().position(changes).unwrap_or(stages.len())
+    }
 }
 
 /// What the stages that are the same in each epoch leave of an image: the name of the tensor, and how many elements it has.
 /// None where there is no such stage.
 pub fn features(net: &Network, options: &Options) -> Option<(String, usize)> {
-    let stages = stages(net, options);
+    let stages = stages(net, options, "");
     let last = &stages[constant(&stages, options).checked_sub(1)?];
     Some((out(last), last.output.iter().product()))
 }
 
 fn out(stage: &Stage) -> String {
-    format!("{}.out", stage.node.name)
+    format!("{}.out", stage.name)
 }
 
 /// Records a batch.
@@ -511,9 +533,13 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     }
     let plan = Plan { batch: options.batch, buffers: Vec::new(), steps: Vec::new() };
     let batch = options.batch as u32;
-    let stages = stages(net, options);
+    let stages = stages(net, options, "");
     let pixels = net.input().iter().product::<usize>();
-    let largest = stages.iter().map(|stage| stage.output.iter().product()).fold(pixels, usize::max);
+    let trains = matches!(options.work, Work::Train | Work::TrainOnFeatures);
+    let teacher = options.teacher.as_ref().filter(|_| trains);
+    let teaching = teacher.map(|teacher| self::stages(teacher, options, TEACHER)).unwrap_or_default();
+    let outputs = stages.iter().chain(&teaching).map(|stage| stage.output.iter().product());
+    let largest = outputs.fold(pixels, usize::max);
     let padded = options.tiles.padded(batch, largest as u32);
     let mut r =
         Recorder { net, options, plan, ranges: Vec::new(), learning: Vec::new(), gradients: Vec::new(), padded };
@@ -536,8 +562,13 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     if options.work != Work::Features {
         r.loss(logits)?;
     }
-    if matches!(options.work, Work::Train | Work::TrainOnFeatures) {
-        r.loss_backward(logits)?;
+    if trains {
+        let mut x = ("input".to_string(), Activation::None);
+        for stage in &teaching {
+            r.forward(stage, &x.0, x.1)?;
+            x = (out(stage), stage.activation);
+        }
+        r.loss_backward(logits, teacher.map(|_| x.0.as_str()))?;
         for (at, (stage, (x, activation))) in stages.iter().zip(&below).enumerate().skip(lowest).rev() {
             if stage.learns {
                 r.backward_weight(stage, x, *activation)?;

@@ -18,6 +18,7 @@ mod conv_pool_backward_weight;
 mod conv_pool_forward;
 mod cross_entropy_backward;
 mod cross_entropy_forward;
+mod distillation_backward;
 mod dropout;
 mod fc_backward_input;
 mod fc_backward_weight;
@@ -164,6 +165,16 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
         Kernel::FcForward(s, _) => fc_forward::run(s, f("x"), f("w"), f("b")),
         Kernel::FcBackwardInput(s, _) => fc_backward_input::run(s, f("dy"), f("w"), f("x")),
         Kernel::FcBackwardWeight(s, slices, _) => fc_backward_weight::run(s, *slices, f("dy"), f("x"), before()),
+        Kernel::DistillationBackward(s) => distillation_backward::run(
+            s,
+            f("x"),
+            f("z"),
+            u("labels"),
+            u("order"),
+            u("cursor"),
+            f("smoothing"),
+            f("teaching"),
+        ),
         Kernel::Dropout(s) => dropout::run(s, f("x"), u("cursor"), u("seed")),
         Kernel::CrossEntropyForward(s) => cross_entropy_forward::run(
             s,

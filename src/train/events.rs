@@ -49,6 +49,12 @@ pub enum Event<'a> {
         images: usize,
         seconds: f64,
     },
+    /// Not written to the file: layers that were frozen learn from this epoch on.
+    #[serde(skip)]
+    Unfrozen {
+        epoch: usize,
+        layers: &'a [String],
+    },
     Epoch(&'a EpochReport),
     /// The run stopped before its end, and can be resumed.
     Stopped {

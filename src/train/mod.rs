@@ -19,10 +19,10 @@ pub use events::{EpochReport, Event};
 pub use gpu_set::GpuSet;
 pub use optimizer::Method;
 pub use predict::Predictor;
-pub use run::{Outcome, Trainer, check_free};
+pub use run::{BEST, Outcome, Trainer, check_free};
 pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
-pub use setup::{Config, Prepared, Progress, Record, image_size, layers};
+pub use setup::{Config, Prepared, Progress, Rates, Record, image_size, layers};
 
 use crate::data::DataError;
 use crate::gpu::GpuError;
@@ -69,6 +69,12 @@ pub enum TrainError {
          --epochs, or start a new run with --init {}", .run.display()
     )]
     Scheduled { run: PathBuf, schedule: Schedule, epochs: usize },
+    #[error("teacher {path} does not fit: {text}")]
+    Teacher { path: PathBuf, text: String },
+    #[error(
+        "{run} stopped because its last {patience} epochs brought nothing better; give a larger --patience to go on"
+    )]
+    Stalled { run: PathBuf, patience: usize },
     #[error("the record in {run}/resume.safetensors contradicts itself; the file is damaged")]
     BadRecord { run: PathBuf },
     #[error("the loss of step {step} is not finite: the training diverged. Take a smaller --lr than {rate}. {kept}")]

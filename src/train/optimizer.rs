@@ -64,6 +64,9 @@ impl Config {
         if let Some(norm) = self.clip {
             add(format!("clipped to {norm}"));
         }
+        if let Some(teacher) = &self.teacher {
+            add(format!("taught by {} at {}, temperature {}", teacher.display(), self.alpha, self.temperature));
+        }
         if let Some(share) = self.dropout {
             add(format!("dropout {share}"));
         }

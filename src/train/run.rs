@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const INTERRUPTED: &str = "interrupted";
 const STEPS: &str = "--steps reached";
 
+/// The model of the epoch with the best validation, beside that of the last.
+pub const BEST: &str = "best.safetensors";
+
 /// A run on a device.
 pub struct Trainer<'a> {
     device: &'a Device,
@@ -26,7 +29,9 @@ pub struct Trainer<'a> {
     folder: PathBuf,
     log: File,
     player: Player,
-    parameters: wgpu::Buffer,
+    learner: Learner,
+    /// Layers that do not learn with this player.
+    frozen: Vec<String>,
     /// Looks at the images held out, or at a batch of the others, before each checkpoint, so that a network whose loss is no
     /// longer finite is never saved.
     judge: Evaluator,
@@ -38,6 +43,73 @@ pub struct Trainer<'a> {
     pace: Pace,
     /// When the run was last seen to be whole on disk.
     saved: Option<u64>,
+}
+
+/// What learns, on the device: it outlives the players that play on it.
+struct Learner {
+    parameters: wgpu::Buffer,
+    /// What the optimizer remembers, by name.
+    states: Vec<(&'static str, wgpu::Buffer)>,
+}
+
+impl Learner {
+    /// Makes the player of the epoch that is under way, and of those after it in which the same layers learn.
+    fn player(
+        &self,
+        device: &Device,
+        run: &Prepared,
+        set: &GpuSet,
+        stop: &AtomicBool,
+        tell: &dyn Fn(&Event),
+    ) -> Result<Player, TrainError> {
+        let (network, config, progress) = (&run.model.network, &run.config, &run.progress);
+        let (rows, epoch) = (run.places.len(), progress.epoch);
+        let mut options = Options {
+            frozen: config.frozen_in(epoch).to_vec(),
+            optimizer: config.plan_optimizer(),
+            clip: config.clip.is_some(),
+            rates: config.rates_in(epoch),
+            augment: config.augment.is_some(),
+            teacher: run.teacher.as_ref().map(|teacher| teacher.network.clone()),
+            ..Options::new(config.batch.min(rows), set.held, rows, Tiles::of(device.info.class()))
+        };
+        // Whatever is wrong with the network is said before anything is computed.
+        record(network, &options)?;
+
+        let normalisation = run.model.normalisation;
+        let began = Instant::now();
+        let last = config.unfreeze_after.filter(|&after| epoch <= after).unwrap_or(config.epochs).min(config.epochs);
+        let epochs = (last + 1).saturating_sub(epoch) as u64;
+        let rest = (epochs * rows as u64).saturating_sub(progress.losses.len() as u64);
+        let steps = config.steps.map_or(u64::MAX, |steps| steps.saturating_sub(progress.step));
+        let left = rest.min(steps.saturating_mul(config.batch as u64));
+        let features = features::compute(device, network, normalisation, &options, &self.parameters, set, left, stop)?;
+        let mut shared = vec![(names::PARAMETERS, &self.parameters)];
+        shared.extend(self.states.iter().map(|(name, state)| (*name, state)));
+        if let Some(features) = &features {
+            let (layers, seconds) = (&features.layers, began.elapsed().as_secs_f64());
+            tell(&Event::Features { layers, images: set.len, seconds });
+            options = Options { work: Work::TrainOnFeatures, set: set.len, ..options };
+            shared.push((names::FEATURES, &features.buffer));
+        }
+        shared.extend([(names::IMAGES, &set.images), (names::LABELS, &set.labels)]);
+        let player = Player::new(device, record(network, &options)?, &shared)?;
+        let write = |name: &str, words: &[u32]| {
+            if let Some(at) = player.plan().buffer(name) {
+                device.write(player.buffer_at(at), words);
+            }
+        };
+        write(names::TABLE, &bits(&normalisation.table()));
+        write(names::HYPER, &bits(&config.hyper()));
+        write(names::SMOOTHING, &bits(&[config.label_smoothing as f32]));
+        write(names::DROPOUT, &[Stream::new(config.seed, Purpose::Dropout, 0).bits()]);
+        write(names::LIMIT, &bits(&[config.clip.unwrap_or(0.0) as f32]));
+        write(names::TEACHING, &bits(&[config.temperature as f32, config.alpha as f32]));
+        if let Some(teacher) = &run.teacher {
+            write(names::TEACHER, &bits(&teacher.parameters));
+        }
+        Ok(player)
+    }
 }
 
 /// What a run comes to.
@@ -77,53 +149,15 @@ impl<'a> Trainer<'a> {
         let (rows, batch) = (run.places.len(), run.config.batch);
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows))?;
         let test_set = GpuSet::new(device, &mut run.test, 1)?;
-        let mut options = Options {
-            frozen: run.config.frozen.clone(),
-            optimizer: run.config.plan_optimizer(),
-            clip: run.config.clip.is_some(),
-            augment: run.config.augment.is_some(),
-            ..Options::new(batch.min(rows), train_set.held, rows, Tiles::of(device.info.class()))
-        };
-        // Whatever is wrong with the network is said before anything is computed.
-        record(&network, &options)?;
-
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
-        let states = options.optimizer.states().iter().zip(&run.progress.states);
+        let states = run.config.plan_optimizer().states().iter().zip(&run.progress.states);
         let states: Vec<_> = states
             .map(|(&name, state)| Ok((name, device.upload(name, &bits(state))?)))
             .collect::<Result<_, GpuError>>()?;
-        let normalisation = run.model.normalisation;
-        let began = Instant::now();
-        let features = {
-            let (progress, config) = (&run.progress, &run.config);
-            let epochs = (config.epochs + 1).saturating_sub(progress.epoch) as u64;
-            let rest = (epochs * rows as u64).saturating_sub(progress.losses.len() as u64);
-            let steps = config.steps.map_or(u64::MAX, |steps| steps.saturating_sub(progress.step));
-            let left = rest.min(steps.saturating_mul(batch as u64));
-            features::compute(device, &network, normalisation, &options, &parameters, &train_set, left, stop)?
-        };
-        let mut shared = vec![(names::PARAMETERS, &parameters)];
-        shared.extend(states.iter().map(|(name, state)| (*name, state)));
-        if let Some(features) = &features {
-            let (layers, seconds) = (&features.layers, began.elapsed().as_secs_f64());
-            tell(&Event::Features { layers, images: train_set.len, seconds });
-            options = Options { work: Work::TrainOnFeatures, set: train_set.len, ..options };
-            shared.push((names::FEATURES, &features.buffer));
-        }
-        shared.extend([(names::IMAGES, &train_set.images), (names::LABELS, &train_set.labels)]);
-        let player = Player::new(device, record(&network, &options)?, &shared)?;
-        if let Some(table) = player.plan().buffer(names::TABLE) {
-            device.write(player.buffer_at(table), &bits(&normalisation.table()));
-        }
-        device.write(player.buffer(names::HYPER), &bits(&run.config.hyper()));
-        device.write(player.buffer(names::SMOOTHING), &bits(&[run.config.label_smoothing as f32]));
-        if let Some(seed) = player.plan().buffer(names::DROPOUT) {
-            device.write(player.buffer_at(seed), &[Stream::new(run.config.seed, Purpose::Dropout, 0).bits()]);
-        }
-        if let Some(limit) = run.config.clip {
-            device.write(player.buffer(names::LIMIT), &bits(&[limit as f32]));
-        }
-        let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, &parameters, set, rows);
+        let learner = Learner { parameters, states };
+        let player = learner.player(device, &run, &train_set, stop, tell)?;
+        let (normalisation, parameters) = (run.model.normalisation, &learner.parameters);
+        let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, parameters, set, rows);
         let judged = if run.held_out.is_empty() { batch.min(rows) } else { run.held_out.len() };
         let judge = evaluator(&train_set, judged)?;
         let test = evaluator(&test_set, test_set.len)?;
@@ -133,12 +167,13 @@ impl<'a> Trainer<'a> {
         let log = open_folder(&folder, run.resume.is_some())?;
         write_recipe(&folder, &run.config)?;
         Ok(Trainer {
+            frozen: run.config.frozen_in(run.progress.epoch).to_vec(),
             device,
             run,
             folder,
             log,
             player,
-            parameters,
+            learner,
             judge,
             train_set,
             test_set,
@@ -184,7 +219,8 @@ impl<'a> Trainer<'a> {
         self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
         let began = Instant::now();
         let mut stopped = None;
-        while self.run.progress.epoch <= config.epochs && stopped.is_none() {
+        let stalled = |run: &Prepared| run.config.is_stalled(&run.progress.reports);
+        while self.run.progress.epoch <= config.epochs && stopped.is_none() && !stalled(&self.run) {
             stopped = self.epoch()?;
         }
         let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
@@ -211,6 +247,11 @@ impl<'a> Trainer<'a> {
     fn epoch(&mut self) -> Result<Option<&'static str>, TrainError> {
         let began = Instant::now();
         let (epoch, config) = (self.run.progress.epoch, self.run.config.clone());
+        if config.frozen_in(epoch) != self.frozen {
+            self.frozen = config.frozen_in(epoch).to_vec();
+            self.player = self.learner.player(self.device, &self.run, &self.train_set, self.stop, self.tell)?;
+            (self.tell)(&Event::Unfrozen { epoch, layers: &config.frozen });
+        }
         let order = epoch_order(&self.run.places, config.seed, epoch, config.shuffle);
         let rows = order.len();
         let batch = self.player.plan().batch;
@@ -348,7 +389,7 @@ impl<'a> Trainer<'a> {
         let network = &self.run.model.network;
         let len = network.arena_len();
         let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
-        let parameters = read(&self.parameters).map_err(|e| self.interrupted(e))?;
+        let parameters = read(&self.learner.parameters).map_err(|e| self.interrupted(e))?;
         let names = self.run.config.plan_optimizer().states();
         let states: Vec<Vec<f32>> = names
             .iter()
@@ -380,6 +421,11 @@ impl<'a> Trainer<'a> {
         });
         // The model first: should the disk be full behind it, there is something to evaluate.
         self.run.model.save(&self.folder.join("model.safetensors"))?;
+        let reports = &self.run.progress.reports;
+        let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
+        if ended.is_some_and(|last| super::Config::best(reports) == Some(last.epoch)) {
+            self.run.model.save(&self.folder.join(BEST))?;
+        }
         state.save(&self.folder.join("resume.safetensors"), &self.run.model.network, names)?;
         self.saved = Some(step);
         Ok(())

@@ -3,8 +3,8 @@
 use super::{Augment, EpochReport, Method, Schedule, TrainError};
 use crate::data::{DataError, DataSet, Locator, Part, Pictures, Prepare, Source, class_count, fingerprint, hold_out};
 use crate::model::{
-    Architecture, Model, Network, Nonlinearity, Normalisation, Resume, initialise, initialise_one, load_parameters,
-    numbered_classes,
+    Architecture, Model, Network, NetworkError, Nonlinearity, Normalisation, Resume, initialise, initialise_one,
+    load_parameters, numbered_classes,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,23 @@ pub struct Config {
     /// The share of the inputs of linear layers, all but the first, that is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
+    /// A model from whose answers this one learns too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// By which the logits of both are divided before they are compared.
+    pub temperature: f64,
+    /// The teacher's share of the loss; the labels have the rest.
+    pub alpha: f64,
+    /// Epochs without a better validation, after which a run stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Epochs after which frozen layers learn too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfreeze_after: Option<usize>,
+    /// What the learning rate of these layers is then multiplied by.
+    pub unfreeze_rate: f64,
+    /// What the learning rates of some layers are multiplied by.
+    pub rates: Rates,
     /// What part of a label is spread over all classes.
     pub label_smoothing: f64,
     pub augment: Augment,
@@ -87,6 +104,13 @@ impl Default for Config {
             clip: None,
             schedule: Schedule::Constant,
             dropout: None,
+            teacher: None,
+            temperature: 4.0,
+            alpha: 0.7,
+            patience: None,
+            unfreeze_after: None,
+            unfreeze_rate: 0.1,
+            rates: Rates::default(),
             label_smoothing: 0.0,
             augment: Augment::default(),
             warmup: 0.0,
@@ -98,6 +122,87 @@ impl Default for Config {
             frozen: Vec::new(),
             log_every: 100,
         }
+    }
+}
+
+impl Config {
+    /// Layers that do not learn in an epoch, counted from 1.
+    pub fn frozen_in(&self, epoch: usize) -> &[String] {
+        if self.unfreeze_after.is_some_and(|after| epoch > after) { &[] } else { &self.frozen }
+    }
+
+    /// What the learning rates of layers are multiplied by in an epoch.
+    pub fn rates_in(&self, epoch: usize) -> Vec<(String, f32)> {
+        let of = |layer: &String| self.rates.of(layer);
+        let frozen = self.frozen_in(epoch).is_empty().then_some(&self.frozen).into_iter().flatten();
+        let thawed: Vec<_> = frozen.map(|layer| (layer.clone(), (self.unfreeze_rate * of(layer)) as f32)).collect();
+        let others = self.rates.0.iter().filter(|(layer, _)| thawed.iter().all(|(other, _)| other != layer));
+        others.map(|(layer, rate)| (layer.clone(), *rate as f32)).chain(thawed.clone()).collect()
+    }
+
+    /// The epoch with the best validation, if there was any: the highest accuracy, and of those the lowest loss.
+    pub fn best(reports: &[EpochReport]) -> Option<usize> {
+        let score = |r: &EpochReport| Some((r.validation_accuracy?, -r.validation_loss?));
+        let mut best: Option<(usize, (f64, f64))> = None;
+        for report in reports {
+            if let Some(score) = score(report)
+                && best.is_none_or(|(_, other)| score > other)
+            {
+                best = Some((report.epoch, score));
+            }
+        }
+        best.map(|(epoch, _)| epoch)
+    }
+
+    /// Whether the last epochs have brought nothing better, as many as it has patience for.
+    pub fn is_stalled(&self, reports: &[EpochReport]) -> bool {
+        let last = reports.last().map_or(0, |report| report.epoch);
+        let since = Config::best(reports).map_or(0, |best| last - best);
+        self.patience.is_some_and(|patience| since >= patience)
+    }
+}
+
+/// Factors of the learning rates of some layers: `conv1=0.1,fc2=2`, or none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rates(pub Vec<(String, f64)>);
+
+impl Rates {
+    fn of(&self, layer: &str) -> f64 {
+        self.0.iter().find(|(of, _)| of == layer).map_or(1.0, |(_, rate)| *rate)
+    }
+}
+
+impl std::fmt::Display for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let parts: Vec<String> = self.0.iter().map(|(layer, rate)| format!("{layer}={rate}")).collect();
+        f.write_str(&if parts.is_empty() { "none".into() } else { parts.join(",") })
+    }
+}
+
+impl std::str::FromStr for Rates {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Rates, String> {
+        let part = |part: &str| {
+            let (layer, rate) = part.split_once('=')?;
+            let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
+            Some((layer.trim().to_string(), rate))
+        };
+        let parts = text.split(',').filter(|_| text != "none").map(part).collect::<Option<_>>();
+        parts.map(Rates).ok_or_else(|| "it takes layers with factors above 0, such as conv1=0.1,fc2=2, or none".into())
+    }
+}
+
+impl TryFrom<String> for Rates {
+    type Error = String;
+    fn try_from(text: String) -> Result<Rates, String> {
+        text.parse()
+    }
+}
+
+impl From<Rates> for String {
+    fn from(rates: Rates) -> String {
+        rates.to_string()
     }
 }
 
@@ -158,6 +263,8 @@ pub struct Prepared {
     /// Places in `train` to learn from, and to validate on.
     pub places: Vec<u32>,
     pub held_out: Vec<u32>,
+    /// A model of the same classes, on images of the same size, which are normalised in the same way.
+    pub teacher: Option<Model>,
     pub fingerprint: String,
     pub progress: Progress,
     /// Pictures that were left out, and why.
@@ -198,7 +305,8 @@ impl Prepared {
             training: serde_json::Value::Null,
             network,
         };
-        Ok(Prepared { skipped, ..Prepared::new("train", config, source, model, train, test, places, held_out) })
+        let prepared = Prepared::new("train", config, source, model, train, test, places, held_out);
+        Prepared { skipped, ..prepared }.with_teacher()
     }
 
     /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
@@ -249,7 +357,8 @@ impl Prepared {
             model.network = model.network.with_dropout(percent(share))?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
-        Ok(Prepared { skipped, ..Prepared::new("finetune", config, source, model, train, test, places, held_out) })
+        let prepared = Prepared::new("finetune", config, source, model, train, test, places, held_out);
+        Prepared { skipped, ..prepared }.with_teacher()
     }
 
     /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
@@ -277,6 +386,9 @@ impl Prepared {
         }
         if epoch > config.epochs {
             return Err(TrainError::Finished { run: run.into(), done: epoch.saturating_sub(1) });
+        }
+        if config.is_stalled(&reports) {
+            return Err(TrainError::Stalled { run: run.into(), patience: config.patience.unwrap_or(0) });
         }
         if let Some(steps) = config.steps.filter(|&steps| step >= steps) {
             return Err(TrainError::PastSteps { run: run.into(), step, steps });
@@ -314,7 +426,41 @@ impl Prepared {
         let losses = state.losses.into_iter().take(rows).collect();
         prepared.progress = Progress { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(run.into());
-        Ok(prepared)
+        prepared.with_teacher()
+    }
+
+    /// Checks layers that are named, and reads the teacher, if there is one, and checks that it fits.
+    fn with_teacher(mut self) -> Result<Prepared, TrainError> {
+        let known = self.model.network.learning_layers();
+        if let Some((unknown, _)) = self.config.rates.0.iter().find(|(layer, _)| !known.contains(layer)) {
+            return Err(NetworkError::UnknownLayer { unknown: unknown.clone(), known }.into());
+        }
+        let Some(path) = &self.config.teacher else { return Ok(self) };
+        let (teacher, model) = (Model::load(path)?, &mut self.model);
+        let text = if teacher.class_names != model.class_names {
+            format!(
+                "it tells {} apart, and the data have {}",
+                teacher.class_names.join(", "),
+                model.class_names.join(", ")
+            )
+        } else if teacher.network.input() != model.network.input() {
+            format!("it takes images of {:?}, and the data have {:?}", teacher.network.input(), model.network.input())
+        } else if teacher.prepare != model.prepare {
+            format!("its images are prepared by {}, and the data by {}", teacher.prepare, model.prepare)
+        } else if self.command == "train" && self.resume.is_none() {
+            // Both look at the same pixels.
+            model.normalisation = teacher.normalisation;
+            String::new()
+        } else if teacher.normalisation != model.normalisation {
+            format!("it normalises by {:?}, and the model by {:?}", teacher.normalisation, model.normalisation)
+        } else {
+            String::new()
+        };
+        if !text.is_empty() {
+            return Err(TrainError::Teacher { path: path.clone(), text });
+        }
+        self.teacher = Some(teacher);
+        Ok(self)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one place")]
@@ -346,6 +492,7 @@ impl Prepared {
             test,
             places,
             held_out,
+            teacher: None,
             fingerprint,
             progress,
             skipped,

@@ -31,7 +31,7 @@ pub struct Case {
 }
 
 /// Every kernel.
-pub const STEMS: [&str; 25] = [
+pub const STEMS: [&str; 26] = [
     "load_images",
     "augment_images",
     "load_features",
@@ -51,6 +51,7 @@ pub const STEMS: [&str; 25] = [
     "dropout",
     "cross_entropy_forward",
     "cross_entropy_backward",
+    "distillation_backward",
     "gradient_norm",
     "gradient_clip",
     "sgd_update",
@@ -89,7 +90,7 @@ pub fn cases(stem: &str) -> Vec<Case> {
 fn fills(kernel: &Kernel) -> Vec<Fill> {
     let smooth = |a: Activation, b: Activation| a == SIGMOID || b == SIGMOID;
     match kernel {
-        Kernel::CrossEntropyForward(_) | Kernel::CrossEntropyBackward(_) => {
+        Kernel::CrossEntropyForward(_) | Kernel::CrossEntropyBackward(_) | Kernel::DistillationBackward(_) => {
             vec![Fill::Random, Fill::Extreme, Fill::Large]
         }
         Kernel::ActivationForward(s) if s.activation == SIGMOID => vec![Fill::Random, Fill::Large],
@@ -245,6 +246,7 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
             .to_vec(),
         "cross_entropy_forward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyForward(s), cursor)).to_vec(),
         "cross_entropy_backward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyBackward(s), cursor)).to_vec(),
+        "distillation_backward" => losses().map(|(s, cursor)| (Kernel::DistillationBackward(s), cursor)).to_vec(),
         "gradient_norm" => plain(updates().map(|(s, _)| Kernel::GradientNorm(s)).to_vec()),
         // Norms below the limit and above.
         "gradient_clip" => plain([1, 7, 64, 65, 700].map(Kernel::GradientClip).to_vec()),
@@ -349,6 +351,7 @@ impl Case {
             ("s" | "hyper" | "rates" | "clip", Kernel::AdamUpdate(..) | Kernel::RmspropUpdate(_)) => Some((0.1, 1.0)),
             ("part", Kernel::GradientClip(_)) => Some((0.0, 0.05)),
             ("smoothing", _) => Some((0.0, 0.3)),
+            ("teaching", _) => Some((0.5, 0.9)),
             ("limit", _) => Some((1.0, 2.0)),
             _ => None,
         }
@@ -370,6 +373,7 @@ impl Case {
             ("places" | "seed", _) => below(u32::MAX),
             ("augment", _) => self.augment(),
             ("order", Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s)) => below(s.set),
+            ("order", Kernel::DistillationBackward(s)) => below(s.set),
             ("labels", _) => below(self.classes() as u32),
             ("table", Kernel::SgdUpdate(s, _) | Kernel::AdamUpdate(s, _)) => s.table(),
             ("table", Kernel::RmspropUpdate(s) | Kernel::GradientNorm(s)) => s.table(),
@@ -390,6 +394,7 @@ impl Case {
     fn classes(&self) -> usize {
         match &self.kernel {
             Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s) => s.classes as usize,
+            Kernel::DistillationBackward(s) => s.classes as usize,
             _ => 1,
         }
     }

@@ -85,9 +85,12 @@ pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
     let augmented = Options { augment: true, ..options(device) };
     let net = network("dropout", [1, 11, 9]).unwrap_or_else(|e| panic!("network dropout: {e}"));
     case(device, &net, &augmented, "dropout, augmented", &mut report)?;
+    let teacher = network("lenet-sigmoid", [1, 28, 28]).unwrap_or_else(|e| panic!("network lenet-sigmoid: {e}"));
+    let taught = Options { teacher: Some(teacher), ..options(device) };
     let net = network("tutorial", [1, 28, 28]).unwrap_or_else(|e| panic!("network tutorial: {e}"));
     let (adam, adamw) = (Optimizer::Adam { decoupled: false }, Optimizer::Adam { decoupled: true });
     let nesterov = Optimizer::Sgd { nesterov: true };
+    case(device, &net, &taught, "tutorial, taught by lenet-sigmoid", &mut report)?;
     for (optimizer, what) in [(adam, "adam"), (adamw, "adamw"), (Optimizer::Rmsprop, "rmsprop"), (nesterov, "nesterov")]
     {
         let rates = vec![("conv2".into(), 0.25)];
@@ -128,7 +131,10 @@ fn case(
             names::ORDER => below(options.set),
             names::CURSOR => vec![0, 0, options.rows as u32],
             names::TABLE => (0..buffer.len).map(|i| ((i as f32 / 255.0 - 0.13) / 0.31).to_bits()).collect(),
-            names::PARAMETERS => (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2).to_bits()).collect(),
+            names::TEACHING => vec![3.0_f32.to_bits(), 0.6_f32.to_bits(), 0, 0],
+            names::PARAMETERS | names::TEACHER => {
+                (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2).to_bits()).collect()
+            }
             // Constants that make sense to each optimizer, wherever it looks for which.
             names::HYPER => [0.9_f32, 0.1, 0.75, 0.25, 0.01, 0.02, 0.0, 0.0].map(f32::to_bits).to_vec(),
             names::RATES => [0.05_f32, 1.25, 0.5, 0.0].repeat(buffer.len / 4).into_iter().map(f32::to_bits).collect(),

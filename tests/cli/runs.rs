@@ -82,7 +82,7 @@ fn a_run_folder_tells_its_story() {
     }
     let mut names: Vec<_> = std::fs::read_dir(place.path("run")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["events.jsonl", "model.safetensors", "recipe.toml", "resume.safetensors"]);
+    assert_eq!(names, ["best.safetensors", "events.jsonl", "model.safetensors", "recipe.toml", "resume.safetensors"]);
 
     let events = events(&place.path("run"));
     let kinds: Vec<&str> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();

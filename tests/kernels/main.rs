@@ -15,6 +15,7 @@ mod conv_pool_backward_weight;
 mod conv_pool_forward;
 mod cross_entropy_backward;
 mod cross_entropy_forward;
+mod distillation_backward;
 mod dropout;
 mod fc_backward_input;
 mod fc_backward_weight;

@@ -1,0 +1,72 @@
+// distillation_backward: gradient, with respect to the logits, of a batch's mean loss against labels and a teacher (G. Hinton,
+// O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network, 2015).
+//   loss[n]  = (1 - a) * cross-entropy(softmax(x), smoothed label) + a * t^2 * divergence(softmax(z/t) from softmax(x/t))
+//   dx[n,j] = ((1 - a) * (softmax(x[n])[j] - (1 - e) [j = label] - e / classes)
+//              + a * t * (softmax(x[n]/t)[j] - softmax(z[n]/t)[j])) / rows, and 0 for rows of padding and past the end
+// where rows is the number of images in this batch: batch, or what is left of the set; and e smooths the labels.
+// Reads the logits x and the teacher's z (N,CLASSES), the data set's labels and order, the cursor, e, and t and a.
+// Overwrites dx (N,CLASSES). One invocation per row.
+// Twin: src/reference/distillation_backward.rs
+const batch = 64u;
+const padded = 64u;
+const classes = 10u;
+
+const WG = 64u;
+
+struct Cursor {
+    step: u32,
+    start: u32,
+    total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> z: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> order: array<u32>;
+@group(0) @binding(4) var<storage, read> cursor: Cursor;
+@group(0) @binding(5) var<uniform> smoothing: array<vec4f, 1>;
+// Temperature, and the teacher's share.
+@group(0) @binding(6) var<uniform> teaching: array<vec4f, 1>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let n = id.x;
+    if n >= padded {
+        return;
+    }
+    let row = cursor.start + n;
+    if n >= batch || row >= cursor.total {
+        for (var j = 0u; j < classes; j++) {
+            dx[n * classes + j] = 0.0;
+        }
+        return;
+    }
+    let rows = min(batch, cursor.total - cursor.start);
+    let t = teaching[0].x;
+    let a = teaching[0].y;
+    var best = x[n * classes];
+    var best_z = z[n * classes];
+    for (var j = 1u; j < classes; j++) {
+        best = max(best, x[n * classes + j]);
+        best_z = max(best_z, z[n * classes + j]);
+    }
+    var sum = 0.0;
+    var soft_sum = 0.0;
+    var taught_sum = 0.0;
+    for (var j = 0u; j < classes; j++) {
+        sum += exp(x[n * classes + j] - best);
+        soft_sum += exp((x[n * classes + j] - best) / t);
+        taught_sum += exp((z[n * classes + j] - best_z) / t);
+    }
+    let label = labels[order[row]];
+    let e = smoothing[0].x;
+    let share = e / f32(classes);
+    for (var j = 0u; j < classes; j++) {
+        let softmax = exp(x[n * classes + j] - best) / sum;
+        let soft = exp((x[n * classes + j] - best) / t) / soft_sum;
+        let taught = exp((z[n * classes + j] - best_z) / t) / taught_sum;
+        let own = softmax - select(share, 1.0 - e + share, j == label);
+        dx[n * classes + j] = ((1.0 - a) * own + a * t * (soft - taught)) / f32(rows);
+    }
+}

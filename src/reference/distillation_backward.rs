@@ -1,0 +1,56 @@
+//! Twin of `shaders/distillation_backward.wgsl`: `dx = ((1 - a) (softmax(x) - target) + a t (softmax(x/t) - softmax(z/t))) / rows`.
+
+use super::{Expected, Near, Rounded, UNIT};
+use crate::plan::LossShape;
+
+#[expect(clippy::too_many_arguments, reason = "one for each of the kernel's ports")]
+pub fn run(
+    s: &LossShape,
+    x: &[f64],
+    z: &[f64],
+    labels: &[u32],
+    order: &[u32],
+    cursor: &[u32],
+    smoothing: &[f64],
+    teaching: &[f64],
+) -> Vec<Expected> {
+    let (start, total) = (cursor[1] as usize, cursor[2] as usize);
+    let (batch, classes) = (s.batch as usize, s.classes as usize);
+    let rows = Rounded::exact(batch.min(total.saturating_sub(start)) as f64);
+    let one = Rounded::exact(1.0);
+    let (t, a, e) = (Rounded::exact(teaching[0]), Rounded::exact(teaching[1]), Rounded::exact(smoothing[0]));
+    let share = e / Rounded::exact(f64::from(s.classes));
+    let mut dx = Near::with_capacity(s.logits());
+    for n in 0..s.padded as usize {
+        if n >= batch || start + n >= total {
+            (0..classes).for_each(|_| dx.push(0.0, 0.0));
+            continue;
+        }
+        let label = labels[order[start + n] as usize] as usize;
+        let row = |of: &[f64]| of[n * classes..][..classes].to_vec();
+        let softmax = softened(&row(x), one);
+        let (soft, taught) = (softened(&row(x), t), softened(&row(z), t));
+        for j in 0..classes {
+            let target = if j == label { one - e + share } else { share };
+            let value = ((one - a) * (softmax[j] - target) + a * t * (soft[j] - taught[j])) / rows;
+            dx.push(value.value, value.error);
+        }
+    }
+    vec![Expected::Near(dx)]
+}
+
+/// `softmax(x / t)`, the largest subtracted first. WGSL grants an exponential 3 + 2 |x| ULP.
+fn softened(x: &[f64], t: Rounded) -> Vec<Rounded> {
+    let most = x.iter().fold(f64::NEG_INFINITY, |most, &x| most.max(x));
+    let terms: Vec<Rounded> = x
+        .iter()
+        .map(|&x| {
+            let by = (Rounded::exact(x) - Rounded::exact(most)) / t;
+            let value = by.value.exp();
+            let error = value * (by.error.exp_m1() + 2.0 * (3.0 + 2.0 * by.value.abs()) * UNIT);
+            Rounded { value, error: error + f64::from(f32::MIN_POSITIVE) }
+        })
+        .collect();
+    let sum = terms.iter().fold(Rounded::exact(0.0), |sum, &term| sum + term);
+    terms.iter().map(|&term| term / sum).collect()
+}
