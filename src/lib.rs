@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`random`] | seeded streams, one for each purpose |
+//! | [`files`] | writing files whole or not at all |
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
 //! | [`model`] | what a network is: layers, shapes, parameters, initialisation, checkpoint |
 //! | [`plan`] | a step as data: kernels, their sizes, the recorder |
@@ -23,6 +24,7 @@
 pub mod bench;
 pub mod cli;
 pub mod data;
+pub mod files;
 pub mod gpu;
 pub mod model;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! Fetching, against servers on this machine that do what real ones do: answer, refuse, lie, stop half way, fall silent.
 
 use flate2::{Compression, write::GzEncoder};
-use mnist_gpu::data::{Check, Fetcher, File, Known};
+use mnist_gpu::data::{Check, Fetcher, File, Known, Layout};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -88,6 +88,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// The right content of a file.
 fn content(name: &str) -> Vec<u8> {
+    if name == "all.zip" {
+        return archive();
+    }
     gzip(format!("the right content of {name}").repeat(50).as_bytes())
 }
 
@@ -106,6 +109,10 @@ fn set(mirrors: &[&str]) -> Known {
         citation: "nobody",
         mirrors: Box::leak(mirrors.iter().map(|m| leak(m.to_string())).collect()),
         files: NAMES.map(file),
+        archive: None,
+        folder: "letters",
+        layout: Layout::default(),
+        class_names: "",
         normalisation: None,
     }
 }
@@ -206,4 +213,36 @@ fn a_mirror_of_ones_own_is_tried_first() {
     let fetcher = Fetcher { mirror: Some(own.url.clone()), patience: Duration::from_secs(5) };
     assert_eq!(fetcher.fetch(&set(&[&other.url]), folder.path(), &|_, _, _| {}).unwrap(), 4);
     assert_eq!((own.requests.load(Ordering::SeqCst), other.requests.load(Ordering::SeqCst)), (4, 0));
+}
+
+/// An archive with the four files in a folder, and something else.
+fn archive() -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in ["readme.txt"].into_iter().chain(NAMES) {
+        zip.start_file(format!("gzip/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&content(name)).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_set_in_an_archive_is_fetched_once_and_unpacked() {
+    let (folder, good) = (tempfile::tempdir().unwrap(), server(Behaviour::Good));
+    let hex = <md5::Md5 as Digest>::digest(archive()).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let mut set = set(&[&good.url]);
+    set.archive = Some(File { name: "all.zip", check: Check::Md5(Box::leak(hex.into_boxed_str())) });
+    set.files = NAMES.map(|name| File { name, check: Check::Unpacked });
+    assert_eq!(fetch(&set, folder.path()), Ok(4));
+    assert!(NAMES.iter().all(|name| std::fs::read(folder.path().join(name)).unwrap() == content(name)));
+    std::fs::remove_file(folder.path().join(NAMES[1])).unwrap();
+    assert_eq!((fetch(&set, folder.path()), good.requests.load(Ordering::SeqCst)), (Ok(1), 1));
+    // An archive without the file.
+    set.files[2] = File { name: "other.gz", check: Check::Unpacked };
+    let text = fetch(&set, folder.path()).unwrap_err();
+    assert!(text.contains("all.zip") && text.contains("other.gz"), "{text}");
+    assert!(!folder.path().join("other.gz").exists());
+    let (folder, bad) = (tempfile::tempdir().unwrap(), server(Behaviour::WrongContent));
+    set.mirrors = Box::leak(Box::new([&*Box::leak(bad.url.clone().into_boxed_str())]));
+    assert!(fetch(&set, folder.path()).unwrap_err().contains("MD5"));
+    assert_eq!(entries(folder.path()), [""; 0]);
 }

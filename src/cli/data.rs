@@ -19,14 +19,14 @@ enum What {
     List(CacheArgs),
     /// Fetch a set into the cache
     Fetch {
-        /// mnist, fashion or kmnist
+        /// A name of `data list`
         name: String,
         #[command(flatten)]
         cache: CacheArgs,
     },
     /// Source, licence, hashes, and where a set lies
     Info {
-        /// mnist, fashion, kmnist, synthetic or a folder [default: all known sets]
+        /// A name of `data list`, or a folder [default: all known sets]
         name: Option<String>,
         #[command(flatten)]
         cache: CacheArgs,
@@ -49,7 +49,7 @@ pub fn run(args: &DataArgs, console: &Console) -> anyhow::Result<()> {
 
 /// Whether all files are there; their content is checked when they are used.
 fn is_here(known: &Known, cache: &CacheArgs) -> bool {
-    let folder = cache.locator().cache().map(|cache| cache.join(known.name));
+    let folder = cache.locator().cache().map(|cache| cache.join(known.folder));
     folder.is_ok_and(|folder| known.files.iter().all(|file| folder.join(file.name).is_file()))
 }
 
@@ -65,9 +65,9 @@ fn list(cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
     }
     for known in &KNOWN {
         let place = if is_here(known, cache) { "here" } else { "not fetched" };
-        console.result(format!("{:10} {:48} {:14} {place}", known.name, known.title, known.licence));
+        console.result(format!("{:15} {:48} {:14} {place}", known.name, known.title, known.licence));
     }
-    console.result(format!("{:10} {SYNTHETIC:48} {OURS:14} here", "synthetic"));
+    console.result(format!("{:15} {SYNTHETIC:48} {OURS:14} here", "synthetic"));
     Ok(())
 }
 
@@ -77,7 +77,7 @@ const OURS: &str = "built in";
 fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
     let known = find(name).ok_or_else(|| crate::data::DataError::Unknown(name.into()))?;
     let root = cache.locator().cache()?;
-    let folder = root.join(known.name);
+    let folder = root.join(known.folder);
     anyhow::ensure!(!cache.offline, "--offline forbids to fetch {name}");
     let fetched = Fetcher::default().fetch(known, &folder, &|f, got, of| console.fetching(f, got, of));
     console.clear_bar();
@@ -130,7 +130,7 @@ fn info(name: Option<&str>, cache: &CacheArgs, console: &Console) -> anyhow::Res
         console.result(format!("{}: {}", k.name, k.title));
         console.result(format!("  licence   {}", k.licence));
         console.result(format!("  cite      {}", k.citation));
-        let place = root.join(k.name);
+        let place = root.join(k.folder);
         console.result(format!(
             "  lies in   {}{}",
             place.display(),
@@ -147,6 +147,7 @@ fn hash(check: Check) -> (&'static str, String) {
     match check {
         Check::Sha256(hex) => ("sha256", format!("SHA-256 of the content {hex}")),
         Check::Md5(hex) => ("md5", format!("MD5 of the file {hex}")),
+        Check::Unpacked => ("unpacked", "checked in its archive".into()),
     }
 }
 
@@ -154,13 +155,13 @@ fn describe(known: &Known, root: &std::path::Path, here: bool) -> Value {
     let files: Vec<Value> = known
         .files
         .iter()
-        .map(|file| {
-            let (Check::Sha256(hex) | Check::Md5(hex)) = file.check;
-            json!({"name": file.name, hash(file.check).0: hex})
+        .map(|file| match file.check {
+            Check::Sha256(hex) | Check::Md5(hex) => json!({"name": file.name, hash(file.check).0: hex}),
+            Check::Unpacked => json!({"name": file.name}),
         })
         .collect();
     json!({
         "name": known.name, "title": known.title, "licence": known.licence, "citation": known.citation,
-        "mirrors": known.mirrors, "folder": root.join(known.name).display().to_string(), "here": here, "files": files,
+        "mirrors": known.mirrors, "folder": root.join(known.folder).display().to_string(), "here": here, "files": files,
     })
 }

@@ -116,7 +116,7 @@ impl DeviceArgs {
 
 #[derive(Args)]
 struct SourceArgs {
-    /// auto, mnist, fashion, kmnist, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not,
+    /// auto, a name of `data list`, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not,
     /// or a folder with a folder of pictures for each class [default: auto]
     ///
     /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.

@@ -43,8 +43,14 @@ impl Fetcher {
         if !missing.is_empty() {
             std::fs::create_dir_all(folder).map_err(unwritable)?;
         }
-        for file in &missing {
-            self.fetch_file(set, file, folder, progress)?;
+        match &set.archive {
+            Some(archive) if !missing.is_empty() => {
+                if !is_right(&folder.join(archive.name), archive) {
+                    self.fetch_file(set, archive, folder, progress)?;
+                }
+                missing.iter().try_for_each(|file| unpack(&folder.join(archive.name), file.name, folder))?;
+            }
+            _ => missing.iter().try_for_each(|file| self.fetch_file(set, file, folder, progress))?,
         }
         Ok(missing.len())
     }
@@ -150,6 +156,21 @@ fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -
     }
 }
 
+/// Takes a file out of an archive, from whichever folder in it; whole under its name or not there at all.
+fn unpack(archive: &Path, name: &str, folder: &Path) -> Result<(), DataError> {
+    let failed = |reason: String| DataError::Archive { path: archive.into(), name: name.into(), reason };
+    let file = std::fs::File::open(archive).map_err(|e| failed(e.to_string()))?;
+    let mut zip = zip::ZipArchive::new(file).map_err(|e| failed(e.to_string()))?;
+    let inside =
+        zip.file_names().flatten().find(|inside| inside.rsplit('/').next() == Some(name)).map(|n| n.into_owned());
+    let inside = inside.ok_or_else(|| failed("there is no such file in it".into()))?;
+    let entry = zip.by_name(&inside).map_err(|e| failed(e.to_string()))?;
+    let mut bytes = Vec::new();
+    entry.take(LARGEST).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+    crate::files::replace(&folder.join(name), &bytes)
+        .map_err(|e| DataError::Unwritable { path: folder.join(name), reason: e.to_string() })
+}
+
 /// Whether a file is there and right.
 fn is_right(path: &Path, file: &File) -> bool {
     path.is_file() && check(path, file).is_ok()
@@ -157,12 +178,16 @@ fn is_right(path: &Path, file: &File) -> bool {
 
 /// Compares a file with what is published of it.
 pub(super) fn check(path: &Path, file: &File) -> Result<(), String> {
+    if file.check == Check::Unpacked {
+        return if path.is_file() { Ok(()) } else { Err("it is not there".into()) };
+    }
     let opened = std::fs::File::open(path).map_err(|e| e.to_string())?;
     let reader = std::io::BufReader::with_capacity(1 << 16, opened);
     let (found, expected, what) = match file.check {
         Check::Sha256(expected) => {
             (digest::<Sha256>(MultiGzDecoder::new(reader).take(LARGEST)), expected, "content has SHA-256")
         }
+        Check::Unpacked => return Ok(()),
         Check::Md5(expected) => (digest::<Md5>(reader.take(LARGEST)), expected, "file has MD5"),
     };
     let found = found.map_err(|e| format!("not a whole gzip file: {e}"))?;

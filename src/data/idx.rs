@@ -28,6 +28,15 @@ impl Images {
         self.bytes.len().checked_div(self.pixels()).unwrap_or(0)
     }
 
+    /// Makes columns of rows.
+    pub fn transpose(&mut self) {
+        let (height, width, pixels) = (self.height, self.width, self.pixels());
+        let upright =
+            |at: usize| self.bytes[at / pixels * pixels + at % pixels % height * width + at % pixels / height];
+        self.bytes = (0..self.bytes.len()).map(upright).collect();
+        (self.height, self.width) = (width, height);
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -42,7 +51,7 @@ const LARGEST_RATIO: u64 = 1100;
 /// # Errors
 /// A header that says something else, sizes beyond the file or beyond memory, a file that is cut off or goes on.
 pub fn read_images(path: &Path) -> Result<Images, DataError> {
-    let ([_, height, width], bytes) = read(path, "images")?;
+    let ([_, height, width], bytes) = read(path, "images", BYTES)?;
     Ok(Images { height: height as usize, width: width as usize, bytes })
 }
 
@@ -51,10 +60,30 @@ pub fn read_images(path: &Path) -> Result<Images, DataError> {
 /// # Errors
 /// As [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
-    read::<1>(path, "labels").map(|(_, bytes)| bytes)
+    read::<1>(path, "labels", BYTES).map(|(_, bytes)| bytes)
 }
 
-fn read<const DIMS: usize>(path: &Path, what: &'static str) -> Result<([u32; DIMS], Vec<u8>), DataError> {
+/// Reads a file of rows of 32-bit integers, and takes the first of each, as QMNIST has its labels.
+///
+/// # Errors
+/// As [`read_images`], and a label that is no byte.
+pub fn read_first_column(path: &Path) -> Result<Vec<u8>, DataError> {
+    let ([_, columns], bytes) = read::<2>(path, "labels", INTEGERS)?;
+    let rows = bytes.chunks_exact(4 * columns as usize);
+    let label = |row: &[u8]| u8::try_from(u32::from_be_bytes([row[0], row[1], row[2], row[3]])).ok();
+    let header = || DataError::Header { path: path.into(), what: "labels", text: "a label is above 255".into() };
+    rows.map(label).collect::<Option<Vec<u8>>>().ok_or_else(header)
+}
+
+/// The code of an element type, and its bytes.
+const BYTES: (u8, u64) = (0x08, 1);
+const INTEGERS: (u8, u64) = (0x0c, 4);
+
+fn read<const DIMS: usize>(
+    path: &Path,
+    what: &'static str,
+    (code, size): (u8, u64),
+) -> Result<([u32; DIMS], Vec<u8>), DataError> {
     let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: e.to_string() };
     let header = |text: String| DataError::Header { path: path.into(), what, text };
 
@@ -70,7 +99,7 @@ fn read<const DIMS: usize>(path: &Path, what: &'static str) -> Result<([u32; DIM
     if got < start.len() {
         return Err(header(format!("it ends after {got} bytes, inside the header")));
     }
-    check_magic(&start, DIMS).map_err(header)?;
+    check_magic(&start, code, DIMS).map_err(header)?;
     let mut dims = [0; DIMS];
     for (dim, bytes) in dims.iter_mut().zip(start[4..].chunks_exact(4)) {
         *dim = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
@@ -78,7 +107,7 @@ fn read<const DIMS: usize>(path: &Path, what: &'static str) -> Result<([u32; DIM
     if dims.contains(&0) {
         return Err(if dims[0] == 0 { DataError::Empty(path.into()) } else { header(format!("sizes {dims:?}")) });
     }
-    let expected = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)));
+    let expected = dims.iter().try_fold(size, |product, &dim| product.checked_mul(u64::from(dim)));
     let expected = expected.filter(|&bytes| bytes <= isize::MAX as u64);
     let expected = expected.ok_or_else(|| header(format!("sizes {dims:?} overflow")))?;
     if expected + start.len() as u64 > most {
@@ -121,18 +150,22 @@ fn read_up_to(content: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usi
     Ok(at)
 }
 
-fn check_magic(start: &[u8], dims: usize) -> Result<(), String> {
-    let kind = match (start[0], start[1], start[2]) {
-        (0, 0, 0x08) => None,
-        (0, 0, 0x09) => Some("signed bytes"),
-        (0, 0, 0x0b) => Some("16-bit integers"),
-        (0, 0, 0x0c) => Some("32-bit integers"),
-        (0, 0, 0x0d) => Some("32-bit floats"),
-        (0, 0, 0x0e) => Some("64-bit floats"),
-        _ => return Err(format!("it starts with {:02x?} and not with 00 00 08", &start[..4])),
+fn check_magic(start: &[u8], code: u8, dims: usize) -> Result<(), String> {
+    let kind = |code: u8| match code {
+        0x08 => Some("unsigned bytes"),
+        0x09 => Some("signed bytes"),
+        0x0b => Some("16-bit integers"),
+        0x0c => Some("32-bit integers"),
+        0x0d => Some("32-bit floats"),
+        0x0e => Some("64-bit floats"),
+        _ => None,
     };
-    if let Some(kind) = kind {
-        return Err(format!("it holds {kind}; only unsigned bytes are read"));
+    match kind(start[2]).filter(|_| start[..2] == [0, 0]) {
+        None => return Err(format!("it starts with {:02x?} and not with 00 00 {code:02x}", &start[..4])),
+        Some(found) if start[2] != code => {
+            return Err(format!("it holds {found}; only {} are read", kind(code).unwrap_or_default()));
+        }
+        Some(_) => {}
     }
     if usize::from(start[3]) != dims {
         return Err(format!("it has {} dimensions, not {dims}", start[3]));

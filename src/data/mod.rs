@@ -12,8 +12,8 @@ pub mod synthetic;
 
 pub use fetch::{Fetcher, Progress};
 pub use folder::{Folder, Reading, pictures_in, read_pictures};
-pub use idx::{Images, read_images, read_labels};
-pub use known::{Check, File, KNOWN, Known, find};
+pub use idx::{Images, read_first_column, read_images, read_labels};
+pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{ENDINGS, Grey, is_picture};
 pub use prepare::{Image, Prepare};
 pub use set::{DataSet, Loaded, Locator, Part, Pictures, Source, class_count, fingerprint};
@@ -84,7 +84,7 @@ pub enum DataError {
     )]
     Missing { folder: PathBuf, name: String },
     #[error(
-        "there is no data set {0:?}: give auto, mnist, fashion, kmnist, synthetic, synthetic:N, a folder with four IDX files, or one with a folder of pictures for each class"
+        "there is no data set {0:?}: give auto, a name of `data list`, synthetic, synthetic:N, a folder with four IDX files, or one with a folder of pictures for each class"
     )]
     Unknown(String),
     #[error("{0:?}: synthetic:N takes a whole number of training images from 2 to 10000000")]
@@ -96,6 +96,8 @@ pub enum DataError {
         .tried.iter().map(|(url, reason)| format!("  {url}: {reason}")).collect::<Vec<_>>().join("\n")
     )]
     Fetch { file: String, folder: PathBuf, url: String, tried: Vec<(String, String)> },
+    #[error("{path} does not hold {name}: {reason}; remove it to fetch it again")]
+    Archive { path: PathBuf, name: String, reason: String },
     #[error("cannot write {path}: {reason}")]
     Unwritable { path: PathBuf, reason: String },
     #[error("this system has no cache folder; set MNIST_GPU_CACHE or --cache")]

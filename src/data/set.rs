@@ -3,7 +3,8 @@
 use super::fetch::{check, hex};
 use super::known::NAMES;
 use super::{
-    DataError, Fetcher, Folder, Images, Known, Prepare, Progress, Reading, find, read_images, read_labels, synthetic,
+    DataError, Fetcher, Folder, Images, Known, Layout, Prepare, Progress, Reading, find, read_first_column,
+    read_images, read_labels, synthetic,
 };
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -217,7 +218,7 @@ impl Locator {
     fn fetched(&self, name: &str, progress: Progress) -> Result<(PathBuf, &'static Known), DataError> {
         let known = find(name).ok_or_else(|| DataError::Unknown(name.into()))?;
         let cache = self.cache()?;
-        let folder = cache.join(name);
+        let folder = cache.join(known.folder);
         if self.offline {
             if known.files.iter().any(|file| check(&folder.join(file.name), file).is_err()) {
                 return Err(DataError::Offline { name: name.into(), cache });
@@ -256,11 +257,35 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
         .ok_or_else(|| DataError::Missing { folder: folder.into(), name: name.into() })
 }
 
-/// A file of images with the file of their labels.
-fn read_pair(folder: &Path, names: [&str; 2]) -> Result<DataSet, DataError> {
+/// Names of a part's images and labels: those of a known set where they are there, else MNIST's.
+fn names_of(folder: &Path, known: Option<&'static Known>, part: Part) -> [&'static str; 2] {
+    let at = if part == Part::Train { 0 } else { 2 };
+    match known {
+        Some(known) if folder.join(known.files[at].name).is_file() => [0, 1].map(|i| known.files[at + i].name),
+        _ => [NAMES[at], NAMES[at + 1]],
+    }
+}
+
+fn labels_of(path: &Path, layout: Layout) -> Result<Vec<u8>, DataError> {
+    let mut labels = if layout.columns { read_first_column(path)? } else { read_labels(path)? };
+    if let Some(at) = labels.iter().position(|&label| label < layout.first_label) {
+        let text = format!("label {} at place {at}, where they start from {}", labels[at], layout.first_label);
+        return Err(DataError::Header { path: path.into(), what: "labels", text });
+    }
+    labels.iter_mut().for_each(|label| *label -= layout.first_label);
+    Ok(labels)
+}
+
+/// A file of images with the file of their labels, upright and counted from 0.
+fn read_pair(folder: &Path, known: Option<&'static Known>, part: Part) -> Result<DataSet, DataError> {
+    let names = names_of(folder, known, part);
+    let layout = known.map_or(Layout::default(), |known| known.layout);
     let (image_path, label_path) = (file(folder, names[0])?, file(folder, names[1])?);
-    let images = read_images(&image_path)?;
-    let labels = read_labels(&label_path)?;
+    let mut images = read_images(&image_path)?;
+    if layout.transposed {
+        images.transpose();
+    }
+    let labels = labels_of(&label_path, layout)?;
     if images.len() != labels.len() {
         return Err(DataError::Counts {
             images: image_path,
@@ -283,8 +308,7 @@ impl Source {
             (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)),
             (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()),
             (Kind::Pictures(folder, reading), part) => folder.load(part, *reading),
-            (Kind::Folder(folder, _), Part::Train) => whole(read_pair(folder, [NAMES[0], NAMES[1]])?),
-            (Kind::Folder(folder, _), Part::Test) => whole(read_pair(folder, [NAMES[2], NAMES[3]])?),
+            (Kind::Folder(folder, known), part) => whole(read_pair(folder, *known, part)?),
         }
     }
 
@@ -292,6 +316,9 @@ impl Source {
     pub fn class_names(&self) -> Option<Vec<String>> {
         match &self.kind {
             Kind::Pictures(folder, _) => Some(folder.classes.clone()),
+            Kind::Folder(_, Some(known)) if !known.class_names.is_empty() => {
+                Some(known.class_names.split(' ').map(str::to_string).collect())
+            }
             _ => None,
         }
     }
@@ -310,7 +337,10 @@ impl Source {
     /// The labels cannot be read.
     pub fn training_images(&self) -> Result<usize, DataError> {
         match &self.kind {
-            Kind::Folder(folder, _) => Ok(read_labels(&file(folder, NAMES[1])?)?.len()),
+            Kind::Folder(folder, known) => {
+                let layout = known.map_or(Layout::default(), |known| known.layout);
+                Ok(labels_of(&file(folder, names_of(folder, *known, Part::Train)[1])?, layout)?.len())
+            }
             Kind::Pictures(folder, _) => Ok(folder.training_images()),
             Kind::Synthetic(count) => Ok(*count as usize),
         }

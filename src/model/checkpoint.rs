@@ -3,10 +3,10 @@
 
 use super::{Layer, Network, NetworkError};
 use crate::data::Prepare;
+use crate::files::replace;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The metadata key. There is only one, because safetensors does not keep the order of several.
@@ -364,23 +364,6 @@ fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<()
     let header = Some(HashMap::from([(KEY.to_string(), json)]));
     let content = safetensors::serialize(views, header).map_err(|e| unwritable(e.to_string()))?;
     replace(path, &content).map_err(|e| unwritable(e.to_string()))
-}
-
-/// Puts a file in place whole: written under a temporary name, synced, renamed.
-pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".checkpoint-").tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    let kept = file.persist(path)?;
-    // Temporary files are private; what is kept may be read by others.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        kept.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    let _ = kept;
-    Ok(())
 }
 
 #[cfg(test)]

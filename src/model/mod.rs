@@ -8,7 +8,7 @@ mod network;
 pub use architecture::{Architecture, ArchitectureError};
 pub use checkpoint::{
     CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, model_file, newest_run,
-    numbered_classes, replace,
+    numbered_classes,
 };
 pub use init::{initialise, initialise_one};
 pub use network::{

@@ -473,7 +473,7 @@ fn write_recipe(folder: &Path, config: &super::Config) -> Result<(), TrainError>
     let path = folder.join("recipe.toml");
     let failed = |reason: String| TrainError::Folder { path: path.clone(), reason };
     let text = toml::to_string(config).map_err(|e| failed(e.to_string()))?;
-    crate::model::replace(&path, text.as_bytes()).map_err(|e| failed(e.to_string()))
+    crate::files::replace(&path, text.as_bytes()).map_err(|e| failed(e.to_string()))
 }
 
 /// Checks that a run folder can be made here without harm to anything.

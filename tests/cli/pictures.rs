@@ -267,3 +267,45 @@ fn png(width: u32, height: u32, data: &[u8]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[16, 6, 0, 0, 0]].concat();
     [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header), &chunk(b"IDAT", data), &chunk(b"IEND", &[])].concat()
 }
+
+/// Small files laid out as EMNIST's letters and QMNIST's digits are: on their side, from 1, in columns.
+#[test]
+fn known_sets_of_other_layouts_are_read_upright_and_from_0() {
+    let place = Place::new();
+    let images = |count: u32| {
+        // Three rows of two pixels, on their side.
+        let header = [&[0, 0, 8, 3][..], &count.to_be_bytes(), &2_u32.to_be_bytes(), &3_u32.to_be_bytes()].concat();
+        [header, (0..count).flat_map(|n| [10, 30, 50, 20, 40, 60].map(|p| p + n as u8)).collect()].concat()
+    };
+    let write = |name: &str, bytes: &[u8]| {
+        let path = place.path("cache").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        std::fs::write(path, gzip.finish().unwrap()).unwrap();
+    };
+    for part in ["train", "test"] {
+        write(&format!("emnist/emnist-letters-{part}-images-idx3-ubyte.gz"), &images(2));
+        write(&format!("emnist/emnist-letters-{part}-labels-idx1-ubyte.gz"), &[0, 0, 8, 1, 0, 0, 0, 2, 1, 26]);
+    }
+    let shown = place.json(&["data", "show", "emnist-letters", "--offline"]);
+    assert_eq!(shown["size"], serde_json::json!([3, 2]));
+    let images = shown["images"].as_array().unwrap();
+    assert_eq!((&images[0]["class"], &images[1]["class"]), (&"A".into(), &"Z".into()));
+    assert_eq!(images[1]["pixels"], serde_json::json!([11, 21, 31, 41, 51, 61]));
+    write("emnist/emnist-letters-train-labels-idx1-ubyte.gz", &[0, 0, 8, 1, 0, 0, 0, 2, 0, 26]);
+    place.fails(&["data", "show", "emnist-letters", "--offline"], &["letters-train-labels", "label 0", "from 1"]);
+
+    let path = place.path("labels");
+    let rows = |code: u8| {
+        [
+            &[0, 0, code, 2, 0, 0, 0, 2, 0, 0, 0, 3][..],
+            &[0, 0, 0, 7, 0, 0, 1, 9, 9, 9, 9, 9, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1],
+        ]
+        .concat()
+    };
+    std::fs::write(&path, rows(0x0c)).unwrap();
+    assert_eq!(mnist_gpu::data::read_first_column(&path).unwrap(), [7, 4]);
+    std::fs::write(&path, rows(0x0d)).unwrap();
+    assert!(mnist_gpu::data::read_first_column(&path).unwrap_err().to_string().contains("32-bit floats"));
+}
