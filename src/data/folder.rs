@@ -145,12 +145,13 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     for entry in std::fs::read_dir(path).map_err(|e| unreadable(path, e))? {
         let entry = entry.map_err(|e| unreadable(path, e))?;
         let inner = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') || !inner.is_dir() {
+        if !inner.is_dir() {
             continue;
         }
         let name = entry.file_name().into_string();
         let shown = |name: &String| !name.chars().any(|c| c.is_control() || c == '\\' || c == '/');
         match name.ok().filter(shown) {
+            Some(hidden) if hidden.starts_with('.') => {}
             Some(name) => found.push((name, inner)),
             None => return Err(DataError::ClassName(inner)),
         }

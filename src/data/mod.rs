@@ -84,7 +84,8 @@ pub enum DataError {
     )]
     Missing { folder: PathBuf, name: String },
     #[error(
-        "there is no data set {0:?}: give auto, a name of `data list`, synthetic, synthetic:N, a folder with four IDX files, or one with a folder of pictures for each class"
+        "there is no data set {0:?}: give auto, {names}, synthetic, synthetic:N, a folder with four IDX files, or one with a \
+         folder of pictures for each class", names = KNOWN.map(|known| known.name).join(", ")
     )]
     Unknown(String),
     #[error("{0:?}: synthetic:N takes a whole number of training images from 2 to 10000000")]

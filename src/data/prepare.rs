@@ -295,7 +295,7 @@ fn stroke(ink: &[f32], height: usize, width: usize) -> f32 {
             }
             area += 1;
             let inside = i > 0 && j > 0 && i + 1 < height && j + 1 < width;
-            edge += usize::from(!inside || !(at(i - 1, j) && at(i + 1, j) && at(i, j - 1) && at(i, j + 1)));
+            edge += usize::from(!(inside && at(i - 1, j) && at(i + 1, j) && at(i, j - 1) && at(i, j + 1)));
         }
     }
     2.0 * area as f32 / edge.max(1) as f32

@@ -324,8 +324,8 @@ pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
         // with max-pooling, relu and full connections.
         "lenet5" => Some([&block(6)[..], &block(16), &linear(120), &linear(84)].concat()),
         "deep" => {
-            let dropout = Layer::Dropout { percent: 50 };
-            Some([&block(32)[..], &block(64), &linear(256), &[dropout]].concat())
+            let unpooled = [conv(40, 3), relu.clone()];
+            Some([&block(24)[..], &unpooled, &[conv(40, 3), pool.clone(), relu.clone()], &linear(25)].concat())
         }
         _ => None,
     }

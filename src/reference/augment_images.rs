@@ -7,7 +7,6 @@ use crate::plan::AugmentShape;
 /// What a kernel is told of the randomness it may use: bounds in fixed point, as the shader lists them.
 pub type Bounds = [i32; 12];
 
-#[expect(clippy::too_many_arguments, reason = "one for each of the kernel's ports")]
 pub fn run(
     s: &AugmentShape,
     images: &[u32],

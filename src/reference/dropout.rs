@@ -8,7 +8,7 @@ pub fn run(s: &DropoutShape, x: &[f64], cursor: &[u32], seed: &[u32]) -> Vec<Exp
     let scale = Rounded::exact(100.0) / Rounded::exact(f64::from(100 - s.percent));
     let mut y = Near::with_capacity(x.len());
     for (i, &x) in (0..s.count).zip(x) {
-        let drawn = (hash(base.wrapping_add(i.wrapping_mul(0x9e37_79b9))) >> 16) * 100 >> 16;
+        let drawn = ((hash(base.wrapping_add(i.wrapping_mul(0x9e37_79b9))) >> 16) * 100) >> 16;
         let kept = if drawn < s.percent { Rounded::exact(0.0) } else { x * scale };
         y.push(kept.value, kept.error);
     }
