@@ -47,9 +47,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let loaded = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
     super::tell_skipped(&loaded.skipped, console);
     let mut set = loaded.set;
-    if let Some(names) = source.class_names() {
-        set.relabel(&source.name, &names, &model.class_names)?;
-    }
+    source.relabel(&mut set, &model.class_names)?;
     set.check_labels(&source.name, model.network.classes())?;
     let device = args.device.open(console)?;
     console.note(format!("model {}", path.display()));

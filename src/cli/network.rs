@@ -1,7 +1,7 @@
 //! `network`: the layers of a network, with their shapes and what they cost.
 
 use super::Console;
-use crate::model::{Architecture, Layer, Model, Network, Node, PRETRAINED};
+use crate::model::{Architecture, Layer, Model, Network, names_model};
 use crate::plan::{DeviceClass, Options, Tiles, names, record};
 use clap::Args;
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
     let network = find(args)?;
     let memory = memory(&network, args.batch as usize)?;
-    let costs: Vec<[usize; 2]> = network.nodes().iter().map(|node| [parameters(node), multiply_adds(node)]).collect();
+    let costs: Vec<[usize; 2]> =
+        network.nodes().iter().map(|node| [network.parameters_of(&node.name), node.multiply_adds()]).collect();
     let [parameters, multiply_adds] = [0, 1].map(|at| costs.iter().map(|cost| cost[at]).sum::<usize>());
     if console.json {
         let layers: Vec<Value> = network
@@ -74,9 +75,7 @@ pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
 
 fn find(args: &NetworkArgs) -> anyhow::Result<Network> {
     let path = Path::new(&args.what);
-    let is_model =
-        path.extension().is_some_and(|ending| ending == "safetensors") || path.is_dir() || args.what == PRETRAINED;
-    if is_model {
+    if names_model(path) || path.is_dir() {
         return Ok(Model::load(path)?.network);
     }
     let input = [1, args.input[0], args.input[1]];
@@ -91,26 +90,6 @@ fn describe(layer: &Layer) -> String {
         Layer::Linear { units } => format!("{units} units"),
         Layer::Dropout { percent } => format!("{percent} %"),
         Layer::Relu | Layer::Sigmoid => String::new(),
-    }
-}
-
-/// Weights and biases.
-fn parameters(node: &Node) -> usize {
-    let inputs: usize = node.input.iter().product();
-    match node.layer {
-        Layer::Conv { channels, kernel } => channels * (node.input[0] * kernel * kernel + 1),
-        Layer::Linear { units } => units * (inputs + 1),
-        _ => 0,
-    }
-}
-
-/// Multiplications of an image's forward pass.
-fn multiply_adds(node: &Node) -> usize {
-    let outputs: usize = node.output.iter().product();
-    match node.layer {
-        Layer::Conv { kernel, .. } => outputs * node.input[0] * kernel * kernel,
-        Layer::Linear { .. } => outputs * node.input.iter().product::<usize>(),
-        _ => 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
 use crate::data::{DataError, Image, Prepare, Reading, pictures_in, read_pictures};
-use crate::model::{Model, PRETRAINED};
+use crate::model::{Model, names_model};
 use crate::train::{Predictor, image_size};
 use clap::Args;
 use serde_json::{Value, json};
@@ -92,12 +92,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
 
 /// The model, if one is named first, and the pictures.
 fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
-    let is_model = |path: &Path| {
-        path == Path::new(PRETRAINED)
-            || path.extension().is_some_and(|ending| ending == "safetensors")
-            || path.join("model.safetensors").is_file()
-    };
-    let model = what.first().filter(|first| is_model(first)).map(PathBuf::as_path);
+    let model = what.first().filter(|first| names_model(first)).map(PathBuf::as_path);
     let mut files = Vec::new();
     for path in &what[usize::from(model.is_some())..] {
         if path == Path::new("-") {

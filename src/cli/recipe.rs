@@ -171,7 +171,8 @@ impl Recipe {
     fn checked(self) -> anyhow::Result<Recipe> {
         let value = |number: f64| number.to_string();
         type Check = fn(&str) -> Result<f64, String>;
-        let checks: [(&str, Option<f64>, Check); 14] = [
+        let checks: [(&str, Option<f64>, Check); 15] = [
+            ("patience", self.patience.map(|n| n as f64), above_zero),
             ("temperature", self.temperature, above_zero),
             ("alpha", self.alpha, share),
             ("unfreeze-rate", self.unfreeze_rate, above_zero),

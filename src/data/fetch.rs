@@ -1,6 +1,7 @@
 //! Fetching: from mirror to mirror, checked by hash, never half there.
 
 use super::{Check, DataError, File, Known};
+use crate::files;
 use flate2::read::MultiGzDecoder;
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -71,10 +72,8 @@ impl Fetcher {
 
     /// One file from one address, to a temporary name; renamed only when it is whole and right.
     fn download(&self, url: &str, file: &File, folder: &Path, progress: Progress) -> Result<(), String> {
-        let mut temporary = tempfile::Builder::new()
-            .prefix(&format!(".{}.", file.name))
-            .tempfile_in(folder)
-            .map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
+        let path = folder.join(file.name);
+        let mut temporary = files::beside(&path).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
         let parts = self.start(url);
         let began = Instant::now();
         let (mut got, mut total) = (0, None);
@@ -102,17 +101,8 @@ impl Fetcher {
         if total.is_some_and(|total| total != got) {
             return Err(format!("cut off after {got} of {} bytes", total.unwrap_or(0)));
         }
-        temporary.as_file().sync_all().map_err(|e| format!("cannot write: {e}"))?;
         check(temporary.path(), file)?;
-        let path = folder.join(file.name);
-        temporary.persist(&path).map_err(|e| format!("cannot write {}: {}", path.display(), e.error))?;
-        // Temporary files are private; what is kept may be read by others.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644));
-        }
-        Ok(())
+        files::keep(temporary, &path).map_err(|e| format!("cannot write {}: {e}", path.display()))
     }
 
     /// Downloads in a thread of its own, so that a server that stalls in the middle of a read can be given up.
@@ -167,7 +157,7 @@ fn unpack(archive: &Path, name: &str, folder: &Path) -> Result<(), DataError> {
     let entry = zip.by_name(&inside).map_err(|e| failed(e.to_string()))?;
     let mut bytes = Vec::new();
     entry.take(LARGEST).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
-    crate::files::replace(&folder.join(name), &bytes)
+    files::replace(&folder.join(name), &bytes)
         .map_err(|e| DataError::Unwritable { path: folder.join(name), reason: e.to_string() })
 }
 
@@ -178,9 +168,6 @@ fn is_right(path: &Path, file: &File) -> bool {
 
 /// Compares a file with what is published of it.
 pub(super) fn check(path: &Path, file: &File) -> Result<(), String> {
-    if file.check == Check::Unpacked {
-        return if path.is_file() { Ok(()) } else { Err("it is not there".into()) };
-    }
     let opened = std::fs::File::open(path).map_err(|e| e.to_string())?;
     let reader = std::io::BufReader::with_capacity(1 << 16, opened);
     let (found, expected, what) = match file.check {

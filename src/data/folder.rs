@@ -78,15 +78,13 @@ impl Folder {
             _ => {}
         }
         let label = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u8;
-        let mut files = parts.iter().map(|part| {
-            let of_class = |(name, files): (&String, &Vec<PathBuf>)| {
-                let label = label(name);
-                files.iter().map(move |file| (file.clone(), label)).collect::<Vec<_>>()
+        let [train, validation, test] = parts.map(|part| {
+            let of_class = |(name, files): (String, Vec<PathBuf>)| {
+                let label = label(&name);
+                files.into_iter().map(move |file| (file, label))
             };
-            part.iter().flat_map(of_class).collect::<Vec<_>>()
+            part.into_iter().flat_map(of_class).collect::<Vec<_>>()
         });
-        let mut next = || files.next().unwrap_or_default();
-        let (train, validation, test) = (next(), next(), next());
         if train.is_empty() || test.is_empty() {
             return Err(DataError::NoPictures(path.into()));
         }

@@ -48,21 +48,6 @@ impl DataSet {
         (mean as f32, (variance.sqrt() as f32).max(1e-3))
     }
 
-    /// Turns labels of these classes into those of a model that knows them by the same names.
-    ///
-    /// # Errors
-    /// A class that the model does not know.
-    pub fn relabel(&mut self, name: &str, classes: &[String], known: &[String]) -> Result<(), DataError> {
-        let place = |class: &String| {
-            let place = known.iter().position(|known| known == class).map(|place| place as u8);
-            let unknown = || DataError::UnknownClass { name: name.into(), class: class.clone(), known: known.to_vec() };
-            place.ok_or_else(unknown)
-        };
-        let places = classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
-        self.labels.iter_mut().for_each(|label| *label = places[usize::from(*label)]);
-        Ok(())
-    }
-
     /// Checks labels against a number of classes.
     ///
     /// # Errors
@@ -321,6 +306,23 @@ impl Source {
             }
             _ => None,
         }
+    }
+
+    /// Turns the labels of a folder of pictures, which follow from its names, into those of a model that knows the same names.
+    /// What the files of other sets say stays as it is.
+    ///
+    /// # Errors
+    /// A class that the model does not know.
+    pub fn relabel(&self, set: &mut DataSet, known: &[String]) -> Result<(), DataError> {
+        let Kind::Pictures(folder, _) = &self.kind else { return Ok(()) };
+        let place = |class: &String| {
+            let place = known.iter().position(|known| known == class).map(|place| place as u8);
+            let name = || self.name.clone();
+            place.ok_or_else(|| DataError::UnknownClass { name: name(), class: class.clone(), known: known.to_vec() })
+        };
+        let places = folder.classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
+        set.labels.iter_mut().for_each(|label| *label = places[usize::from(*label)]);
+        Ok(())
     }
 
     /// How pictures were prepared, where it was this program that did.

@@ -234,6 +234,13 @@ pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
     if path.exists() { Ok(path.into()) } else { Err(CheckpointError::Nowhere(path.into())) }
 }
 
+/// Whether a path is that of a model rather than of anything else: [`PRETRAINED`], a file by its ending, a run folder.
+pub fn names_model(path: &Path) -> bool {
+    path == Path::new(PRETRAINED)
+        || path.extension().is_some_and(|ending| ending == "safetensors")
+        || path.join("model.safetensors").is_file()
+}
+
 /// The run under a folder whose model was written last.
 ///
 /// # Errors

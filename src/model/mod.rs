@@ -7,7 +7,7 @@ mod network;
 
 pub use architecture::{Architecture, ArchitectureError};
 pub use checkpoint::{
-    CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, model_file, newest_run,
+    CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, model_file, names_model, newest_run,
     numbered_classes,
 };
 pub use init::{initialise, initialise_one};

@@ -56,6 +56,18 @@ pub struct Node {
     pub output: [usize; 3],
 }
 
+impl Node {
+    /// Multiplications of an image's forward pass.
+    pub fn multiply_adds(&self) -> usize {
+        let outputs: usize = self.output.iter().product();
+        match self.layer {
+            Layer::Conv { kernel, .. } => outputs * self.input[0] * kernel * kernel,
+            Layer::Linear { .. } => outputs * self.input.iter().product::<usize>(),
+            _ => 0,
+        }
+    }
+}
+
 /// A tensor that can learn. `start` is where it lies in the parameter arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
@@ -236,6 +248,11 @@ impl Network {
     /// Number of values that can learn.
     pub fn parameter_count(&self) -> usize {
         self.parameters.iter().map(Parameter::len).sum()
+    }
+
+    /// Number of values of a layer that can learn.
+    pub fn parameters_of(&self, layer: &str) -> usize {
+        self.parameters.iter().filter(|p| p.layer == layer).map(Parameter::len).sum()
     }
 
     /// Number of values that learn when these layers are frozen.

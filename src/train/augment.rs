@@ -115,18 +115,7 @@ impl FromStr for Augment {
     }
 }
 
-impl TryFrom<String> for Augment {
-    type Error = String;
-    fn try_from(text: String) -> Result<Augment, String> {
-        text.parse()
-    }
-}
-
-impl From<Augment> for String {
-    fn from(augment: Augment) -> String {
-        augment.to_string()
-    }
-}
+super::serde_as_text!(Augment);
 
 #[cfg(test)]
 mod tests {

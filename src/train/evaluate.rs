@@ -35,7 +35,7 @@ pub(super) fn mean(values: &[f32]) -> f64 {
 
 /// Images in a batch of an evaluation, at most. A power of two divides into the parts that training has, and so shares its
 /// pipelines where the set is as large.
-const BATCH: usize = 1024;
+pub(super) const BATCH: usize = 1024;
 /// Bytes of a buffer in an evaluation, at most: large images go in smaller batches.
 const ROOM: usize = 64 << 20;
 
@@ -61,7 +61,7 @@ impl Evaluator {
     ) -> Result<Evaluator, super::TrainError> {
         let tiles = Tiles::of(device.info.class());
         let options = Options { work: Work::Infer, ..Options::new(BATCH, set.held, rows, tiles) };
-        let plan = largest_batch(device, network, &options, set)?;
+        let plan = largest_batch(device, network, &options, set.batches(1))?;
         let batch = plan.batch;
         let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];
         let player = Player::new(device, plan, &shared)?;
@@ -101,7 +101,7 @@ impl Evaluator {
     }
 }
 
-/// The plan with the largest batch that the device, the set and [`ROOM`] allow, up to [`BATCH`].
+/// The plan with the largest batch that the device and [`ROOM`] allow, up to `most` and [`BATCH`].
 ///
 /// # Errors
 /// Not even one image fits, or the network is none.
@@ -109,12 +109,12 @@ pub(super) fn largest_batch(
     device: &Device,
     network: &Network,
     options: &Options,
-    set: &GpuSet,
+    most: usize,
 ) -> Result<Plan, PlanError> {
     let room = (device.largest().0 as usize).min(ROOM);
-    let mut batch = options.rows.clamp(1, BATCH).min(set.batches(1));
+    let mut batch = options.rows.clamp(1, BATCH).min(most);
     loop {
-        match record(network, &Options { batch, set: set.held, ..options.clone() }) {
+        match record(network, &Options { batch, ..options.clone() }) {
             Err(error @ PlanError::Network(_)) => return Err(error),
             Err(error) if batch == 1 => return Err(error),
             Ok(plan) if batch == 1 || outputs(&plan).all(|len| len * 4 <= room) => return Ok(plan),

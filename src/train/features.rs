@@ -49,8 +49,8 @@ pub fn compute(
         Err(GpuError::OutOfMemory(_)) => return Ok(None),
         kept => kept?,
     };
-    let plan =
-        largest_batch(device, network, &Options { work: Work::Features, rows: set.len, ..options.clone() }, set)?;
+    let of_all = Options { work: Work::Features, rows: set.len, ..options.clone() };
+    let plan = largest_batch(device, network, &of_all, set.batches(1))?;
     let batch = plan.batch;
     let player = Player::new(device, plan, &[(names::PARAMETERS, parameters), (names::IMAGES, &set.images)])?;
     device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));

@@ -1,6 +1,27 @@
 //! The loop around the plan: epochs, submissions of the right length, events, evaluation, checkpoints, stopping, resuming.
 
+/// Makes a type be written as its text and read from it, in every format that serde knows: `#[serde(try_from = "String", into
+/// = "String")]` asks for it.
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl TryFrom<String> for $type {
+            type Error = String;
+            fn try_from(text: String) -> Result<$type, String> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> String {
+                value.to_string()
+            }
+        }
+    };
+}
+use serde_as_text;
+
 mod augment;
+mod config;
 mod evaluate;
 mod events;
 mod features;
@@ -14,6 +35,7 @@ mod score;
 mod setup;
 
 pub use augment::Augment;
+pub use config::{Config, Rates, layers};
 pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use gpu_set::GpuSet;
@@ -22,7 +44,7 @@ pub use predict::Predictor;
 pub use run::{BEST, Outcome, Trainer, check_free};
 pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
-pub use setup::{Config, Prepared, Progress, Rates, Record, image_size, layers};
+pub use setup::{Prepared, Progress, Record, image_size};
 
 use crate::data::DataError;
 use crate::gpu::GpuError;

@@ -1,8 +1,7 @@
 //! What a network says about images without labels: all its classes, each with its probability.
 
-use super::evaluate::{bits, floats, largest_batch};
-use super::{GpuSet, TrainError};
-use crate::data::{DataSet, Images};
+use super::TrainError;
+use super::evaluate::{BATCH, bits, floats, largest_batch};
 use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::Model;
 use crate::plan::{Options, Tiles, Work, names};
@@ -11,37 +10,33 @@ use crate::plan::{Options, Tiles, Work, names};
 pub struct Predictor {
     player: Player,
     classes: usize,
-    pixels: [usize; 2],
+    pixels: usize,
     logits: String,
     batch: usize,
 }
 
 impl Predictor {
-    /// Images of a batch, at most.
-    pub const BATCH: usize = 1024;
-
     /// Brings a model onto a device, for batches of up to so many images.
     ///
     /// # Errors
     /// It does not fit the device.
     pub fn new(device: &Device, model: &Model, images: usize) -> Result<Predictor, TrainError> {
-        let [_, height, width] = model.network.input();
-        let batch = images.clamp(1, Self::BATCH);
-        let mut blank = DataSet {
-            images: Images { height, width, bytes: vec![0; batch * height * width] },
-            labels: vec![0; batch],
-        };
-        let set = GpuSet::new(device, &mut blank, 1)?;
-        let options =
-            Options { work: Work::Infer, ..Options::new(batch, batch, batch, Tiles::of(device.info.class())) };
-        let plan = largest_batch(device, &model.network, &options, &set)?;
+        let held = images.clamp(1, BATCH);
+        let options = Options { work: Work::Infer, ..Options::new(held, held, held, Tiles::of(device.info.class())) };
+        let plan = largest_batch(device, &model.network, &options, held)?;
         let batch = plan.batch;
         let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
         let player = Player::new(device, plan, &[(names::PARAMETERS, &parameters)])?;
         device.write(player.buffer(names::TABLE), &bits(&model.normalisation.table()));
         device.write(player.buffer(names::ORDER), &(0..batch as u32).collect::<Vec<_>>());
         let logits = model.network.nodes().last().map_or(String::new(), |node| format!("{}.out", node.name));
-        Ok(Predictor { player, classes: model.network.classes(), pixels: [height, width], logits, batch })
+        Ok(Predictor {
+            player,
+            classes: model.network.classes(),
+            pixels: model.network.input().iter().product(),
+            logits,
+            batch,
+        })
     }
 
     /// The probabilities of every class for each of some images, which lie one behind the other.
@@ -49,7 +44,7 @@ impl Predictor {
     /// # Errors
     /// What the driver says.
     pub fn run(&self, device: &Device, images: &[u8]) -> Result<Vec<Vec<f64>>, GpuError> {
-        let pixels = self.pixels[0] * self.pixels[1];
+        let pixels = self.pixels;
         let mut all = Vec::with_capacity(images.len() / pixels);
         for part in images.chunks(self.batch * pixels) {
             let rows = part.len() / pixels;

@@ -89,18 +89,7 @@ impl FromStr for Schedule {
     }
 }
 
-impl TryFrom<String> for Schedule {
-    type Error = String;
-    fn try_from(text: String) -> Result<Schedule, String> {
-        text.parse()
-    }
-}
-
-impl From<Schedule> for String {
-    fn from(schedule: Schedule) -> String {
-        schedule.to_string()
-    }
-}
+super::serde_as_text!(Schedule);
 
 #[cfg(test)]
 mod tests {

@@ -1,229 +1,12 @@
 //! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
 
-use super::{Augment, EpochReport, Method, Schedule, TrainError};
-use crate::data::{DataError, DataSet, Locator, Part, Pictures, Prepare, Source, class_count, fingerprint, hold_out};
+use super::{Config, EpochReport, TrainError};
+use crate::data::{DataError, DataSet, Locator, Part, Pictures, Source, class_count, fingerprint, hold_out};
 use crate::model::{
-    Architecture, Model, Network, NetworkError, Nonlinearity, Normalisation, Resume, initialise, initialise_one,
-    load_parameters, numbered_classes,
+    Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-/// Everything that decides what a run computes. It lies in the run folder, so that a run can go on as it began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Config {
-    /// What `--data` was.
-    pub data: String,
-    /// How pictures become images, where the data are pictures.
-    pub prepare: Prepare,
-    /// Leave out pictures that cannot be read.
-    pub skip_bad: bool,
-    /// The file whose parameters a training starts from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub init: Option<PathBuf>,
-    pub network: Architecture,
-    /// In place of the network's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub activation: Option<Nonlinearity>,
-    pub epochs: usize,
-    pub batch: usize,
-    pub optimizer: Method,
-    pub lr: f64,
-    pub momentum: f64,
-    /// Nesterov's momentum, for SGD.
-    pub nesterov: bool,
-    pub weight_decay: f64,
-    /// Of Adam's mean of gradients.
-    pub beta1: f64,
-    /// Of Adam's and RMSprop's mean of squared gradients.
-    pub beta2: f64,
-    pub eps: f64,
-    /// The largest norm that the gradient of all parameters together may have.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip: Option<f64>,
-    pub schedule: Schedule,
-    /// The share of the inputs of linear layers, all but the first, that is left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropout: Option<f64>,
-    /// A model from whose answers this one learns too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub teacher: Option<PathBuf>,
-    /// By which the logits of both are divided before they are compared.
-    pub temperature: f64,
-    /// The teacher's share of the loss; the labels have the rest.
-    pub alpha: f64,
-    /// Epochs without a better validation, after which a run stops.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<usize>,
-    /// Epochs after which frozen layers learn too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unfreeze_after: Option<usize>,
-    /// What the learning rate of these layers is then multiplied by.
-    pub unfreeze_rate: f64,
-    /// What the learning rates of some layers are multiplied by.
-    pub rates: Rates,
-    /// What part of a label is spread over all classes.
-    pub label_smoothing: f64,
-    pub augment: Augment,
-    /// Epochs over which the learning rate grows from nothing.
-    pub warmup: f64,
-    pub seed: u64,
-    pub validation: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-    pub shuffle: bool,
-    /// Stop after so many steps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-    #[serde(rename = "freeze", with = "list")]
-    pub frozen: Vec<String>,
-    pub log_every: u64,
-}
-
-impl Default for Config {
-    /// The tutorial's recipe, on MNIST, with PyTorch's defaults for what the tutorial does not use.
-    fn default() -> Config {
-        Config {
-            data: "auto".into(),
-            prepare: Prepare::default(),
-            skip_bad: false,
-            init: None,
-            network: Architecture::default(),
-            activation: None,
-            epochs: 10,
-            batch: 64,
-            optimizer: Method::Sgd,
-            lr: 0.01,
-            momentum: 0.5,
-            nesterov: false,
-            weight_decay: 0.0,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            clip: None,
-            schedule: Schedule::Constant,
-            dropout: None,
-            teacher: None,
-            temperature: 4.0,
-            alpha: 0.7,
-            patience: None,
-            unfreeze_after: None,
-            unfreeze_rate: 0.1,
-            rates: Rates::default(),
-            label_smoothing: 0.0,
-            augment: Augment::default(),
-            warmup: 0.0,
-            seed: 0,
-            validation: 5000,
-            limit: None,
-            shuffle: true,
-            steps: None,
-            frozen: Vec::new(),
-            log_every: 100,
-        }
-    }
-}
-
-impl Config {
-    /// Layers that do not learn in an epoch, counted from 1.
-    pub fn frozen_in(&self, epoch: usize) -> &[String] {
-        if self.unfreeze_after.is_some_and(|after| epoch > after) { &[] } else { &self.frozen }
-    }
-
-    /// What the learning rates of layers are multiplied by in an epoch.
-    pub fn rates_in(&self, epoch: usize) -> Vec<(String, f32)> {
-        let of = |layer: &String| self.rates.of(layer);
-        let frozen = self.frozen_in(epoch).is_empty().then_some(&self.frozen).into_iter().flatten();
-        let thawed: Vec<_> = frozen.map(|layer| (layer.clone(), (self.unfreeze_rate * of(layer)) as f32)).collect();
-        let others = self.rates.0.iter().filter(|(layer, _)| thawed.iter().all(|(other, _)| other != layer));
-        others.map(|(layer, rate)| (layer.clone(), *rate as f32)).chain(thawed.clone()).collect()
-    }
-
-    /// The epoch with the best validation, if there was any: the highest accuracy, and of those the lowest loss.
-    pub fn best(reports: &[EpochReport]) -> Option<usize> {
-        let score = |r: &EpochReport| Some((r.validation_accuracy?, -r.validation_loss?));
-        let mut best: Option<(usize, (f64, f64))> = None;
-        for report in reports {
-            if let Some(score) = score(report)
-                && best.is_none_or(|(_, other)| score > other)
-            {
-                best = Some((report.epoch, score));
-            }
-        }
-        best.map(|(epoch, _)| epoch)
-    }
-
-    /// Whether the last epochs have brought nothing better, as many as it has patience for.
-    pub fn is_stalled(&self, reports: &[EpochReport]) -> bool {
-        let last = reports.last().map_or(0, |report| report.epoch);
-        let since = Config::best(reports).map_or(0, |best| last - best);
-        self.patience.is_some_and(|patience| since >= patience)
-    }
-}
-
-/// Factors of the learning rates of some layers: `conv1=0.1,fc2=2`, or none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Rates(pub Vec<(String, f64)>);
-
-impl Rates {
-    fn of(&self, layer: &str) -> f64 {
-        self.0.iter().find(|(of, _)| of == layer).map_or(1.0, |(_, rate)| *rate)
-    }
-}
-
-impl std::fmt::Display for Rates {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let parts: Vec<String> = self.0.iter().map(|(layer, rate)| format!("{layer}={rate}")).collect();
-        f.write_str(&if parts.is_empty() { "none".into() } else { parts.join(",") })
-    }
-}
-
-impl std::str::FromStr for Rates {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Rates, String> {
-        let part = |part: &str| {
-            let (layer, rate) = part.split_once('=')?;
-            let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
-            Some((layer.trim().to_string(), rate))
-        };
-        let parts = text.split(',').filter(|_| text != "none").map(part).collect::<Option<_>>();
-        parts.map(Rates).ok_or_else(|| "it takes layers with factors above 0, such as conv1=0.1,fc2=2, or none".into())
-    }
-}
-
-impl TryFrom<String> for Rates {
-    type Error = String;
-    fn try_from(text: String) -> Result<Rates, String> {
-        text.parse()
-    }
-}
-
-impl From<Rates> for String {
-    fn from(rates: Rates) -> String {
-        rates.to_string()
-    }
-}
-
-/// Layers as `--freeze` takes them: separated by commas, or none.
-mod list {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(layers: &[String], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&if layers.is_empty() { "none".into() } else { layers.join(",") })
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-        Ok(super::layers(&String::deserialize(from)?))
-    }
-}
-
-/// The layers of a comma-separated list; `none` names none.
-pub fn layers(list: &str) -> Vec<String> {
-    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
-    names.map(str::to_string).collect()
-}
 
 /// Where a run stands: the record in `resume.safetensors`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,10 +64,7 @@ impl Prepared {
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
         let Data { train, test, held_out, skipped } = load(&config, &source)?;
         let names = source.class_names();
-        let classes = match &names {
-            Some(names) => names.len(),
-            None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?,
-        };
+        let classes = classes(&source, &train, &test)?;
         let mut network = config.network.network([1, train.images.height, train.images.width], classes)?;
         network = network.with_activation(config.activation);
         if let Some(share) = config.dropout {
@@ -305,8 +85,7 @@ impl Prepared {
             training: serde_json::Value::Null,
             network,
         };
-        let prepared = Prepared::new("train", config, source, model, train, test, places, held_out);
-        Prepared { skipped, ..prepared }.with_teacher()
+        Prepared::new("train", config, source, model, train, test, places, held_out, skipped).with_teacher()
     }
 
     /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
@@ -319,17 +98,14 @@ impl Prepared {
         let Data { mut train, mut test, held_out, skipped } = load(&config, &source)?;
         check_size(&model.network, &train)?;
         let mut names = source.class_names();
-        let classes = match &names {
-            Some(names) => names.len(),
-            None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat())?,
-        };
+        let classes = classes(&source, &train, &test)?;
         // The same classes in another order are those of the model.
-        if let Some(own) = &names
-            && own.len() == model.class_names.len()
-            && own.iter().all(|name| model.class_names.contains(name))
-        {
+        let same = |own: &Vec<String>| {
+            own.len() == model.class_names.len() && own.iter().all(|name| model.class_names.contains(name))
+        };
+        if names.as_ref().is_some_and(same) {
             for set in [&mut train, &mut test] {
-                set.relabel(&source.name, own, &model.class_names)?;
+                source.relabel(set, &model.class_names)?;
             }
             names = Some(model.class_names.clone());
         }
@@ -357,8 +133,7 @@ impl Prepared {
             model.network = model.network.with_dropout(percent(share))?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
-        let prepared = Prepared::new("finetune", config, source, model, train, test, places, held_out);
-        Prepared { skipped, ..prepared }.with_teacher()
+        Prepared::new("finetune", config, source, model, train, test, places, held_out, skipped).with_teacher()
     }
 
     /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
@@ -403,13 +178,9 @@ impl Prepared {
         config.data = source.wanted.clone();
         let Data { mut train, mut test, held_out, skipped } = load(&config, &source)?;
         check_size(&model.network, &train)?;
-        if let Some(names) = source.class_names() {
-            for set in [&mut train, &mut test] {
-                set.relabel(&source.name, &names, &model.class_names)?;
-            }
-        }
-        for part in [&train, &test] {
-            part.check_labels(&source.name, model.network.classes())?;
+        for set in [&mut train, &mut test] {
+            source.relabel(set, &model.class_names)?;
+            set.check_labels(&source.name, model.network.classes())?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
         if rows > places.len() {
@@ -417,8 +188,7 @@ impl Prepared {
         }
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
-        let prepared = Prepared::new(command, config, source, model, train, test, places, held_out);
-        let mut prepared = Prepared { skipped, ..prepared };
+        let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out, skipped);
         if prepared.fingerprint != known {
             let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
             return Err(TrainError::OtherData { run: run.into(), text });
@@ -437,30 +207,24 @@ impl Prepared {
         }
         let Some(path) = &self.config.teacher else { return Ok(self) };
         let (teacher, model) = (Model::load(path)?, &mut self.model);
+        if self.command == "train" && self.resume.is_none() {
+            // Both look at the same pixels.
+            model.normalisation = teacher.normalisation;
+        }
         let text = if teacher.class_names != model.class_names {
-            format!(
-                "it tells {} apart, and the data have {}",
-                teacher.class_names.join(", "),
-                model.class_names.join(", ")
-            )
+            let (taught, here) = (teacher.class_names.join(", "), model.class_names.join(", "));
+            format!("it tells {taught} apart, and the data have {here}")
         } else if teacher.network.input() != model.network.input() {
             format!("it takes images of {:?}, and the data have {:?}", teacher.network.input(), model.network.input())
         } else if teacher.prepare != model.prepare {
             format!("its images are prepared by {}, and the data by {}", teacher.prepare, model.prepare)
-        } else if self.command == "train" && self.resume.is_none() {
-            // Both look at the same pixels.
-            model.normalisation = teacher.normalisation;
-            String::new()
         } else if teacher.normalisation != model.normalisation {
             format!("it normalises by {:?}, and the model by {:?}", teacher.normalisation, model.normalisation)
         } else {
-            String::new()
+            self.teacher = Some(teacher);
+            return Ok(self);
         };
-        if !text.is_empty() {
-            return Err(TrainError::Teacher { path: path.clone(), text });
-        }
-        self.teacher = Some(teacher);
-        Ok(self)
+        Err(TrainError::Teacher { path: path.clone(), text })
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one place")]
@@ -473,6 +237,7 @@ impl Prepared {
         test: DataSet,
         places: Vec<u32>,
         held_out: Vec<u32>,
+        skipped: Vec<DataError>,
     ) -> Prepared {
         let progress = Progress {
             states: vec![vec![0.0; model.network.arena_len()]; config.plan_optimizer().states().len()],
@@ -482,7 +247,6 @@ impl Prepared {
             reports: Vec::new(),
         };
         let fingerprint = fingerprint(&train);
-        let (resume, skipped) = (None, Vec::new());
         Prepared {
             command,
             config,
@@ -496,8 +260,16 @@ impl Prepared {
             fingerprint,
             progress,
             skipped,
-            resume,
+            resume: None,
         }
+    }
+}
+
+/// How many classes the data have: as many as they have names for, or labels.
+fn classes(source: &Source, train: &DataSet, test: &DataSet) -> Result<usize, DataError> {
+    match source.class_names() {
+        Some(names) => Ok(names.len()),
+        None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat()),
     }
 }
 
@@ -550,7 +322,7 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     }
     let size = |set: &DataSet| (set.images.height, set.images.width);
     if size(&train) != size(&test) {
-        return Err(crate::data::DataError::Sizes { train: size(&train), test: size(&test) }.into());
+        return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
     }
     Ok(Data { train, test, held_out, skipped })
 }

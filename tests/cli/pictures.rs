@@ -296,6 +296,13 @@ fn known_sets_of_other_layouts_are_read_upright_and_from_0() {
     write("emnist/emnist-letters-train-labels-idx1-ubyte.gz", &[0, 0, 8, 1, 0, 0, 0, 2, 0, 26]);
     place.fails(&["data", "show", "emnist-letters", "--offline"], &["letters-train-labels", "label 0", "from 1"]);
 
+    // A model that knows classes by number takes the labels for what they are.
+    let side = 28_u32.to_be_bytes();
+    let header = [&[0, 0, 8, 3][..], &2_u32.to_be_bytes(), &side, &side].concat();
+    write("emnist/emnist-letters-test-images-idx3-ubyte.gz", &[header, vec![9; 2 * 784]].concat());
+    write("emnist/emnist-letters-test-labels-idx1-ubyte.gz", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 5]);
+    assert_eq!(place.json(&["eval", "pretrained", "--data", "emnist-letters", "--offline"])["total"], 2);
+
     let path = place.path("labels");
     let rows = |code: u8| {
         [

@@ -70,6 +70,7 @@ fn a_bad_recipe_says_what_is_wrong_where() {
     bad("lr = -1.0", &["lr", "above 0"]);
     bad("batch = 0", &["batch", "1 to 65535"]);
     bad("epochs = 0", &["epochs"]);
+    bad("patience = 0", &["patience", "above 0"]);
     bad("schedule = \"up\"", &["no schedule", "one-cycle"]);
     bad("augment = \"spin=3\"", &["line 1", "spin", "rotate"]);
     bad("dropout = 1.0", &["dropout", "below 1"]);

@@ -1,7 +1,7 @@
 //! `shaders/adam_update.wgsl` on every device, and its twin on an example worked by hand.
 
-use crate::common::{conformance, f, floats, twin, u};
-use mnist_gpu::plan::{Kernel, Range, UpdateShape};
+use crate::common::{conformance, f, floats, twin, update};
+use mnist_gpu::plan::Kernel;
 
 #[test]
 fn every_device_agrees_with_the_twin() {
@@ -10,21 +10,15 @@ fn every_device_agrees_with_the_twin() {
 
 #[test]
 fn the_twin_does_a_worked_example() {
-    let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
-    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2 };
-    let inputs = [
-        f("grad", &[2.0, 4.0]),
-        u("table", &shape.table()),
-        u("cursor", &[7, 2, 4]),
+    let (shape, mut inputs) = update();
+    inputs.extend([
         // Rate, 1 / (1 - beta1^t), sqrt(1 - beta2^t).
         f("rates", &[9.0, 9.0, 9.0, 9.0, 2.0, 2.0, 0.5, 0.0]),
-        f("clip", &[0.5]),
         // beta1 and what it leaves, beta2 and what it leaves, eps, decay.
         f("hyper", &[0.5, 0.5, 0.75, 0.25, 1.0, 0.1, 0.0, 0.0]),
-        f("w", &[1.0, 10.0, 1.0]),
         f("m", &[3.0, 2.0, 3.0]),
         f("s", &[3.0, 16.0, 3.0]),
-    ];
+    ]);
     // g = 0.5 * 6 + 0.1 * 10 = 4; m = 0.5 * 2 + 0.5 * 4 = 3; s = 0.75 * 16 + 0.25 * 16 = 16;
     // w = 10 - 1 * 2 * 3 / (4 / 0.5 + 1).
     let expected = twin(&Kernel::AdamUpdate(shape.clone(), false), &inputs);

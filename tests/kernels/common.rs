@@ -1,6 +1,6 @@
 //! What the kernel tests share.
 
-use mnist_gpu::plan::{Activation, ConvShape, Kernel};
+use mnist_gpu::plan::{Activation, ConvShape, Kernel, Range, UpdateShape};
 use mnist_gpu::reference::{Expected, Tensor, play};
 use mnist_gpu::verify;
 
@@ -47,6 +47,21 @@ pub fn u<'a>(name: &'a str, values: &[u32]) -> (&'a str, Tensor) {
 
 pub fn floats(expected: &Expected) -> Vec<f64> {
     expected.tensor().floats().to_vec()
+}
+
+/// The update of one weight, whose neighbours are frozen, by two slices of a gradient, clipped to a half, in the second of two
+/// steps of two images; with all that it reads but what depends on the optimizer.
+pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
+    let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
+    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2 };
+    let inputs = vec![
+        f("grad", &[2.0, 4.0]),
+        u("table", &shape.table()),
+        u("cursor", &[7, 2, 4]),
+        f("clip", &[0.5]),
+        f("w", &[1.0, 10.0, 1.0]),
+    ];
+    (shape, inputs)
 }
 
 /// One image of 3x3 pixels, one output channel, a kernel of 2x2.

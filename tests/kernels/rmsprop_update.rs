@@ -1,7 +1,7 @@
 //! `shaders/rmsprop_update.wgsl` on every device, and its twin on an example worked by hand.
 
-use crate::common::{conformance, f, floats, twin, u};
-use mnist_gpu::plan::{Kernel, Range, UpdateShape};
+use crate::common::{conformance, f, floats, twin, update};
+use mnist_gpu::plan::Kernel;
 
 #[test]
 fn every_device_agrees_with_the_twin() {
@@ -10,20 +10,14 @@ fn every_device_agrees_with_the_twin() {
 
 #[test]
 fn the_twin_does_a_worked_example() {
-    let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
-    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2 };
-    let inputs = [
-        f("grad", &[2.0, 4.0]),
-        u("table", &shape.table()),
-        u("cursor", &[7, 2, 4]),
+    let (shape, mut inputs) = update();
+    inputs.extend([
         f("rates", &[9.0, 9.0, 9.0, 9.0, 2.0, 0.0, 0.0, 0.0]),
-        f("clip", &[0.5]),
         // alpha and what it leaves, eps, momentum, decay.
         f("hyper", &[0.75, 0.25, 1.0, 0.5, 0.1, 0.0, 0.0, 0.0]),
-        f("w", &[1.0, 10.0, 1.0]),
         f("v", &[3.0, 2.0, 3.0]),
         f("s", &[3.0, 16.0, 3.0]),
-    ];
+    ]);
     // g = 0.5 * 6 + 0.1 * 10 = 4; s = 12 + 4 = 16; v = 0.5 * 2 + 4 / (4 + 1) = 1.8; w = 10 - 1 * 1.8.
     let expected = twin(&Kernel::RmspropUpdate(shape), &inputs);
     assert!((floats(&expected[0])[1] - 8.2).abs() < 1e-12);

@@ -1,7 +1,7 @@
 //! `shaders/sgd_update.wgsl` on every device, and its twin on an example worked by hand.
 
-use crate::common::{conformance, f, floats, twin, u};
-use mnist_gpu::plan::{Kernel, Range, UpdateShape};
+use crate::common::{conformance, f, floats, twin, update};
+use mnist_gpu::plan::Kernel;
 
 #[test]
 fn every_device_agrees_with_the_twin() {
@@ -10,19 +10,12 @@ fn every_device_agrees_with_the_twin() {
 
 #[test]
 fn the_twin_does_a_worked_example() {
-    // Two slices of one weight; the weight before and the one behind are frozen. The second step of two images each.
-    let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
-    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2 };
-    let inputs = [
-        f("grad", &[2.0, 4.0]),
-        u("table", &shape.table()),
-        u("cursor", &[7, 2, 4]),
+    let (shape, mut inputs) = update();
+    inputs.extend([
         f("rates", &[9.0, 9.0, 9.0, 9.0, 1.0, 0.0, 0.0, 0.0]),
-        f("clip", &[0.5]),
         f("hyper", &[0.25, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
-        f("w", &[1.0, 10.0, 1.0]),
         f("v", &[3.0, 8.0, 3.0]),
-    ];
+    ]);
     // g = 0.5 * 6 + 0.1 * 10 = 4; v = 0.25 * 8 + 4 = 6; w = 10 - 0.5 * 6, or with Nesterov 10 - 0.5 * (4 + 0.25 * 6).
     let expected = twin(&Kernel::SgdUpdate(shape.clone(), false), &inputs);
     assert_eq!(floats(&expected[0]), [1.0, 7.0, 1.0]);

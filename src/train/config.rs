@@ -1,0 +1,215 @@
+//! Everything that can be set of a training.
+
+use super::{Augment, EpochReport, Method, Schedule};
+use crate::data::Prepare;
+use crate::model::{Architecture, Nonlinearity};
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Everything that decides what a run computes. It lies in the run folder, so that a run can go on as it began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// What `--data` was.
+    pub data: String,
+    /// How pictures become images, where the data are pictures.
+    pub prepare: Prepare,
+    /// Leave out pictures that cannot be read.
+    pub skip_bad: bool,
+    /// The file whose parameters a training starts from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    pub network: Architecture,
+    /// In place of the network's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Nonlinearity>,
+    pub epochs: usize,
+    pub batch: usize,
+    pub optimizer: Method,
+    pub lr: f64,
+    pub momentum: f64,
+    /// Nesterov's momentum, for SGD.
+    pub nesterov: bool,
+    pub weight_decay: f64,
+    /// Of Adam's mean of gradients.
+    pub beta1: f64,
+    /// Of Adam's and RMSprop's mean of squared gradients.
+    pub beta2: f64,
+    pub eps: f64,
+    /// The largest norm that the gradient of all parameters together may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    pub schedule: Schedule,
+    /// The share of the inputs of linear layers, all but the first, that is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// A model from whose answers this one learns too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// By which the logits of both are divided before they are compared.
+    pub temperature: f64,
+    /// The teacher's share of the loss; the labels have the rest.
+    pub alpha: f64,
+    /// Epochs without a better validation, after which a run stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Epochs after which frozen layers learn too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfreeze_after: Option<usize>,
+    /// What the learning rate of these layers is then multiplied by.
+    pub unfreeze_rate: f64,
+    /// What the learning rates of some layers are multiplied by.
+    pub rates: Rates,
+    /// What part of a label is spread over all classes.
+    pub label_smoothing: f64,
+    pub augment: Augment,
+    /// Epochs over which the learning rate grows from nothing.
+    pub warmup: f64,
+    pub seed: u64,
+    pub validation: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    pub shuffle: bool,
+    /// Stop after so many steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    #[serde(rename = "freeze", with = "list")]
+    pub frozen: Vec<String>,
+    pub log_every: u64,
+}
+
+impl Default for Config {
+    /// The tutorial's recipe, on MNIST, with PyTorch's defaults for what the tutorial does not use.
+    fn default() -> Config {
+        Config {
+            data: "auto".into(),
+            prepare: Prepare::default(),
+            skip_bad: false,
+            init: None,
+            network: Architecture::default(),
+            activation: None,
+            epochs: 10,
+            batch: 64,
+            optimizer: Method::Sgd,
+            lr: 0.01,
+            momentum: 0.5,
+            nesterov: false,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            clip: None,
+            schedule: Schedule::Constant,
+            dropout: None,
+            teacher: None,
+            temperature: 4.0,
+            alpha: 0.7,
+            patience: None,
+            unfreeze_after: None,
+            unfreeze_rate: 0.1,
+            rates: Rates::default(),
+            label_smoothing: 0.0,
+            augment: Augment::default(),
+            warmup: 0.0,
+            seed: 0,
+            validation: 5000,
+            limit: None,
+            shuffle: true,
+            steps: None,
+            frozen: Vec::new(),
+            log_every: 100,
+        }
+    }
+}
+
+impl Config {
+    /// Layers that do not learn in an epoch, counted from 1.
+    pub fn frozen_in(&self, epoch: usize) -> &[String] {
+        if self.unfreeze_after.is_some_and(|after| epoch > after) { &[] } else { &self.frozen }
+    }
+
+    /// What the learning rates of layers are multiplied by in an epoch, where it is not 1.
+    pub fn rates_in(&self, epoch: usize) -> Vec<(String, f32)> {
+        let thawed = self.frozen.iter().filter(|layer| !self.frozen_in(epoch).contains(layer));
+        let mut layers: Vec<&String> = self.rates.0.iter().map(|(layer, _)| layer).chain(thawed.clone()).collect();
+        layers.sort();
+        layers.dedup();
+        let factor = |layer| if thawed.clone().any(|thawed| thawed == layer) { self.unfreeze_rate } else { 1.0 };
+        layers.into_iter().map(|layer| (layer.clone(), (factor(layer) * self.rates.of(layer)) as f32)).collect()
+    }
+
+    /// The epoch with the best validation, if there was any: the highest accuracy, and of those the lowest loss.
+    pub fn best(reports: &[EpochReport]) -> Option<usize> {
+        let score = |r: &EpochReport| Some((r.validation_accuracy?, -r.validation_loss?));
+        let mut best: Option<(usize, (f64, f64))> = None;
+        for report in reports {
+            if let Some(score) = score(report)
+                && best.is_none_or(|(_, other)| score > other)
+            {
+                best = Some((report.epoch, score));
+            }
+        }
+        best.map(|(epoch, _)| epoch)
+    }
+
+    /// Whether the last epochs have brought nothing better, as many as it has patience for.
+    pub fn is_stalled(&self, reports: &[EpochReport]) -> bool {
+        let last = reports.last().map_or(0, |report| report.epoch);
+        let since = Config::best(reports).map_or(0, |best| last - best);
+        self.patience.is_some_and(|patience| since >= patience)
+    }
+}
+
+/// Factors of the learning rates of some layers: `conv1=0.1,fc2=2`, or none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rates(pub Vec<(String, f64)>);
+
+impl Rates {
+    fn of(&self, layer: &str) -> f64 {
+        self.0.iter().find(|(of, _)| of == layer).map_or(1.0, |(_, rate)| *rate)
+    }
+}
+
+impl Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let parts: Vec<String> = self.0.iter().map(|(layer, rate)| format!("{layer}={rate}")).collect();
+        f.write_str(&if parts.is_empty() { "none".into() } else { parts.join(",") })
+    }
+}
+
+impl FromStr for Rates {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Rates, String> {
+        let part = |part: &str| {
+            let (layer, rate) = part.split_once('=')?;
+            let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
+            Some((layer.trim().to_string(), rate))
+        };
+        let parts = text.split(',').filter(|_| text != "none").map(part).collect::<Option<_>>();
+        parts.map(Rates).ok_or_else(|| "it takes layers with factors above 0, such as conv1=0.1,fc2=2, or none".into())
+    }
+}
+
+super::serde_as_text!(Rates);
+
+/// Layers as `--freeze` takes them: separated by commas, or none.
+mod list {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(layers: &[String], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&if layers.is_empty() { "none".into() } else { layers.join(",") })
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        Ok(super::layers(&String::deserialize(from)?))
+    }
+}
+
+/// The layers of a comma-separated list; `none` names none.
+pub fn layers(list: &str) -> Vec<String> {
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
+    names.map(str::to_string).collect()
+}
