@@ -76,7 +76,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 if i < H_OUT && j < W_OUT {
                     let at = ((n * c_out + o) * H_OUT + i) * W_OUT + j;
                     delta = dy[at / 4u][at % 4u];
-                    place = winner[at / 4u][at % 4u];
+                    if pool > 1u {
+                        place = winner[at / 4u][at % 4u];
+                    }
                 }
                 for (var p = 0u; p < pool; p++) {
                     for (var q = 0u; q < pool; q++) {

@@ -79,7 +79,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             for (var t = 0u; t < tile_o; t++) {
                 let cell = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j;
                 let delta = dy[cell / 4u][cell % 4u];
-                let place = winner[cell / 4u][cell % 4u];
+                var place = 0u;
+                if pool > 1u {
+                    place = winner[cell / 4u][cell % 4u];
+                }
                 sum_b[t] += delta;
                 for (var u = 0u; u < k; u++) {
                     for (var v = 0u; v < k; v++) {

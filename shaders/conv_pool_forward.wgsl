@@ -3,10 +3,9 @@
 //   winner[n,o,i,j] = the first r * POOL + s, in row-major order, whose z[o, i*POOL + r, j*POOL + s] is largest
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
-// One invocation per tile_i x tile_j neighbouring cells and tile_o output channels. The rows of inputs under its cells slide
-// down the kernel in registers, so that a row of the kernel costs one new row of inputs; each of them, and each weight, then
-// serves several sums. Each row of the kernel and each input channel is summed by itself first: the rounding error then grows
-// with K + K + C in place of K * K * C.
+// One invocation per tile_i x tile_j neighbouring cells and tile_o output channels. It holds the window of inputs under its
+// cells in registers, where each input, and each weight, serves several sums. Each row of the kernel and each input channel is
+// summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
 const batch = 64u;
 const c_in = 1u;
@@ -25,10 +24,10 @@ const H_OUT = (h_in - k + 1u) / pool;
 const W_OUT = (w_in - k + 1u) / pool;
 const TILES_I = H_OUT / tile_i;
 const TILES_J = W_OUT / tile_j;
-// Rows and columns of the map under the cells; KEPT of the rows of inputs are under the next row of the kernel too.
+// Rows and columns of the map under the cells, and of the inputs under those.
 const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
-const KEPT = HEIGHT - 1u;
+const ROWS = HEIGHT + k - 1u;
 const SPAN = WIDTH + k - 1u;
 const WEIGHTS = c_out * c_in * k * k;
 const RELU = 1u;
@@ -72,53 +71,34 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var c = 0u; c < c_in; c++) {
-        var part: array<array<array<f32, WIDTH>, HEIGHT>, tile_o>;
         let corner = ((n * c_in + c) * h_in + i * pool) * w_in + j * pool;
-        var kept: array<array<f32, SPAN>, KEPT + 1u>;
-        for (var r = 0u; r < KEPT; r++) {
+        var window: array<array<f32, SPAN>, ROWS>;
+        for (var r = 0u; r < ROWS; r++) {
             for (var s = 0u; s < SPAN; s++) {
                 let at = corner + r * w_in + s;
-                kept[r][s] = x[at / 4u][at % 4u];
-            }
-        }
-        for (var u = 0u; u < k; u++) {
-            var rows: array<array<f32, SPAN>, HEIGHT>;
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < SPAN; s++) {
-                    if r < KEPT {
-                        rows[r][s] = kept[r][s];
-                    } else {
-                        let at = corner + (u + r) * w_in + s;
-                        rows[r][s] = x[at / 4u][at % 4u];
-                    }
-                }
-            }
-            for (var r = 0u; r < KEPT; r++) {
-                for (var s = 0u; s < SPAN; s++) {
-                    kept[r][s] = rows[r + 1u][s];
-                }
-            }
-            for (var t = 0u; t < tile_o; t++) {
-                let at = (((o + t) * c_in + c) * k + u) * k;
-                var weights: array<f32, k>;
-                for (var v = 0u; v < k; v++) {
-                    weights[v] = w[(at + v) / 4u][(at + v) % 4u];
-                }
-                for (var r = 0u; r < HEIGHT; r++) {
-                    for (var s = 0u; s < WIDTH; s++) {
-                        var row = 0.0;
-                        for (var v = 0u; v < k; v++) {
-                            row += weights[v] * rows[r][s + v];
-                        }
-                        part[t][r][s] += row;
-                    }
-                }
+                window[r][s] = x[at / 4u][at % 4u];
             }
         }
         for (var t = 0u; t < tile_o; t++) {
+            let at = ((o + t) * c_in + c) * k * k;
+            var weights: array<array<f32, k>, k>;
+            for (var u = 0u; u < k; u++) {
+                for (var v = 0u; v < k; v++) {
+                    let place = at + u * k + v;
+                    weights[u][v] = w[place / 4u][place % 4u];
+                }
+            }
             for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < WIDTH; s++) {
-                    sum[t][r][s] += part[t][r][s];
+                    var part = 0.0;
+                    for (var u = 0u; u < k; u++) {
+                        var row = 0.0;
+                        for (var v = 0u; v < k; v++) {
+                            row += weights[u][v] * window[r + u][s + v];
+                        }
+                        part += row;
+                    }
+                    sum[t][r][s] += part;
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::bench::{
     start_up_of_children, step, sweep,
 };
 use crate::gpu::Device;
-use crate::model::Network;
+use crate::model::{Architecture, Network};
 use crate::plan::Tiles;
 use crate::train::{Config, Prepared};
 use crate::verify::{NETWORKS, network};
@@ -31,8 +31,9 @@ pub struct BenchArgs {
     /// Images in a batch; several numbers separated by commas, of which epoch, start and sweep take the first
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: Vec<u32>,
-    /// The network whose kernels and step are measured: tutorial, lenet-sigmoid, three-convs or no-conv
-    #[arg(long, value_name = "NAME", default_value = "tutorial", value_parser = NETWORKS.map(|(name, _)| name))]
+    /// The network whose kernels and step are measured: tutorial, lenet5, deep, a file as for `train`, or one of those that
+    /// `verify` steps: lenet-sigmoid, three-convs, no-conv, dropout
+    #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
     network: String,
     /// Pooling and activations as kernels of their own
     #[arg(long)]
@@ -137,10 +138,12 @@ fn saved(path: &std::path::Path) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// The network that was asked for.
+/// The network that was asked for; one that says nothing of its input takes MNIST's.
 fn asked(args: &BenchArgs) -> anyhow::Result<Network> {
-    let input = NETWORKS.iter().find(|(name, _)| *name == args.network).map_or([1, 28, 28], |(_, input)| *input);
-    Ok(network(&args.network, input)?)
+    match NETWORKS.iter().find(|(name, _)| *name == args.network) {
+        Some((name, input)) => Ok(network(name, *input)?),
+        None => Ok(Architecture::find(&args.network)?.network([1, 28, 28], 10)?),
+    }
 }
 
 fn setting<'a>(args: &BenchArgs, network: &'a Network, batch: u32, device: &Device) -> Setting<'a> {

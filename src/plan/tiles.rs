@@ -43,7 +43,8 @@ pub struct Tiles {
     conv_c: u32,
     /// Rows and columns of blocks of a convolution's input gradient.
     conv_block: u32,
-    conv_weight_o: u32,
+    /// Sums that an invocation of a convolution's weight gradient holds, those of one output channel at least.
+    conv_weight_sums: u32,
     /// Terms that a fully connected layer sums in registers.
     fc_terms: u32,
     fc_n: u32,
@@ -66,13 +67,13 @@ impl Tiles {
                 gathers: true,
                 load_p: 28,
                 load_i: 16,
-                unrolled: 4000,
+                unrolled: 6000,
                 conv_o: 5,
                 conv_i: 2,
                 conv_j: 12,
                 conv_c: 1,
-                conv_block: 6,
-                conv_weight_o: 5,
+                conv_block: 12,
+                conv_weight_sums: 125,
                 fc_terms: 8,
                 fc_n: 8,
                 fc_o: 10,
@@ -92,7 +93,7 @@ impl Tiles {
                 conv_j: 2,
                 conv_c: 4,
                 conv_block: 2,
-                conv_weight_o: 1,
+                conv_weight_sums: 25,
                 fc_terms: 16,
                 fc_n: 2,
                 fc_o: 1,
@@ -112,7 +113,7 @@ impl Tiles {
                 conv_j: 1,
                 conv_c: 2,
                 conv_block: 1,
-                conv_weight_o: 1,
+                conv_weight_sums: 25,
                 fc_terms: 16,
                 fc_n: 1,
                 fc_o: 1,
@@ -135,7 +136,7 @@ impl Tiles {
         ("conv_j", &[1, 2, 4, 12]),
         ("conv_c", &[1, 2, 5]),
         ("conv_block", &[1, 2, 3, 6]),
-        ("conv_weight_o", &[1, 2, 5, 10]),
+        ("conv_weight_sums", &[25, 50, 125, 250]),
         ("conv_lanes", &[16, 64, 2048, 8192]),
         ("fc_terms", &[4, 8, 16]),
         ("fc_n", &[1, 2, 4, 8]),
@@ -171,7 +172,7 @@ impl Tiles {
             "conv_j" => &mut self.conv_j,
             "conv_c" => &mut self.conv_c,
             "conv_block" => &mut self.conv_block,
-            "conv_weight_o" => &mut self.conv_weight_o,
+            "conv_weight_sums" => &mut self.conv_weight_sums,
             "conv_lanes" => &mut self.conv_lanes,
             "fc_terms" => &mut self.fc_terms,
             "fc_n" => &mut self.fc_n,
@@ -198,7 +199,7 @@ impl Tiles {
     }
     /// Output channels, rows and columns of cells of `conv_pool_forward`.
     pub(super) fn conv_pool_forward(&self, s: &ConvPoolShape) -> (u32, u32, u32) {
-        let cell = s.pool * s.pool * s.conv.k;
+        let cell = s.pool * s.pool * s.conv.k * s.conv.k;
         let tile_j = divisor(s.w_out(), self.conv_j.min(self.unrolled / cell));
         let tile_o = divisor(s.conv.c_out, self.conv_o.min(self.unrolled / (cell * tile_j)));
         (tile_o, divisor(s.h_out(), self.conv_i.min(self.unrolled / (cell * tile_j * tile_o))), tile_j)
@@ -207,7 +208,11 @@ impl Tiles {
     pub(super) fn conv_pool_backward_input(&self, s: &ConvPoolShape) -> (u32, u32, u32) {
         let (block, (rows, columns)) = (s.pool * s.pool * s.conv.k * s.conv.k, s.blocks());
         let tile_j = divisor(columns, self.conv_block.min(self.unrolled / block));
-        let tile_i = divisor(rows, self.conv_block.min(self.unrolled / (block * tile_j)));
+        let mut tile_i = divisor(rows, self.conv_block.min(self.unrolled / (block * tile_j)));
+        // Half a tile rather than idle lanes.
+        if tile_i.is_multiple_of(2) && s.conv.batch * (columns / tile_j) * (rows / tile_i) < self.workgroup {
+            tile_i /= 2;
+        }
         (divisor(s.conv.c_in, self.conv_c.min(self.unrolled / (block * tile_j * tile_i))), tile_i, tile_j)
     }
     /// Images of a part: as many of the batch as fit a uniform, where `gathered` are the elements of an image in the tensors
@@ -230,8 +235,8 @@ impl Tiles {
     }
     /// Output channels of `conv_pool_backward_weight`.
     pub(super) fn conv_pool_backward_weight(&self, s: &ConvPoolShape) -> u32 {
-        let cell = s.pool * s.pool * s.conv.k * s.conv.k;
-        divisor(s.conv.c_out, self.conv_weight_o.min(self.unrolled / cell))
+        let sums = s.conv.k * s.conv.k;
+        divisor(s.conv.c_out, (self.conv_weight_sums / sums).min(self.unrolled / (sums * s.pool * s.pool)))
     }
     /// Terms of a sum of `n` that are summed at a time.
     pub(super) fn fc_terms(&self, n: u32) -> u32 {
