@@ -3,6 +3,7 @@
 use mnist_gpu::model::{Layer, Network};
 use mnist_gpu::plan::shader::specialise;
 use mnist_gpu::plan::{Access, Arg, DeviceClass, Kernel, Options, Plan, Tiles, Work, names, record};
+use mnist_gpu::verify::network;
 
 /// A batch of a thousand images with nothing frozen.
 fn options() -> Options {
@@ -202,4 +203,29 @@ fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
             }
         }
     }
+}
+
+/// Mean and variance are the batch's where a layer learns, and the running ones where it is frozen, in evaluation and in a
+/// teacher; only what learns measures a batch.
+#[test]
+fn a_normalisation_takes_the_statistics_that_its_work_calls_for() {
+    let net = network("batch-norm", [1, 14, 13]).unwrap();
+    let taught = Options { teacher: Some(net.clone()), ..options() };
+    let frozen = Options { frozen: net.convolutions(), ..options() };
+    let infer = Options { work: Work::Infer, ..options() };
+    let read = |options: &Options, step: &str| {
+        let plan = record(&net, options).unwrap();
+        let step = plan.steps.iter().find(|s| s.label == step).unwrap_or_else(|| panic!("no {step}"));
+        step.args[3].tensors.concat()
+    };
+    assert_eq!(read(&options(), "bn1 forward"), "bn1.mean");
+    assert_eq!(read(&frozen, "bn1 forward"), "bn1.running_mean");
+    assert_eq!(read(&frozen, "bn4 forward"), "bn4.mean");
+    assert_eq!(read(&infer, "bn4 forward"), "bn4.running_mean");
+    assert_eq!(read(&taught, "teacher.bn4 forward"), "teacher.bn4.running_mean");
+    let measured = |options: &Options| {
+        let plan = record(&net, options).unwrap();
+        plan.steps.iter().filter(|s| s.kernel.stem() == "batch_norm_statistics").count()
+    };
+    assert_eq!([measured(&options()), measured(&frozen), measured(&infer), measured(&taught)], [4, 1, 0, 4]);
 }

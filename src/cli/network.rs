@@ -89,7 +89,7 @@ fn describe(layer: &Layer) -> String {
         Layer::MaxPool { size } => format!("{size}x{size}"),
         Layer::Linear { units } => format!("{units} units"),
         Layer::Dropout { percent } => format!("{percent} %"),
-        Layer::Relu | Layer::Sigmoid => String::new(),
+        Layer::Relu | Layer::Sigmoid | Layer::BatchNorm => String::new(),
     }
 }
 

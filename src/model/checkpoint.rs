@@ -316,7 +316,7 @@ fn arena(
 ) -> Result<Vec<f32>, CheckpointError> {
     // It grows only with what the file is seen to hold, whatever its metadata promise.
     let mut arena = Vec::new();
-    for p in network.parameters() {
+    for p in kept(network, suffix) {
         let name = format!("{}{suffix}", p.name);
         let tensor = find(path, tensors, &name)?;
         if tensor.shape() != p.shape {
@@ -354,7 +354,12 @@ type Named = (String, Vec<usize>, Vec<f32>);
 fn named(network: &Network, arena: &[f32], suffix: &str) -> Vec<Named> {
     let tensor =
         |p: &super::Parameter| (format!("{}{suffix}", p.name), p.shape.clone(), arena[p.start..][..p.len()].to_vec());
-    network.parameters().iter().map(tensor).collect()
+    kept(network, suffix).map(tensor).collect()
+}
+
+/// The tensors that a file keeps: all, or where a suffix tells that it is what an optimizer remembers, those that learn.
+fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a super::Parameter> {
+    network.parameters().iter().filter(move |p| p.learns || suffix.is_empty())
 }
 
 fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<(), CheckpointError> {

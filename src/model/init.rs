@@ -1,12 +1,12 @@
 //! Initial parameters.
 
-use super::{Network, Parameter};
+use super::{Initial, Network, Parameter};
 use crate::random::{Purpose, Stream};
 
 /// Fresh parameters of a whole network, in the arena's layout.
 ///
 /// PyTorch's default for convolutions and linear layers: weights and biases uniform in ±1/sqrt(fan_in) (its
-/// `kaiming_uniform_` with a = sqrt(5) comes to that for weights, and its bias rule is that). The numbers are this
+/// `kaiming_uniform_` with a = sqrt(5) comes to that for weights, and its bias rule is that). Normalisation starts as it is: the same as PyTorch's. The numbers are this
 /// program's own, so equal seeds of the two give different networks.
 pub fn initialise(net: &Network, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; net.arena_len()];
@@ -18,10 +18,15 @@ pub fn initialise(net: &Network, seed: u64) -> Vec<f32> {
 
 /// Fresh values for one tensor. Each has a stream of its own, so replacing one layer leaves the others as they were.
 pub fn initialise_one(net: &Network, parameter: &Parameter, seed: u64, arena: &mut [f32]) {
+    let values = &mut arena[parameter.start..][..parameter.len()];
+    let fan_in = match parameter.initial {
+        Initial::Uniform { fan_in } => fan_in,
+        Initial::Constant(value) => return values.fill(value),
+    };
     let part = net.parameters().iter().position(|p| p.name == parameter.name).unwrap_or(0) as u32;
     let mut stream = Stream::new(seed, Purpose::Initialisation, part);
-    let bound = 1.0 / (parameter.fan_in as f32).sqrt();
-    arena[parameter.start..][..parameter.len()].fill_with(|| stream.uniform(-bound, bound));
+    let bound = 1.0 / (fan_in as f32).sqrt();
+    values.fill_with(|| stream.uniform(-bound, bound));
 }
 
 #[cfg(test)]
@@ -34,7 +39,8 @@ mod tests {
         let arena = initialise(&net, 1);
         for p in net.parameters() {
             let values = &arena[p.start..][..p.len()];
-            let bound = 1.0 / (p.fan_in as f32).sqrt();
+            let Initial::Uniform { fan_in } = p.initial else { unreachable!("{} is drawn", p.name) };
+            let bound = 1.0 / (fan_in as f32).sqrt();
             assert!(values.iter().all(|v| v.abs() <= bound), "{}", p.name);
             let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
             assert!(largest > 0.6 * bound, "{}: {largest} of {bound}", p.name);

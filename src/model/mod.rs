@@ -12,5 +12,6 @@ pub use checkpoint::{
 };
 pub use init::{initialise, initialise_one};
 pub use network::{
-    ALIGN, Layer, NETWORKS, Network, NetworkError, Node, Nonlinearity, Parameter, hidden_layers, tutorial_layers,
+    ALIGN, Initial, Layer, NETWORKS, Network, NetworkError, Node, Nonlinearity, Parameter, hidden_layers,
+    tutorial_layers,
 };

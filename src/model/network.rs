@@ -19,6 +19,8 @@ pub enum Layer {
     Linear {
         units: usize,
     },
+    /// Brings each channel to mean 0 and variance 1, then scales and shifts it.
+    BatchNorm,
     /// Leaves out so many of a hundred values in training, and none otherwise.
     Dropout {
         percent: u32,
@@ -34,6 +36,7 @@ impl Layer {
             Layer::Relu => "relu",
             Layer::Sigmoid => "sigmoid",
             Layer::Linear { .. } => "fc",
+            Layer::BatchNorm => "bn",
             Layer::Dropout { .. } => "dropout",
         }
     }
@@ -68,8 +71,18 @@ impl Node {
     }
 }
 
-/// A tensor that can learn. `start` is where it lies in the parameter arena.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a tensor holds before any training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// Drawn from ±1/sqrt(fan_in), where `fan_in` is the number of inputs to each of the layer's outputs.
+    Uniform {
+        fan_in: usize,
+    },
+    Constant(f32),
+}
+
+/// A tensor of a layer. `start` is where it lies in the parameter arena.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// `conv1.weight`: the checkpoint's key.
     pub name: String,
@@ -78,8 +91,9 @@ pub struct Parameter {
     /// PyTorch's shape: OIHW, (O,I) or (O).
     pub shape: Vec<usize>,
     pub start: usize,
-    /// The number of inputs to each of the layer's outputs.
-    pub fan_in: usize,
+    pub initial: Initial,
+    /// Whether it follows a gradient; the running statistics of a batch normalisation do not.
+    pub learns: bool,
 }
 
 impl Parameter {
@@ -120,7 +134,7 @@ pub const ALIGN: usize = 64;
 const MOST: usize = 1 << 30;
 
 /// A checked network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     input: [usize; 3],
     nodes: Vec<Node>,
@@ -148,8 +162,11 @@ impl Network {
             let name = format!("{}{number}", layer.kind());
             let fail = |text: String| Err(NetworkError::DoesNotFit { layer: name.clone(), text });
             let [c, h, w] = shape;
-            let mut parameter = |kind: &str, shape: Vec<usize>, fan_in: usize| {
-                let parameter = Parameter { name: format!("{name}.{kind}"), layer: name.clone(), shape, start, fan_in };
+            let mut parameter = |kind: &str, shape: Vec<usize>, initial: Initial| {
+                let learns = !kind.starts_with("running");
+                let name = format!("{name}.{kind}");
+                let layer = name.split('.').next().unwrap_or_default().to_string();
+                let parameter = Parameter { name, layer, shape, start, initial, learns };
                 start += parameter.len().next_multiple_of(ALIGN);
                 parameters.push(parameter);
             };
@@ -161,8 +178,9 @@ impl Network {
                     if kernel > h || kernel > w {
                         return fail(format!("a {kernel}x{kernel} kernel is larger than its {h}x{w} input"));
                     }
-                    parameter("weight", vec![channels, c, kernel, kernel], c * kernel * kernel);
-                    parameter("bias", vec![channels], c * kernel * kernel);
+                    let initial = Initial::Uniform { fan_in: c * kernel * kernel };
+                    parameter("weight", vec![channels, c, kernel, kernel], initial);
+                    parameter("bias", vec![channels], initial);
                     [channels, h - kernel + 1, w - kernel + 1]
                 }
                 Layer::MaxPool { size } => {
@@ -178,9 +196,16 @@ impl Network {
                     if !(1..=65_536).contains(&units) {
                         return fail(format!("{units} units"));
                     }
-                    parameter("weight", vec![units, c * h * w], c * h * w);
-                    parameter("bias", vec![units], c * h * w);
+                    let initial = Initial::Uniform { fan_in: c * h * w };
+                    parameter("weight", vec![units, c * h * w], initial);
+                    parameter("bias", vec![units], initial);
                     [units, 1, 1]
+                }
+                Layer::BatchNorm => {
+                    for (kind, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
+                        parameter(kind, vec![c], Initial::Constant(value));
+                    }
+                    shape
                 }
             };
             if start > MOST {
@@ -223,7 +248,7 @@ impl Network {
         self.nodes.iter().map(|n| n.layer.clone()).collect()
     }
 
-    /// Every tensor that can learn, in order.
+    /// Every tensor, in order.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }
@@ -240,24 +265,30 @@ impl Network {
         names
     }
 
-    /// Names of the convolutions.
+    /// Names of the convolutions, and of what normalises their maps.
     pub fn convolutions(&self) -> Vec<String> {
-        self.nodes.iter().filter(|n| matches!(n.layer, Layer::Conv { .. })).map(|n| n.name.clone()).collect()
+        let before = self.nodes.iter().take_while(|n| !matches!(n.layer, Layer::Linear { .. }));
+        before.filter(|n| matches!(n.layer, Layer::Conv { .. } | Layer::BatchNorm)).map(|n| n.name.clone()).collect()
+    }
+
+    /// The tensors that learn, but those of these layers.
+    fn learning<'a>(&'a self, frozen: &'a [String]) -> impl Iterator<Item = &'a Parameter> {
+        self.parameters.iter().filter(|p| p.learns && !frozen.contains(&p.layer))
     }
 
     /// Number of values that can learn.
     pub fn parameter_count(&self) -> usize {
-        self.parameters.iter().map(Parameter::len).sum()
+        self.trainable_count(&[])
     }
 
     /// Number of values of a layer that can learn.
     pub fn parameters_of(&self, layer: &str) -> usize {
-        self.parameters.iter().filter(|p| p.layer == layer).map(Parameter::len).sum()
+        self.learning(&[]).filter(|p| p.layer == layer).map(Parameter::len).sum()
     }
 
     /// Number of values that learn when these layers are frozen.
     pub fn trainable_count(&self, frozen: &[String]) -> usize {
-        self.parameters.iter().filter(|p| !frozen.contains(&p.layer)).map(Parameter::len).sum()
+        self.learning(frozen).map(Parameter::len).sum()
     }
 
     /// Checks a list of layers to freeze.
@@ -355,7 +386,11 @@ mod tests {
     #[test]
     fn the_tutorial_network_has_pytorchs_names_and_21840_parameters() {
         let net = Network::tutorial([1, 28, 28], 10).unwrap();
-        let table: Vec<_> = net.parameters().iter().map(|p| (p.name.as_str(), p.shape.clone(), p.fan_in)).collect();
+        let fan_in = |p: &Parameter| match p.initial {
+            Initial::Uniform { fan_in } => fan_in,
+            Initial::Constant(_) => 0,
+        };
+        let table: Vec<_> = net.parameters().iter().map(|p| (p.name.as_str(), p.shape.clone(), fan_in(p))).collect();
         assert_eq!(
             table,
             [
@@ -372,6 +407,18 @@ mod tests {
         assert_eq!(net.parameter_count(), 21_840);
         assert_eq!(net.trainable_count(&["conv1".into(), "conv2".into()]), 16_560);
         assert!(net.parameters().iter().all(|p| p.start % ALIGN == 0));
+    }
+
+    #[test]
+    fn normalisation_has_pytorchs_names_and_learns_half_of_its_tensors() {
+        let layers = [Layer::Conv { channels: 3, kernel: 3 }, Layer::BatchNorm, Layer::Linear { units: 2 }];
+        let net = Network::new([1, 5, 5], &layers).unwrap();
+        let of_it: Vec<_> = net.parameters().iter().filter(|p| p.layer == "bn1").collect();
+        let names: Vec<&str> = of_it.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"]);
+        assert_eq!(of_it.iter().map(|p| p.learns).collect::<Vec<_>>(), [true, true, false, false]);
+        assert_eq!((net.parameters_of("bn1"), net.parameter_count()), (6, 30 + 6 + 2 * 27 + 2));
+        assert_eq!(net.convolutions(), ["conv1", "bn1"]);
     }
 
     #[test]

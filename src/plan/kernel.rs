@@ -47,6 +47,8 @@ pub struct Port {
     /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights,
     /// since GPUs keep uniforms in a cache of their own; and everything that fits, where the tile table says so.
     pub uniform: bool,
+    /// Of no image, and so bound whole to a kernel that takes a part of a batch.
+    pub(super) whole: bool,
 }
 
 impl Port {
@@ -106,6 +108,19 @@ pub struct DropoutShape {
     pub count: u32,
     pub percent: u32,
     pub layer: u32,
+}
+
+/// Sizes of batch normalisation: x (padded, channels, pixels), of which the first `batch` rows may be images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormShape {
+    pub batch: u32,
+    pub padded: u32,
+    pub channels: u32,
+    pub pixels: u32,
+    /// Applied to the result of a forward pass.
+    pub activation: Activation,
+    /// What made x: a backward pass multiplies dx with its derivative.
+    pub activation_in: Activation,
 }
 
 /// Sizes of `load_features`: `len` features of an image; the others as in [`LoadShape`].
@@ -255,6 +270,10 @@ pub enum Kernel {
     FcBackwardInput(FcShape, Tiles),
     FcBackwardWeight(FcShape, u32, Tiles),
     Dropout(DropoutShape),
+    BatchNormStatistics(NormShape, Tiles),
+    BatchNormForward(NormShape, Tiles),
+    BatchNormBackwardInput(NormShape, Tiles),
+    BatchNormBackwardWeight(NormShape, Tiles),
     CrossEntropyForward(LossShape),
     CrossEntropyBackward(LossShape),
     DistillationBackward(LossShape),
@@ -373,6 +392,18 @@ impl UpdateShape {
     }
 }
 
+impl NormShape {
+    /// Elements of x.
+    pub fn len(&self) -> usize {
+        size([self.padded, self.channels, self.pixels])
+    }
+
+    /// What each channel has.
+    fn of_channel(&self, names: &[&'static str]) -> Vec<Port> {
+        names.iter().map(|name| uniform(name, Element::F32, self.channels as usize)).collect()
+    }
+}
+
 impl LossShape {
     /// Elements of the logits, padding included.
     pub fn logits(&self) -> usize {
@@ -414,15 +445,15 @@ fn product<const N: usize>(dims: [u32; N]) -> u64 {
 }
 
 const fn port(name: &'static str, element: Element, access: Access, len: usize) -> Port {
-    Port { name, element, access, len, vectors: false, uniform: false }
+    Port { name, element, access, len, vectors: false, uniform: false, whole: false }
 }
 /// Only read, at the same place by all invocations of a workgroup.
 const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
-    Port { name, element, access: Access::Read, len, vectors: true, uniform: len <= UNIFORM }
+    Port { name, element, access: Access::Read, len, vectors: true, uniform: len <= UNIFORM, whole: true }
 }
 /// Only read, at places that differ from invocation to invocation.
 fn gather(tiles: &Tiles, name: &'static str, element: Element, len: usize) -> Port {
-    Port { name, element, access: Access::Read, len, vectors: true, uniform: tiles.gathers && len <= UNIFORM }
+    Port { whole: false, uniform: tiles.gathers && len <= UNIFORM, ..uniform(name, element, len) }
 }
 const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
@@ -694,6 +725,64 @@ impl Kernel {
                 ],
                 [groups(s.count.into()), 1, 1],
             ),
+            Kernel::BatchNormStatistics(s, tiles) => {
+                let channels = s.channels as usize;
+                (
+                    shader!("batch_norm_statistics"),
+                    constants![s => batch, channels, pixels, @wg = tiles.workgroup],
+                    vec![
+                        read("x", s.len()),
+                        read_u32("cursor", CURSOR),
+                        update("running_mean", channels),
+                        update("running_var", channels),
+                        write("mean", channels),
+                        write("variance", channels),
+                    ],
+                    [s.channels, 1, 1],
+                )
+            }
+            Kernel::BatchNormForward(s, tiles) => {
+                let tile_p = tiles.norm_p(s.pixels);
+                let ports = [
+                    vec![gather(tiles, "x", Element::F32, s.len())],
+                    s.of_channel(&["w", "b", "mean", "variance"]),
+                    vec![write("y", s.len())],
+                ];
+                (
+                    shader!("batch_norm_forward"),
+                    constants![s => channels, pixels, activation, @batch = s.padded, @tile_p = tile_p, @wg = tiles.workgroup],
+                    ports.concat(),
+                    [tiles.groups(product([s.padded, s.channels, s.pixels / tile_p])), 1, 1],
+                )
+            }
+            Kernel::BatchNormBackwardInput(s, tiles) => {
+                let tile_p = tiles.norm_p(s.pixels);
+                let ports = [
+                    vec![read("dy", s.len()), read("x", s.len())],
+                    s.of_channel(&["w", "mean", "variance", "dw", "db"]),
+                    vec![read_u32("cursor", CURSOR), write("dx", s.len())],
+                ];
+                (
+                    shader!("batch_norm_backward_input"),
+                    constants![s => batch, padded, channels, pixels, activation_in, @tile_p = tile_p, @wg = tiles.workgroup],
+                    ports.concat(),
+                    [tiles.groups(product([s.padded, s.channels, s.pixels / tile_p])), 1, 1],
+                )
+            }
+            Kernel::BatchNormBackwardWeight(s, tiles) => {
+                let channels = s.channels as usize;
+                let ports = [
+                    vec![read("dy", s.len()), read("x", s.len())],
+                    s.of_channel(&["mean", "variance"]),
+                    vec![write("dw", channels), write("db", channels)],
+                ];
+                (
+                    shader!("batch_norm_backward_weight"),
+                    constants![s => channels, pixels, @batch = s.padded, @wg = tiles.workgroup],
+                    ports.concat(),
+                    [s.channels, 1, 1],
+                )
+            }
             Kernel::CrossEntropyForward(s) => (
                 shader!("cross_entropy_forward"),
                 constants![s => batch, classes],

@@ -1,8 +1,8 @@
 //! From a network to a plan.
 
 use super::{
-    Access, Activation, ActivationShape, Arg, AugmentShape, Buffer, ConvPoolShape, ConvShape, DropoutShape, Element,
-    FcShape, FeatureShape, Kernel, LoadShape, LossShape, Optimizer, Plan, PoolShape, Port, Range, Spec, Step, Tiles,
+    Activation, ActivationShape, Arg, AugmentShape, Buffer, ConvPoolShape, ConvShape, DropoutShape, Element, FcShape,
+    FeatureShape, Kernel, LoadShape, LossShape, NormShape, Optimizer, Plan, PoolShape, Port, Range, Spec, Step, Tiles,
     UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
@@ -91,6 +91,7 @@ enum Op {
     Pool(u32),
     Activation(Activation),
     Linear,
+    BatchNorm,
     /// Percent, and which of them it is.
     Dropout(u32, u32),
 }
@@ -105,6 +106,7 @@ struct Stage<'a> {
     output: [usize; 3],
     /// Fused into the stage's kernel, after everything else.
     activation: Activation,
+    /// Whether it has parameters that are not frozen, in a network that is trained.
     learns: bool,
 }
 
@@ -138,6 +140,7 @@ fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a
             Layer::Relu => Op::Activation(Activation::Relu),
             Layer::Sigmoid => Op::Activation(Activation::Sigmoid),
             Layer::Linear { .. } => Op::Linear,
+            Layer::BatchNorm => Op::BatchNorm,
             Layer::Dropout { percent } => Op::Dropout(percent, stages.len() as u32),
         };
         let mut activation = Activation::None;
@@ -151,15 +154,17 @@ fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a
                     at += 1;
                 }
             }
-            let weights_next =
-                matches!(nodes.get(at + 1).map(|n| &n.layer), Some(Layer::Conv { .. } | Layer::Linear { .. }));
+            let has_weights =
+                |layer: &Layer| matches!(layer, Layer::Conv { .. } | Layer::Linear { .. } | Layer::BatchNorm);
+            let weights_next = nodes.get(at + 1).is_some_and(|n| has_weights(&n.layer));
             let next = nodes.get(at).and_then(|n| activation_of(&n.layer));
-            if let (Op::Conv | Op::ConvPool(_) | Op::Linear, Some(fused), true) = (&op, next, weights_next) {
+            if let (true, Some(fused), true) = (has_weights(&node.layer), next, weights_next) {
                 activation = fused;
                 at += 1;
             }
         }
-        let learns = matches!(op, Op::Conv | Op::ConvPool(_) | Op::Linear) && !options.frozen.contains(&node.name);
+        let weighs = matches!(op, Op::Conv | Op::ConvPool(_) | Op::Linear | Op::BatchNorm);
+        let learns = weighs && trains && !options.frozen.contains(&node.name);
         stages.push(Stage { name: format!("{prefix}{}", node.name), op, node, output, activation, learns });
     }
     stages
@@ -211,7 +216,7 @@ impl Recorder<'_> {
         self.steps(kernel, label, bindings, 1)
     }
 
-    /// Appends a kernel that takes a part of the batch, once for each part. Parameters are bound whole. Each part adds its
+    /// Appends a kernel that takes a part of the batch, once for each part. What belongs to no image is bound whole. Each part adds its
     /// gradients to those of the part before, and the last leaves the sum where the update looks for it.
     fn steps(&mut self, kernel: Kernel, label: String, bindings: &[&str], parts: u32) -> Result<(), PlanError> {
         let spec = self.checked(&kernel, &label)?;
@@ -231,6 +236,8 @@ impl Recorder<'_> {
                     Arg { buffer, start, len: port.bound(), tensors: vec![name.into()] }
                 } else if gradient {
                     self.gradient(port, name, part, parts)
+                } else if port.whole {
+                    self.part(port, name, 0, 1)
                 } else {
                     self.part(port, name, part, parts)
                 });
@@ -240,13 +247,13 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    /// A gradient, or where it is read, what the parts before this one came to. As nothing may be read and written at once,
-    /// parts write to two buffers in turn.
+    /// A gradient, or where a port is called `.._in`, what the parts before this one came to. As nothing may be read and
+    /// written at once, parts write to two buffers in turn.
     fn gradient(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
         let len = port.bound();
-        let written = match port.access {
-            Access::Read if part == 0 => return self.part(port, names::ZEROS, 0, 1),
-            Access::Read => part - 1,
+        let written = match port.name.ends_with("_in") {
+            true if part == 0 => return self.part(port, names::ZEROS, 0, 1),
+            true => part - 1,
             _ => part,
         };
         let start = self.gradient_start(name, len);
@@ -354,6 +361,7 @@ impl Recorder<'_> {
         let name = &stage.name;
         let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
         let (y, winner) = (format!("{name}.out"), format!("{name}.winner"));
+        let statistics = self::statistics(stage);
         let tiles = self.options.tiles;
         let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
             Op::Conv => (1, Kernel::ConvForward(self.conv(stage, below), tiles), vec![x, &w, &b, &y]),
@@ -370,6 +378,20 @@ impl Recorder<'_> {
             Op::Dropout(percent, layer) => {
                 (1, self.dropout(stage, percent, layer), vec![x, names::CURSOR, names::DROPOUT, &y])
             }
+            Op::BatchNorm => {
+                let mut shape = self.norm(stage, below);
+                let [mean, variance] = &statistics;
+                if stage.learns {
+                    let label = format!("{name} statistics");
+                    let running = [format!("{name}.running_mean"), format!("{name}.running_var")];
+                    let bindings = [x, names::CURSOR, &running[0], &running[1], mean, variance];
+                    self.step(Kernel::BatchNormStatistics(shape, tiles), label, &bindings)?;
+                }
+                let image = shape.channels * shape.pixels;
+                shape.padded = tiles.part(self.padded, &[image], &[image]);
+                let parts = self.padded / shape.padded;
+                (parts, Kernel::BatchNormForward(shape, tiles), vec![x, &w, &b, mean, variance, &y])
+            }
             Op::Linear => {
                 let shape = self.linear(stage, below);
                 let (shape, parts) = self.linear_part(shape, &[shape.c_in], &[shape.c_out]);
@@ -384,6 +406,7 @@ impl Recorder<'_> {
         let (w, b) = (format!("{name}.weight"), format!("{name}.bias"));
         let (dw, db) = (format!("{w}.grad"), format!("{b}.grad"));
         let (dy, winner) = (format!("{name}.out.grad"), format!("{name}.winner"));
+        let statistics = self::statistics(stage);
         let tiles = self.options.tiles;
         let (slices, parts, kernel, bindings): (u32, u32, Kernel, Vec<&str>) = match stage.op {
             Op::Conv => {
@@ -414,6 +437,11 @@ impl Recorder<'_> {
                 let (shape, slices) = (part, tiles.fc_slices(part.batch));
                 (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db, &dw, &db])
             }
+            Op::BatchNorm => {
+                let shape = self.norm(stage, below);
+                let [mean, variance] = &statistics;
+                (1, 1, Kernel::BatchNormBackwardWeight(shape, tiles), vec![&dy, x, mean, variance, &dw, &db])
+            }
             Op::Pool(_) | Op::Activation(_) | Op::Dropout(..) => return Ok(()),
         };
         self.steps(kernel, format!("{name} backward weight"), &bindings, parts)?;
@@ -427,6 +455,12 @@ impl Recorder<'_> {
         let w = format!("{name}.weight");
         let (y, dy, winner) = (format!("{name}.out"), format!("{name}.out.grad"), format!("{name}.winner"));
         let dx = format!("{x}.grad");
+        let statistics = self::statistics(stage);
+        // Mean and variance of a frozen layer are constants.
+        let [dw, db] = ["weight", "bias"].map(|kind| match stage.learns {
+            true => format!("{name}.{kind}.grad"),
+            false => names::ZEROS.into(),
+        });
         let tiles = self.options.tiles;
         let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
             Op::Conv => (1, Kernel::ConvBackwardInput(self.conv(stage, below), tiles), vec![&dy, &w, x, &dx]),
@@ -441,6 +475,11 @@ impl Recorder<'_> {
             }
             Op::Dropout(percent, layer) => {
                 (1, self.dropout(stage, percent, layer), vec![&dy, names::CURSOR, names::DROPOUT, &dx])
+            }
+            Op::BatchNorm => {
+                let [mean, variance] = &statistics;
+                let bindings = vec![&dy, x, &w, mean, variance, &dw, &db, names::CURSOR, &dx];
+                (1, Kernel::BatchNormBackwardInput(self.norm(stage, below), tiles), bindings)
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
@@ -488,6 +527,18 @@ impl Recorder<'_> {
         Kernel::Dropout(DropoutShape { count: count as u32, percent, layer })
     }
 
+    fn norm(&self, stage: &Stage, below: Activation) -> NormShape {
+        let [channels, height, width] = stage.output.map(|d| d as u32);
+        NormShape {
+            batch: self.options.batch as u32,
+            padded: self.padded,
+            channels,
+            pixels: height * width,
+            activation: stage.activation,
+            activation_in: below,
+        }
+    }
+
     fn linear(&self, stage: &Stage, below: Activation) -> FcShape {
         FcShape {
             batch: self.padded,
@@ -515,6 +566,12 @@ pub fn features(net: &Network, options: &Options) -> Option<(String, usize)> {
     let stages = stages(net, options, "");
     let last = &stages[constant(&stages, options).checked_sub(1)?];
     Some((out(last), last.output.iter().product()))
+}
+
+/// The mean and the variance by which a stage normalises: the batch's, or the running ones.
+fn statistics(stage: &Stage) -> [String; 2] {
+    let of = if stage.learns { ["mean", "variance"] } else { ["running_mean", "running_var"] };
+    of.map(|statistic| format!("{}.{statistic}", stage.name))
 }
 
 fn out(stage: &Stage) -> String {

@@ -31,7 +31,7 @@ pub struct Tiles {
     /// Whether what differs from lane to lane is read through uniforms too, in parts of the batch that fit one. llvmpipe
     /// gathers eight lanes from a uniform in 3.4 ns and from storage in 55, where it loops over the lanes.
     pub(super) gathers: bool,
-    /// Pixels of `load_images`.
+    /// Pixels of `load_images`, and of batch normalisation, at most.
     pub(super) load_p: u32,
     /// Features of `load_features`.
     load_i: u32,
@@ -188,6 +188,10 @@ impl Tiles {
     }
     pub(super) fn load_i(&self, features: u32) -> u32 {
         divisor(features, self.load_i)
+    }
+    /// Values of a channel of batch normalisation.
+    pub(super) fn norm_p(&self, pixels: u32) -> u32 {
+        divisor(pixels, self.load_p)
     }
     /// Output channels of `conv_forward`.
     pub(super) fn conv_o(&self, channels: u32) -> u32 {

@@ -10,6 +10,10 @@ mod activation_forward;
 mod adam_update;
 mod advance;
 mod augment_images;
+mod batch_norm_backward_input;
+mod batch_norm_backward_weight;
+mod batch_norm_forward;
+mod batch_norm_statistics;
 mod conv_backward_input;
 mod conv_backward_weight;
 mod conv_forward;
@@ -175,6 +179,16 @@ pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expe
             f("smoothing"),
             f("teaching"),
         ),
+        Kernel::BatchNormStatistics(s, _) => {
+            batch_norm_statistics::run(s, f("x"), u("cursor"), f("running_mean"), f("running_var"))
+        }
+        Kernel::BatchNormForward(s, _) => batch_norm_forward::run(s, f("x"), f("w"), f("b"), f("mean"), f("variance")),
+        Kernel::BatchNormBackwardInput(s, _) => {
+            batch_norm_backward_input::run(s, f("dy"), f("x"), u("cursor"), |name| f(name))
+        }
+        Kernel::BatchNormBackwardWeight(s, _) => {
+            batch_norm_backward_weight::run(s, f("dy"), f("x"), f("mean"), f("variance"))
+        }
         Kernel::Dropout(s) => dropout::run(s, f("x"), u("cursor"), u("seed")),
         Kernel::CrossEntropyForward(s) => cross_entropy_forward::run(
             s,

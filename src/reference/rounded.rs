@@ -1,6 +1,7 @@
 //! Float32 arithmetic that knows its own rounding error, for formulas that are more than a sum of products.
 
-use super::{Sum, UNIT};
+use super::sum::{Sum, UNIT, activate};
+use crate::plan::Activation;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// A value in f64, and how far a float32 result of the same operations may be from it.
@@ -31,6 +32,25 @@ impl Rounded {
         let low = (self.value - self.error).max(0.0).sqrt();
         let high = (self.value + self.error).sqrt();
         Rounded::result(root, (root - low).max(high - root), 9.0)
+    }
+
+    /// A sum in any order: each addition rounds at most what all terms come to.
+    pub fn sum(terms: impl Iterator<Item = Rounded>) -> Rounded {
+        let (mut all, mut magnitude, mut count) = (Rounded::exact(0.0), 0.0, 0.0);
+        for term in terms {
+            all.value += term.value;
+            all.error += term.error;
+            magnitude += term.value.abs() + term.error;
+            count += 1.0;
+        }
+        all.error += count * (UNIT * magnitude + f64::from(f32::MIN_POSITIVE));
+        all
+    }
+
+    /// An activation.
+    pub fn activated(self, activation: Activation) -> Rounded {
+        let (value, error) = activate(self.value, self.error, activation);
+        Rounded { value, error }
     }
 
     /// The smaller of this and a limit.

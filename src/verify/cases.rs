@@ -2,7 +2,7 @@
 
 use crate::plan::{
     Activation, ActivationShape, AugmentShape, ConvPoolShape, ConvShape, DeviceClass, DropoutShape, FcShape,
-    FeatureShape, Kernel, LoadShape, LossShape, PoolShape, Port, Range, Tiles, UpdateShape,
+    FeatureShape, Kernel, LoadShape, LossShape, NormShape, PoolShape, Port, Range, Tiles, UpdateShape,
 };
 use crate::random::{Purpose, Stream};
 
@@ -31,7 +31,7 @@ pub struct Case {
 }
 
 /// Every kernel.
-pub const STEMS: [&str; 26] = [
+pub const STEMS: [&str; 30] = [
     "load_images",
     "augment_images",
     "load_features",
@@ -49,6 +49,10 @@ pub const STEMS: [&str; 26] = [
     "fc_backward_input",
     "fc_backward_weight",
     "dropout",
+    "batch_norm_statistics",
+    "batch_norm_forward",
+    "batch_norm_backward_input",
+    "batch_norm_backward_weight",
     "cross_entropy_forward",
     "cross_entropy_backward",
     "distillation_backward",
@@ -107,6 +111,8 @@ fn fills(kernel: &Kernel) -> Vec<Fill> {
             vec![Fill::Random]
         }
         Kernel::Dropout(_) => vec![Fill::Random],
+        Kernel::BatchNormStatistics(..) | Kernel::BatchNormForward(..) => vec![Fill::Random],
+        Kernel::BatchNormBackwardInput(..) | Kernel::BatchNormBackwardWeight(..) => vec![Fill::Random],
         // Bytes come to values of a table, which are exact.
         Kernel::AugmentImages(..) => vec![Fill::Integers, Fill::Random],
         // They divide and take roots.
@@ -244,6 +250,10 @@ fn kernels(stem: &str) -> Vec<(Kernel, [u32; 3])> {
         "dropout" => [(1, 0, 1), (640, 50, 3), (1757, 25, 0), (300, 99, 7)]
             .map(|(count, percent, layer)| (Kernel::Dropout(DropoutShape { count, percent, layer }), [5 + layer, 0, 9]))
             .to_vec(),
+        "batch_norm_statistics" => norms(Kernel::BatchNormStatistics),
+        "batch_norm_forward" => norms(Kernel::BatchNormForward),
+        "batch_norm_backward_input" => norms(Kernel::BatchNormBackwardInput),
+        "batch_norm_backward_weight" => norms(Kernel::BatchNormBackwardWeight),
         "cross_entropy_forward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyForward(s), cursor)).to_vec(),
         "cross_entropy_backward" => losses().map(|(s, cursor)| (Kernel::CrossEntropyBackward(s), cursor)).to_vec(),
         "distillation_backward" => losses().map(|(s, cursor)| (Kernel::DistillationBackward(s), cursor)).to_vec(),
@@ -266,6 +276,25 @@ fn pools() -> [PoolShape; 5] {
 fn activations() -> [ActivationShape; 4] {
     [(1, RELU), (1757, RELU), (3, SIGMOID), (1507, SIGMOID)]
         .map(|(count, activation)| ActivationShape { count, activation })
+}
+
+/// A kernel of batch normalisation in every shape, with the cursor.
+fn norms(kernel: impl Fn(NormShape, Tiles) -> Kernel) -> Vec<(Kernel, [u32; 3])> {
+    [
+        ([5, 5, 3, 12], RELU, NONE, DeviceClass::Discrete, [0, 0, 12]),
+        // Rows of padding, before the end of the set and behind it.
+        ([5, 8, 4, 9], SIGMOID, RELU, DeviceClass::Software, [0, 0, 12]),
+        ([5, 8, 7, 10], NONE, SIGMOID, DeviceClass::Integrated, [2, 10, 12]),
+        ([1, 1, 3, 2], RELU, RELU, DeviceClass::Discrete, [0, 1, 2]),
+        // As behind a fully connected layer.
+        ([70, 72, 20, 1], RELU, NONE, DeviceClass::Software, [1, 70, 150]),
+        ([16, 16, 5, 144], RELU, RELU, DeviceClass::Integrated, [0, 0, 16]),
+    ]
+    .map(|([batch, padded, channels, pixels], activation, activation_in, class, cursor)| {
+        let shape = NormShape { batch, padded, channels, pixels, activation, activation_in };
+        (kernel(shape, Tiles::of(class)), cursor)
+    })
+    .to_vec()
 }
 
 fn losses() -> [(LossShape, [u32; 3]); 6] {
@@ -349,6 +378,7 @@ impl Case {
     fn interval(&self, port: &Port) -> Option<(f32, f32)> {
         match (port.name, &self.kernel) {
             ("s" | "hyper" | "rates" | "clip", Kernel::AdamUpdate(..) | Kernel::RmspropUpdate(_)) => Some((0.1, 1.0)),
+            ("variance" | "running_var", _) => Some((0.1, 1.0)),
             ("part", Kernel::GradientClip(_)) => Some((0.0, 0.05)),
             ("smoothing", _) => Some((0.0, 0.3)),
             ("teaching", _) => Some((0.5, 0.9)),

@@ -2,7 +2,7 @@
 
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
-use crate::model::{Layer, Network, NetworkError, tutorial_layers};
+use crate::model::{Initial, Layer, Network, NetworkError, tutorial_layers};
 use crate::plan::{Access, Element, Optimizer, Options, Tiles, names, record};
 use crate::random::{Purpose, Stream};
 use crate::reference::{Tensor, play_in_order};
@@ -16,12 +16,13 @@ pub struct StepReport {
 }
 
 /// The networks that are stepped, with their input's height and width.
-pub const NETWORKS: [(&str, [usize; 3]); 5] = [
+pub const NETWORKS: [(&str, [usize; 3]); 6] = [
     ("tutorial", [1, 28, 28]),
     ("lenet-sigmoid", [1, 28, 28]),
     ("three-convs", [1, 20, 22]),
     ("no-conv", [1, 9, 11]),
     ("dropout", [1, 11, 9]),
+    ("batch-norm", [1, 14, 13]),
 ];
 
 /// The layers of one of [`NETWORKS`].
@@ -56,6 +57,22 @@ fn layers(name: &str) -> Vec<Layer> {
             Layer::Sigmoid,
             Layer::Dropout { percent: 50 },
             linear(4),
+        ],
+        // Before pooling, behind it, behind an activation and behind a linear layer.
+        "batch-norm" => vec![
+            conv(5, 3),
+            Layer::BatchNorm,
+            pool.clone(),
+            Layer::Relu,
+            conv(6, 3),
+            pool,
+            Layer::BatchNorm,
+            Layer::Sigmoid,
+            Layer::BatchNorm,
+            linear(9),
+            Layer::BatchNorm,
+            Layer::Relu,
+            linear(3),
         ],
         "no-conv" => vec![linear(32), Layer::Relu, linear(16), Layer::Sigmoid, linear(3)],
         _ => tutorial_layers(10),
@@ -133,7 +150,12 @@ fn case(
             names::TABLE => (0..buffer.len).map(|i| ((i as f32 / 255.0 - 0.13) / 0.31).to_bits()).collect(),
             names::TEACHING => vec![3.0_f32.to_bits(), 0.6_f32.to_bits(), 0, 0],
             names::PARAMETERS | names::TEACHER => {
-                (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2).to_bits()).collect()
+                let mut values: Vec<f32> = (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2)).collect();
+                // A variance must not be negative.
+                for p in net.parameters().iter().filter(|p| p.initial == Initial::Constant(1.0)) {
+                    values[p.start..][..p.len()].iter_mut().for_each(|v| *v += 1.0);
+                }
+                values.into_iter().map(f32::to_bits).collect()
             }
             // Constants that make sense to each optimizer, wherever it looks for which.
             names::HYPER => [0.9_f32, 0.1, 0.75, 0.25, 0.01, 0.02, 0.0, 0.0].map(f32::to_bits).to_vec(),

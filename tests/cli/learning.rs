@@ -146,6 +146,40 @@ fn a_teacher_teaches_and_must_fit() {
 }
 
 #[test]
+fn a_normalised_network_trains_resumes_freezes_and_teaches() {
+    let place = Place::new();
+    let digits = digits();
+    let layers = "{ conv = { channels = 4, kernel = 5 } }, { max_pool = { size = 2 } }, \"batch_norm\", \"relu\", \
+                  { conv = { channels = 6, kernel = 3 } }, \"batch_norm\", \"relu\", { linear = { units = 12 } }, \
+                  \"batch_norm\", \"relu\"";
+    std::fs::write(place.path("net.toml"), format!("layers = [{layers}]")).unwrap();
+    let train = |out: &str, more: &[&str]| {
+        let args = ["train", "--data", &digits, "--network", "net.toml", "--epochs", "3", "--lr", "0.05", "--out", out];
+        place.json(&[&args, more].concat());
+        sha(&place.path(out).join("model.safetensors"))
+    };
+    let model = train("run", &[]);
+    train("parts", &["--steps", "7"]);
+    place.json(&["train", "--resume", "parts"]);
+    assert_eq!(model, sha(&place.path("parts/model.safetensors")), "resumed within an epoch");
+
+    // By the running statistics.
+    let found = place.json(&["eval", "run", "--data", &digits]);
+    assert!(found["accuracy"].as_f64().unwrap() > 0.3, "{found}");
+
+    let weights = |run: &str, name: &str| tensor(&place.path(run).join("model.safetensors"), name);
+    let tuned = place.json(&["finetune", "run", "--data", &digits, "--epochs", "2", "--out", "tuned"]);
+    assert_eq!(tuned["network"]["frozen"], serde_json::json!(["conv1", "bn1", "conv2", "bn2"]));
+    for name in ["conv1.weight", "bn1.weight", "bn2.bias", "bn1.running_mean", "bn2.running_var"] {
+        assert_eq!(weights("tuned", name), weights("run", name), "{name}");
+    }
+    for name in ["bn3.weight", "bn3.running_mean", "fc1.weight"] {
+        assert_ne!(weights("tuned", name), weights("run", name), "{name}");
+    }
+    place.json(&["train", "--data", &digits, "--epochs", "1", "--teacher", "run", "--out", "taught"]);
+}
+
+#[test]
 fn networks_are_printed_trained_and_checked() {
     let place = Place::new();
     let digits = digits();

@@ -1,6 +1,6 @@
 //! What the kernel tests share.
 
-use mnist_gpu::plan::{Activation, ConvShape, Kernel, Range, UpdateShape};
+use mnist_gpu::plan::{Activation, ConvShape, Kernel, NormShape, Range, UpdateShape};
 use mnist_gpu::reference::{Expected, Tensor, play};
 use mnist_gpu::verify;
 
@@ -67,4 +67,39 @@ pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
 /// One image of 3x3 pixels, one output channel, a kernel of 2x2.
 pub fn conv(activation: Activation, activation_in: Activation) -> ConvShape {
     ConvShape { batch: 1, c_in: 1, h_in: 3, w_in: 3, c_out: 1, k: 2, activation, activation_in }
+}
+
+/// Two images of two channels of two values, in a batch with a row of padding.
+pub const NORM: NormShape = NormShape {
+    batch: 2,
+    padded: 3,
+    channels: 2,
+    pixels: 2,
+    activation: Activation::None,
+    activation_in: Activation::None,
+};
+
+/// What batch normalisation reads of [`NORM`]; its results are those of PyTorch 2.6's BatchNorm1d in float64.
+pub fn norm() -> Vec<(&'static str, Tensor)> {
+    vec![
+        f("x", &[1.0, 2.0, 5.0, -1.0, 3.0, 6.0, 0.0, 2.0, 9.0, 9.0, 9.0, 9.0]),
+        f("dy", &[1.0, 0.0, 2.0, -1.0, -3.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]),
+        u("cursor", &[0, 2, 4]),
+        f("running_mean", &[1.0, 2.0]),
+        f("running_var", &[3.0, 4.0]),
+        f("mean", &[3.0, 1.5]),
+        f("variance", &[3.5, 5.25]),
+        f("w", &[2.0, -1.0]),
+        f("b", &[0.5, 1.0]),
+        f("dw", &[0.534_521_720_222_936_8, 3.818_809_442_170_225]),
+        f("db", &[-1.0, 1.5]),
+    ]
+}
+
+/// Compares what comes of 32-bit constants with what PyTorch says.
+pub fn close(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= 1e-7 * expected.abs().max(1.0), "{found} for {expected}");
+    }
 }

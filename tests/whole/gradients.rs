@@ -43,9 +43,9 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let set = play::noise(net, BATCH, &mut stream);
     let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
-    // Evaluation leaves no values out, so the loss of a network that does is that of its training.
-    let random = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout { .. }));
-    let work = if random { Work::Train } else { Work::Infer };
+    // Evaluation leaves no values out and takes the running statistics, so the loss of such a network is that of its training.
+    let differs = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout { .. } | Layer::BatchNorm));
+    let work = if differs { Work::Train } else { Work::Infer };
     let forward = record(net, &Options { work, ..options }).unwrap();
     let config = Config { batch: BATCH, lr: 0.0, label_smoothing: 0.1, ..Config::default() };
     let content = play::content(&set, &initialise(net, 3), &config);
@@ -57,7 +57,7 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let slices = player.buffer(names::GRADIENTS).floats().to_vec();
 
     let (mut looked, mut kinks) = (0, 0);
-    for p in net.parameters() {
+    for p in net.parameters().iter().filter(|p| p.learns) {
         let gradient = play::gradient(&plan, net, &p.name, &slices);
         assert!(gradient.iter().any(|g| *g != 0.0), "{name}: {} has no gradient at all", p.name);
         for _ in 0..LOOKED_AT.min(p.len()) {

@@ -1,0 +1,68 @@
+// batch_norm_statistics: mean and variance of each channel over the images of a batch, and the running ones that evaluation
+// takes (S. Ioffe and C. Szegedy, Batch Normalization, 2015, in PyTorch's form).
+//   mean[c] = sum over n,p of x[n,c,p] / M,  var[c] = sum over n,p of (x[n,c,p] - mean[c])^2 / M,  M = images * pixels
+//   running_mean[c] = 0.9 * running_mean[c] + 0.1 * mean[c]
+//   running_var[c]  = 0.9 * running_var[c] + 0.1 * var[c] * M / max(M - 1, 1)
+// Reads x (N,C,P), of which the rows up to the end of the set are images, and the cursor. Overwrites mean and var (C).
+// Updates running_mean and running_var (C). One workgroup per channel: each invocation sums every wg-th value, and the sums
+// are added in a tree, which is the same in every run. The variance is that of differences from the mean, in a second pass,
+// since that of squares would lose its digits where the mean is large.
+// Twin: src/reference/batch_norm_statistics.rs
+const batch = 64u;
+const channels = 24u;
+const pixels = 144u;
+const wg = 64u;
+
+struct Cursor {
+    step: u32,
+    start: u32,
+    total: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> cursor: Cursor;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> variance: array<f32>;
+
+var<workgroup> sums: array<f32, wg>;
+
+// The sum of what each invocation of the workgroup has.
+fn all(sum: f32, lane: u32) -> f32 {
+    // Until the last sum has been read.
+    workgroupBarrier();
+    sums[lane] = sum;
+    for (var half = wg / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    workgroupBarrier();
+    return sums[0];
+}
+
+@compute @workgroup_size(wg)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+    let c = id.x;
+    let values = min(batch, cursor.total - cursor.start) * pixels;
+    let count = f32(values);
+    var sum = 0.0;
+    for (var i = lane.x; i < values; i += wg) {
+        sum += x[(i / pixels * channels + c) * pixels + i % pixels];
+    }
+    let centre = all(sum, lane.x) / count;
+    sum = 0.0;
+    for (var i = lane.x; i < values; i += wg) {
+        let off = x[(i / pixels * channels + c) * pixels + i % pixels] - centre;
+        sum += off * off;
+    }
+    let spread = all(sum, lane.x);
+    if lane.x == 0u {
+        mean[c] = centre;
+        variance[c] = spread / count;
+        running_mean[c] = 0.9 * running_mean[c] + 0.1 * centre;
+        running_var[c] = 0.9 * running_var[c] + 0.1 * (spread / max(count - 1.0, 1.0));
+    }
+}

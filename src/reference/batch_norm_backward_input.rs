@@ -1,0 +1,35 @@
+//! Twin of `shaders/batch_norm_backward_input.wgsl`: with s the root of variance + 1e-5 and M the values of a channel,
+//! `dx = act'(x) * w / s * (dy - (db + dw * (x - mean) / s) / M)`, and 0 for rows that are no images.
+
+use super::batch_norm_statistics::{deviation, images, places};
+use super::sum::derivative;
+use super::{Expected, Near, Rounded};
+use crate::plan::{Activation, NormShape};
+
+/// `given` are w, mean, variance, dw and db by their names.
+pub fn run<'a>(
+    s: &NormShape,
+    dy: &[f64],
+    x: &[f64],
+    cursor: &[u32],
+    given: impl Fn(&str) -> &'a [f64],
+) -> Vec<Expected> {
+    let mut dx = Near { value: vec![0.0; s.len()], error: vec![0.0; s.len()] };
+    let images = images(s, cursor);
+    let count = Rounded::exact(f64::from(images * s.pixels));
+    for c in 0..s.channels as usize {
+        let of = |name: &str| Rounded::exact(given(name)[c]);
+        let deviation = deviation(given("variance")[c]);
+        let (scale, slope, shift) = (of("w") / deviation, of("dw") / deviation / count, of("db") / count);
+        for at in places(s, images, c) {
+            let z = scale * (Rounded::exact(dy[at]) - (shift + slope * (Rounded::exact(x[at]) - of("mean"))));
+            let y = Rounded::exact(x[at]);
+            let of_activation = match s.activation_in {
+                Activation::Sigmoid => y * (Rounded::exact(1.0) - y),
+                other => Rounded::exact(derivative(x[at], other)),
+            };
+            dx.set(at, z * of_activation);
+        }
+    }
+    vec![Expected::Near(dx)]
+}

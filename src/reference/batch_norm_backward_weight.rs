@@ -1,0 +1,19 @@
+//! Twin of `shaders/batch_norm_backward_weight.wgsl`: `dw = sum of dy * (x - mean) / sqrt(variance + 1e-5)` and
+//! `db = sum of dy`, channel by channel.
+
+use super::batch_norm_statistics::{deviation, places};
+use super::{Expected, Near, Rounded};
+use crate::plan::NormShape;
+
+pub fn run(s: &NormShape, dy: &[f64], x: &[f64], mean: &[f64], variance: &[f64]) -> Vec<Expected> {
+    let (mut dw, mut db) = (Near::default(), Near::default());
+    for c in 0..s.channels as usize {
+        let centred = |at: usize| Rounded::exact(x[at]) - Rounded::exact(mean[c]);
+        let products = places(s, s.padded, c).map(|at| dy[at] * centred(at));
+        let scaled = Rounded::sum(products) / deviation(variance[c]);
+        let plain = Rounded::sum(places(s, s.padded, c).map(|at| Rounded::exact(dy[at])));
+        dw.push(scaled.value, scaled.error);
+        db.push(plain.value, plain.error);
+    }
+    vec![Expected::Near(dw), Expected::Near(db)]
+}

@@ -1,0 +1,17 @@
+//! Twin of `shaders/batch_norm_forward.wgsl`: `y = act(w * (x - mean) / sqrt(variance + 1e-5) + b)`, channel by channel.
+
+use super::batch_norm_statistics::{deviation, places};
+use super::{Expected, Near, Rounded};
+use crate::plan::NormShape;
+
+pub fn run(s: &NormShape, x: &[f64], w: &[f64], b: &[f64], mean: &[f64], variance: &[f64]) -> Vec<Expected> {
+    let mut y = Near { value: vec![0.0; s.len()], error: vec![0.0; s.len()] };
+    for c in 0..s.channels as usize {
+        let scale = Rounded::exact(w[c]) / deviation(variance[c]);
+        for at in places(s, s.padded, c) {
+            let z = scale * (Rounded::exact(x[at]) - Rounded::exact(mean[c])) + Rounded::exact(b[c]);
+            y.set(at, z.activated(s.activation));
+        }
+    }
+    vec![Expected::Near(y)]
+}

@@ -1,0 +1,40 @@
+//! Twin of `shaders/batch_norm_statistics.wgsl`: each channel's mean and variance over the images of a batch, and a tenth of
+//! the way from the running ones to them; the running variance goes towards the unbiased one.
+
+use super::{Expected, Near, Rounded};
+use crate::plan::NormShape;
+
+/// How much of what ran so far is kept, and how much comes of this batch: PyTorch's momentum of 0.1.
+const KEPT: f32 = 0.9;
+const NEW: f32 = 0.1;
+
+pub fn run(s: &NormShape, x: &[f64], cursor: &[u32], running_mean: &[f64], running_var: &[f64]) -> Vec<Expected> {
+    let mut out: [Near; 4] = Default::default();
+    for c in 0..s.channels as usize {
+        let values: Vec<Rounded> = places(s, images(s, cursor), c).map(|at| Rounded::exact(x[at])).collect();
+        let count = Rounded::exact(values.len() as f64);
+        let mean = Rounded::sum(values.iter().copied()) / count;
+        let spread = Rounded::sum(values.iter().map(|x| (*x - mean) * (*x - mean)));
+        let unbiased = spread / Rounded::exact((values.len() as f64 - 1.0).max(1.0));
+        let run = |before: f64, new| f64::from(KEPT) * Rounded::exact(before) + f64::from(NEW) * new;
+        let results = [run(running_mean[c], mean), run(running_var[c], unbiased), mean, spread / count];
+        out.iter_mut().zip(results).for_each(|(near, result)| near.push(result.value, result.error));
+    }
+    out.map(Expected::Near).into()
+}
+
+/// Rows of the batch that are images.
+pub fn images(s: &NormShape, cursor: &[u32]) -> u32 {
+    s.batch.min(cursor[2] - cursor[1])
+}
+
+/// Where the values of a channel lie in the first rows.
+pub fn places(s: &NormShape, rows: u32, c: usize) -> impl Iterator<Item = usize> {
+    let (channels, pixels) = (s.channels as usize, s.pixels as usize);
+    (0..rows as usize).flat_map(move |n| (0..pixels).map(move |p| (n * channels + c) * pixels + p))
+}
+
+/// The root of a variance, with what keeps it from 0: PyTorch's 1e-5.
+pub fn deviation(variance: f64) -> Rounded {
+    (Rounded::exact(variance) + Rounded::exact(f64::from(1e-5_f32))).sqrt()
+}
