@@ -32,7 +32,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: Vec<u32>,
     /// The network whose kernels and step are measured: tutorial, lenet5, deep, a file as for `train`, or one of those that
-    /// `verify` steps: lenet-sigmoid, three-convs, no-conv, dropout
+    /// `verify` steps: lenet-sigmoid, three-convs, no-conv, dropout, batch-norm
     #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
     network: String,
     /// Pooling and activations as kernels of their own

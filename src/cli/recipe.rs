@@ -25,8 +25,8 @@ pub struct Recipe {
     /// tutorial, lenet5, deep, or a TOML file with a list of layers [default: tutorial]
     ///
     /// `network NAME` prints each; a file looks like `layers = [ { conv = { channels = 10, kernel = 5 } }, { max_pool = { size
-    /// = 2 } }, "relu", { linear = { units = 50 } }, "relu", { dropout = { percent = 50 } } ]`. A linear layer with as many
-    /// units as there are classes follows. `finetune` keeps the network of its model.
+    /// = 2 } }, "batch_norm", "relu", { linear = { units = 50 } }, "relu", { dropout = { percent = 50 } } ]`. A linear layer
+    /// with as many units as there are classes follows. `finetune` keeps the network of its model.
     #[arg(long, value_name = "NAME|FILE", value_parser = network)]
     network: Option<Architecture>,
     /// In place of the network's own activation [default: the network's]
