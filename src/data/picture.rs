@@ -136,6 +136,28 @@ mod tests {
         RgbaImage::from_fn(40, 30, |x, _| if x < 20 { Rgba([30, 30, 30, 255]) } else { Rgba([220, 220, 220, 255]) })
     }
 
+    /// A phone writes pictures as its sensor lies, and how it was held beside them.
+    #[test]
+    fn a_turned_photo_is_turned_back() {
+        let jpeg = encoded(DynamicImage::from(halves()).to_rgb8().into(), ImageFormat::Jpeg);
+        // Exif 2.3: behind the JPEG's first marker, a TIFF directory with one entry, the orientation (0x0112).
+        let turned = |orientation: u8| {
+            let tiff =
+                [&b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"[..], &[orientation, 0, 0, 0, 0, 0, 0, 0]].concat();
+            let length = (2 + 6 + tiff.len()) as u16;
+            let exif = [&[0xff, 0xe1][..], &length.to_be_bytes(), b"Exif\0\0", &tiff].concat();
+            let grey = Grey::decode([&jpeg[..2], &exif, &jpeg[2..]].concat()).unwrap();
+            let at = |i: usize, j: usize| grey.values[i * grey.width + j] < 0.5;
+            let (bottom, right) = (grey.height - 1, grey.width - 1);
+            (grey.height, grey.width, [at(0, 0), at(0, right), at(bottom, 0), at(bottom, right)])
+        };
+        assert_eq!(turned(1), (30, 40, [true, false, true, false]));
+        assert_eq!(turned(3), (30, 40, [false, true, false, true]));
+        // To be turned right by 90 degrees: what was left comes to the top.
+        assert_eq!(turned(6), (40, 30, [true, true, false, false]));
+        assert_eq!(turned(8), (40, 30, [false, false, true, true]));
+    }
+
     #[test]
     fn every_format_reads_the_same() {
         let rgb = DynamicImage::from(halves()).to_rgb8();

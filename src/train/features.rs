@@ -6,7 +6,7 @@
 use super::evaluate::{bits, largest_batch};
 use super::{GpuSet, TrainError};
 use crate::gpu::{Device, GpuError, Player, check_steps};
-use crate::model::{Network, Normalisation};
+use crate::model::{Layer, Network, Normalisation};
 use crate::plan::{Options, Work, features, names, record};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,8 +34,10 @@ pub fn compute(
     stop: &AtomicBool,
 ) -> Result<Option<Features>, TrainError> {
     let Some((name, len)) = features(network, options) else { return Ok(None) };
-    let is_frozen = |layer: &String| options.frozen.contains(layer);
-    let layers: Vec<String> = network.learning_layers().into_iter().take_while(is_frozen).collect();
+    let learning = network.learning_layers();
+    let below = network.nodes().iter().take_while(|node| !matches!(node.layer, Layer::Dropout { .. }));
+    let with_parameters = below.map(|node| node.name.clone()).filter(|name| learning.contains(name));
+    let layers: Vec<String> = with_parameters.take_while(|layer| options.frozen.contains(layer)).collect();
     let needed = (set.len * len * 4) as u64;
     let room = needed <= device.largest().0 && needed + set.images.size() <= device.memory.unwrap_or(u64::MAX);
     if layers.is_empty() || left < set.len as u64 || set.is_streamed() || !room {
