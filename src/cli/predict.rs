@@ -93,6 +93,9 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
 /// The model, if one is named first, and the pictures.
 fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     let model = what.first().filter(|first| names_model(first)).map(PathBuf::as_path);
+    if let Some(late) = what.iter().skip(1).find(|path| names_model(path)) {
+        anyhow::bail!("{} is a model: it comes first, as in `mnist-gpu predict {0} IMAGE...`", late.display());
+    }
     let mut files = Vec::new();
     for path in &what[usize::from(model.is_some())..] {
         if path == Path::new("-") {

@@ -22,6 +22,8 @@ pub struct Recipe {
     skip_bad: Option<bool>,
     #[arg(skip)]
     init: Option<PathBuf>,
+    #[arg(skip)]
+    model: Option<PathBuf>,
     /// tutorial, lenet5, deep, or a TOML file with a list of layers [default: tutorial]
     ///
     /// `network NAME` prints each; a file looks like `layers = [ { conv = { channels = 10, kernel = 5 } }, { max_pool = { size
@@ -204,7 +206,7 @@ impl Recipe {
     pub fn over(self, other: Recipe) -> Recipe {
         let shuffle = if self.no_shuffle { Some(false) } else { self.shuffle };
         let this = Recipe { shuffle, ..self };
-        first_of!(this, other; data, prepare, skip_bad, init, network, activation, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
+        first_of!(this, other; data, prepare, skip_bad, init, model, network, activation, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
             eps, clip, schedule, warmup, dropout, label_smoothing, teacher, temperature, alpha,
             augment, unfreeze_after, unfreeze_rate, rates, patience, seed, validation, limit, shuffle, freeze, log_every)
     }
@@ -224,6 +226,16 @@ impl Recipe {
     /// The file whose parameters a training starts from.
     pub fn init(&self) -> Option<&Path> {
         self.init.as_deref()
+    }
+
+    /// The model that a fine-tuning starts from.
+    pub fn model(&self) -> Option<&Path> {
+        self.model.as_deref()
+    }
+
+    /// Whether a network is named.
+    pub fn has_network(&self) -> bool {
+        self.network.is_some()
     }
 
     /// How pictures are read. A model's own way and size, if there is one, must be those that are asked for.
@@ -268,6 +280,7 @@ impl Recipe {
             prepare: source.prepare().or(self.prepare).unwrap_or(default.prepare),
             skip_bad: self.skip_bad.unwrap_or(default.skip_bad),
             init: None,
+            model: None,
             network: self.network.clone().unwrap_or_default(),
             activation: self.activation,
             epochs: self.epochs.unwrap_or(default.epochs),
@@ -310,11 +323,11 @@ impl Recipe {
 }
 
 /// Keys that a configuration may lack.
-const OPTIONAL: [&str; 9] =
-    ["init", "activation", "teacher", "patience", "unfreeze-after", "steps", "limit", "clip", "dropout"];
+const OPTIONAL: [&str; 10] =
+    ["init", "model", "activation", "teacher", "patience", "unfreeze-after", "steps", "limit", "clip", "dropout"];
 
 /// A path that means the same from anywhere.
-fn named_or_absolute(model: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn named_or_absolute(model: &Path) -> std::io::Result<PathBuf> {
     if model == Path::new(PRETRAINED) { Ok(model.into()) } else { std::path::absolute(model) }
 }
 
@@ -382,6 +395,7 @@ mod tests {
             steps: Some(3),
             clip: Some(0.5),
             init: Some("a".into()),
+            model: Some("b".into()),
             dropout: Some(0.25),
             ..Config::default()
         };

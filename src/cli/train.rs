@@ -1,6 +1,7 @@
 //! `train` and `finetune`.
 
-use super::{Console, DeviceArgs, SourceArgs, recipe::Recipe};
+use super::recipe::{Recipe, named_or_absolute};
+use super::{Console, DeviceArgs, SourceArgs};
 use crate::data::{Locator, Source};
 use crate::model::{Model, PRETRAINED, newest_run};
 use crate::train::{BEST, Config, Event, Outcome, Prepared, Trainer, check_free};
@@ -102,6 +103,12 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     }
     let out = out_folder(&args.common)?;
     let recipe = Recipe::from_init(args.init).over(args.common.recipe()?);
+    if let (Some(model), Some(path)) = (recipe.model(), &args.common.recipe) {
+        let (model, path) = (model.display(), path.display());
+        anyhow::bail!(
+            "{path} is of a run that fine-tuned {model}; repeat it with `mnist-gpu finetune --recipe {path}`"
+        );
+    }
     let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(None)?, console)?;
     let held_out = match recipe.validation() {
         (None, limit) => default_validation(limit, &source)?,
@@ -130,14 +137,19 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
         return go(prepared, run, &args.common, console, began);
     }
     let out = out_folder(&args.common)?;
-    let path = model_path(args.model.as_deref())?;
-    let model = Model::load(&path)?;
+    anyhow::ensure!(
+        !args.common.settings.has_network(),
+        "finetune keeps the network of its model; leave --network out, or train another with `mnist-gpu train`"
+    );
     let recipe = args.common.recipe()?;
+    let path = model_path(args.model.as_deref().or(recipe.model()))?;
+    let model = Model::load(&path)?;
     let frozen = recipe.frozen().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&frozen)?;
     let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(Some(&model))?, console)?;
     console.note(format!("model {}", path.display()));
     let config = recipe.config(&source, frozen, 0)?;
+    let config = Config { model: Some(named_or_absolute(&path)?), ..config };
     let prepared = Prepared::finetune(config, source, model)?;
     go(prepared, &out, &args.common, console, began)
 }
@@ -161,6 +173,14 @@ pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> an
         path => path?,
     };
     Ok((path.display().to_string(), Model::load(&path)?))
+}
+
+/// `conv1, bn1 and conv2`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// The folder of a new run, checked before any work is done.
@@ -200,7 +220,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
         config.batch,
         config.describe(),
         prepared.model.network.parameter_count(),
-        if config.frozen.is_empty() { String::new() } else { format!(", {} frozen", config.frozen.join(" and ")) }
+        if config.frozen.is_empty() { String::new() } else { format!(", {} frozen", listed(&config.frozen)) }
     ));
 
     // A second Ctrl-C ends the program at once.
@@ -254,11 +274,11 @@ fn tell(event: &Event, console: &Console, config: &Config) {
         }
         Event::Features { layers, images, seconds } => console.note(format!(
             "{} computed once for {images} images, in {seconds:.2} s: nothing that learns lies below",
-            layers.join(" and ")
+            listed(&layers)
         )),
         Event::Unfrozen { epoch, layers } => {
-            let layers = layers.join(" and ");
-            console.note(format!("from epoch {epoch} on {layers} learn too, at {} of the rate", config.unfreeze_rate));
+            let (verb, layers) = (if layers.len() == 1 { "learns" } else { "learn" }, listed(&layers));
+            console.note(format!("from epoch {epoch} on {layers} {verb} too, at {} of the rate", config.unfreeze_rate));
         }
         Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),
         _ => {}

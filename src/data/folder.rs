@@ -77,13 +77,19 @@ impl Folder {
             n if n > CLASSES => return Err(DataError::TooManyClasses { folder: path.into(), classes: n }),
             _ => {}
         }
+        if let Some(class) = parts[2].keys().find(|name| !parts[0].contains_key(*name)) {
+            return Err(DataError::Untrained { folder: path.into(), class: class.clone() });
+        }
         let label = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u8;
         let [train, validation, test] = parts.map(|part| {
             let of_class = |(name, files): (String, Vec<PathBuf>)| {
                 let label = label(&name);
-                files.into_iter().map(move |file| (file, label))
+                files.into_iter().enumerate().map(move |(at, file)| (at, label, file))
             };
-            part.into_iter().flat_map(of_class).collect::<Vec<_>>()
+            // The first of each class, then the second of each: the first N are a fair share of all.
+            let mut files: Vec<_> = part.into_iter().flat_map(of_class).collect();
+            files.sort();
+            files.into_iter().map(|(_, label, file)| (file, label)).collect::<Vec<_>>()
         });
         if train.is_empty() || test.is_empty() {
             return Err(DataError::NoPictures(path.into()));
@@ -158,6 +164,15 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(found)
 }
 
+/// Why a folder that holds neither pictures by class nor IDX files is no data set, where that is plain.
+pub fn unlike(path: &Path) -> Option<&'static str> {
+    let mut names = std::fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).peekable();
+    if names.peek().is_none() {
+        return Some("it is empty");
+    }
+    has_pictures(path).then_some("its pictures lie in no class folders")
+}
+
 fn has_pictures(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_picture(&entry.path())))
 }
@@ -167,9 +182,10 @@ fn classes_of(path: &Path) -> Result<Classes, DataError> {
     let mut classes = Classes::new();
     for (name, folder) in folders(path)? {
         let files = pictures_in(&folder)?;
-        if !files.is_empty() {
-            classes.insert(name, files);
+        if files.is_empty() {
+            return Err(DataError::EmptyClass(folder));
         }
+        classes.insert(name, files);
     }
     Ok(classes)
 }
@@ -240,4 +256,20 @@ pub fn read_pictures(paths: &[&Path], reading: Reading) -> Vec<Result<super::Ima
     });
     read.sort_by_key(|(at, _)| *at);
     read.into_iter().map(|(_, image)| image).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_pictures_are_a_fair_share_of_all_classes() {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, count) in [("a", 9), ("b", 4), ("c", 6)] {
+            std::fs::create_dir(folder.path().join(class)).unwrap();
+            (0..count).for_each(|n| std::fs::write(folder.path().join(format!("{class}/{n}.png")), "").unwrap());
+        }
+        let labels: Vec<u8> = Folder::open(folder.path(), 0).unwrap().train.iter().map(|(_, label)| *label).collect();
+        assert_eq!(labels, [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 2, 0, 0, 0]);
+    }
 }

@@ -11,10 +11,11 @@ mod split;
 pub mod synthetic;
 
 pub use fetch::{Fetcher, Progress};
+use folder::unlike;
 pub use folder::{Folder, Reading, pictures_in, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
-pub use picture::{ENDINGS, Grey, is_picture};
+pub use picture::{Grey, is_picture};
 pub use prepare::{Image, Prepare};
 pub use set::{DataSet, Loaded, Locator, Part, Pictures, Source, class_count, fingerprint};
 pub use split::{epoch_order, hold_out};
@@ -78,6 +79,15 @@ pub enum DataError {
     Label { path: String, label: u8, index: usize, classes: usize },
     #[error("{0} has labels of one class only; there is nothing to tell apart")]
     OneClass(String),
+    #[error(
+        "{folder} is no data set: {reason}. Give a folder with a folder of pictures for each class, such as \
+         {folder}/A/1.png, or one with the four IDX files"
+    )]
+    NoData { folder: PathBuf, reason: &'static str },
+    #[error("class folder {0} has no pictures (PNG, JPEG, BMP, GIF or WebP); put some there, or remove it")]
+    EmptyClass(PathBuf),
+    #[error("class {class:?} of {folder} has pictures to test on, but none to train on")]
+    Untrained { folder: PathBuf, class: String },
     #[error(
         "{folder} has neither {name} nor {name}.gz; a data folder holds train-images-idx3-ubyte, \
          train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, gzipped or not"

@@ -2,7 +2,7 @@
 
 use super::DataError;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -14,8 +14,17 @@ pub struct Grey {
     pub values: Vec<f32>,
 }
 
-/// File names with these endings are taken for pictures.
-pub const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "bmp", "gif", "webp"];
+/// File names with these endings are taken for pictures; those of the second line cannot be read, and are told of rather than
+/// passed over.
+#[rustfmt::skip]
+const ENDINGS: [&str; 13] = [
+    "png", "jpg", "jpeg", "bmp", "gif", "webp",
+    "tif", "tiff", "heic", "heif", "avif", "jp2", "jxl",
+];
+
+/// What files may hold, whatever they are called.
+const FORMATS: [ImageFormat; 5] =
+    [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP];
 
 /// Bytes of a file, at most.
 const LARGEST_FILE: u64 = 256 << 20;
@@ -54,7 +63,7 @@ impl Grey {
             return Err("it is empty".into());
         }
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-        if reader.format().is_none() {
+        if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
             return Err("it is no PNG, JPEG, BMP, GIF or WebP".into());
         }
         let mut limits = Limits::default();
@@ -123,7 +132,7 @@ fn luminance(r: u8, g: u8, b: u8) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{ImageFormat, Rgba, RgbaImage};
+    use image::{Rgba, RgbaImage};
 
     fn encoded(picture: DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut out = Cursor::new(Vec::new());

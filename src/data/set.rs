@@ -4,7 +4,7 @@ use super::fetch::{check, hex};
 use super::known::NAMES;
 use super::{
     DataError, Fetcher, Folder, Images, Known, Layout, Prepare, Progress, Reading, find, read_first_column,
-    read_images, read_labels, synthetic,
+    read_images, read_labels, synthetic, unlike,
 };
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -174,6 +174,9 @@ impl Locator {
                     .map_err(|e| DataError::Unreadable { path: folder.into(), reason: e.to_string() })?;
                 if Folder::is_one(&path) {
                     return self.pictures(path);
+                }
+                if let Some(reason) = unlike(&path) {
+                    return Err(DataError::NoData { folder: path, reason });
                 }
                 let known = recognise(&path);
                 let own = path.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());

@@ -23,7 +23,7 @@ const FORMAT: u32 = 1;
 pub enum CheckpointError {
     #[error("cannot read {path}: {reason}")]
     Unreadable { path: PathBuf, reason: String },
-    #[error("{path} is no whole safetensors file: {reason}")]
+    #[error("{path} is no whole safetensors file, such as PyTorch's safetensors.torch.save_file writes: {reason}")]
     Damaged { path: PathBuf, reason: String },
     #[error("{path} holds metadata that this version does not understand: {reason}")]
     Metadata { path: PathBuf, reason: String },
@@ -111,7 +111,9 @@ impl Model {
 
     fn from_bytes(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
         let tensors = parse(&file, raw)?;
-        let metadata = match metadata::<Metadata>(&file, raw)? {
+        let metadata = metadata::<Metadata>(&file, raw)?;
+        let is_bare = metadata.is_none();
+        let metadata = match metadata {
             Some(metadata) => metadata,
             None => bare(&file, &tensors)?,
         };
@@ -130,7 +132,10 @@ impl Model {
             let reason = format!("normalisation {n:?}");
             return Err(CheckpointError::Metadata { path: file, reason });
         }
-        let parameters = arena(&file, &tensors, &network, "", true)?;
+        let parameters = arena(&file, &tensors, &network, "", true).map_err(|error| match is_bare {
+            true => CheckpointError::Bare { path: file.clone(), reason: error.to_string() },
+            false => error,
+        })?;
         Ok(Model {
             network,
             parameters,
@@ -327,7 +332,9 @@ fn arena(
         arena.extend(floats(path, &name, &tensor)?);
     }
     arena.resize(network.arena_len(), 0.0);
-    let known = |name: &str| network.parameters().iter().any(|p| p.name == name);
+    // What PyTorch's batch normalisation counts beside, and needs only without a momentum.
+    let counter = |name: &str| name.ends_with(".num_batches_tracked");
+    let known = |name: &str| counter(name) || network.parameters().iter().any(|p| p.name == name);
     match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
         Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.to_string() }),
         None => Ok(arena),
@@ -425,6 +432,10 @@ mod tests {
         extra.push(("fc3.bias".into(), vec![1], vec![0.0]));
         write_bare(&path, &extra);
         assert!(error(&path).contains("fc3.bias that the network does not have"), "{}", error(&path));
+        let mut counted = tensors();
+        counted.push(("bn1.num_batches_tracked".into(), vec![], vec![7.0]));
+        write_bare(&path, &counted);
+        assert_eq!(Model::load(&path).unwrap().parameters, model().parameters, "PyTorch's counter is passed over");
         let mut nan = tensors();
         nan[2].2[7] = f32::NAN;
         write_bare(&path, &nan);
@@ -433,6 +444,7 @@ mod tests {
         shape[4].1 = vec![320, 50];
         write_bare(&path, &shape);
         assert!(error(&path).contains("fc1.weight has shape [320, 50] and the network needs [50, 320]"));
+        assert!(error(&path).contains("taken for the tutorial's network"));
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
         assert!(error(&path).contains("is no whole safetensors file"));

@@ -1,6 +1,6 @@
 //! Everything that can be set of a training.
 
-use super::{Augment, EpochReport, Method, Schedule};
+use super::{Augment, EpochReport, Method, Schedule, TrainError};
 use crate::data::Prepare;
 use crate::model::{Architecture, Nonlinearity};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub struct Config {
     /// The file whose parameters a training starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    /// The model that a fine-tuning starts from.
+    pub model: Option<PathBuf>,
     pub network: Architecture,
     /// In place of the network's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,7 @@ impl Default for Config {
             prepare: Prepare::default(),
             skip_bad: false,
             init: None,
+            model: None,
             network: Architecture::default(),
             activation: None,
             epochs: 10,
@@ -125,6 +128,31 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Refuses what would be ignored in silence.
+    ///
+    /// # Errors
+    /// Thawing of what is not frozen or after the end, and patience without images to validate on.
+    pub fn check(&self, held_out: usize) -> Result<(), TrainError> {
+        let idle = |text: String| Err(TrainError::Idle(text));
+        if let Some(after) = self.unfreeze_after {
+            if self.frozen.is_empty() {
+                return idle(
+                    "--unfreeze-after has nothing to thaw: no layer is frozen; name some with --freeze".into(),
+                );
+            }
+            if after >= self.epochs {
+                return idle(format!(
+                    "--unfreeze-after {after} is never reached in {} epochs; take a smaller number, or more --epochs",
+                    self.epochs
+                ));
+            }
+        }
+        if self.patience.is_some() && held_out == 0 {
+            return idle("--patience needs images to validate on; hold some out with --validation".into());
+        }
+        Ok(())
+    }
+
     /// Layers that do not learn in an epoch, counted from 1.
     pub fn frozen_in(&self, epoch: usize) -> &[String] {
         if self.unfreeze_after.is_some_and(|after| epoch > after) { &[] } else { &self.frozen }

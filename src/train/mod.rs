@@ -91,6 +91,8 @@ pub enum TrainError {
          --epochs, or start a new run with --init {}", .run.display()
     )]
     Scheduled { run: PathBuf, schedule: Schedule, epochs: usize },
+    #[error("{0}")]
+    Idle(String),
     #[error("teacher {path} does not fit: {text}")]
     Teacher { path: PathBuf, text: String },
     #[error(

@@ -72,6 +72,7 @@ impl Prepared {
         }
         network.check_frozen(&config.frozen)?;
         let (places, held_out) = parts(&train, held_out, &config)?;
+        config.check(held_out.len())?;
         let (mean, deviation) = source.normalisation().unwrap_or_else(|| train.normalisation(&places));
         let parameters = match &config.init {
             Some(file) => load_parameters(file, &network)?,
@@ -133,6 +134,7 @@ impl Prepared {
             model.network = model.network.with_dropout(percent(share))?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
+        config.check(held_out.len())?;
         Prepared::new("finetune", config, source, model, train, test, places, held_out, skipped).with_teacher()
     }
 

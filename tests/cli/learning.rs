@@ -68,6 +68,13 @@ fn frozen_layers_learn_after_their_time_and_slower() {
         moved("thawed"),
         moved("faster")
     );
+    // What would be ignored is refused.
+    let idle = |args: &[&str], words: &[&str]| {
+        place.fails(&[&["finetune", "base", "--data", &digits, "--epochs", "3", "--out", "x"], args].concat(), words);
+    };
+    idle(&["--unfreeze-after", "3"], &["--unfreeze-after 3", "never reached in 3 epochs"]);
+    idle(&["--unfreeze-after", "1", "--freeze", "none"], &["nothing to thaw"]);
+    idle(&["--patience", "1"], &["--patience", "--validation"]);
     // Resumed across the epoch in which they thaw, and within it.
     for steps in ["8", "13"] {
         let out = format!("parts{steps}");

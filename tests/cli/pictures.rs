@@ -169,6 +169,7 @@ fn predict_takes_lists_and_warns() {
     assert!(skipped.err.contains("1 pictures are left out") && skipped.err.contains("bad.png"));
     std::fs::create_dir(place.path("empty")).unwrap();
     place.fails(&["predict", "pretrained", "empty"], &["no picture"]);
+    place.fails(&["predict", "four.png", "pretrained"], &["pretrained is a model", "comes first"]);
     assert_eq!(place.run(&["predict"]).code, Some(2));
 }
 
@@ -179,6 +180,15 @@ fn pretrained_is_a_model_like_any_other() {
     let digits = crate::digits();
     assert!(place.json(&["eval", "pretrained", "--data", &digits])["accuracy"].as_f64().unwrap() > 0.7);
     place.json(&["finetune", "pretrained", "--data", &digits, "--epochs", "1", "--out", "tuned"]);
+    // Its recipe says what it starts from.
+    place.json(&["finetune", "--recipe", "tuned/recipe.toml", "--out", "again"]);
+    for file in ["model.safetensors", "recipe.toml"] {
+        assert_eq!(sha(&place.path("tuned").join(file)), sha(&place.path("again").join(file)), "{file}");
+    }
+    let words = ["fine-tuned pretrained", "mnist-gpu finetune --recipe tuned/recipe.toml"];
+    place.fails(&["train", "--recipe", "tuned/recipe.toml", "--out", "x"], &words);
+    place.fails(&["finetune", "pretrained", "--network", "deep", "--out", "x"], &["keeps the network", "--network"]);
+    assert!(!place.path("x").exists());
     assert_eq!(place.json(&["network", "pretrained"])["parameters"], 21_840);
 }
 
@@ -196,6 +206,19 @@ fn bad_folders_are_told_and_nothing_is_written() {
     };
     std::fs::create_dir_all(place.path("none/a")).unwrap();
     train("none", &["none", "neither"]);
+    std::fs::create_dir(place.path("nothing")).unwrap();
+    train("nothing", &["it is empty", "nothing/A/1.png"]);
+    picture("loose/1.png");
+    train("loose", &["loose", "in no class folders"]);
+    ["hole/a/1.png", "hole/a/2.png", "hole/b/1.png", "hole/b/2.png"].into_iter().for_each(picture);
+    std::fs::create_dir(place.path("hole/c")).unwrap();
+    train("hole", &["class folder", "c has no pictures"]);
+    // Pictures of a kind that is not read are not passed over.
+    std::fs::write(place.path("hole/c/1.tiff"), b"II*\0").unwrap();
+    std::fs::write(place.path("hole/c/2.heic"), b"no picture").unwrap();
+    train("hole", &["2 of the pictures", "1.tiff", "2.heic", "no PNG, JPEG"]);
+    ["new/train/a/1.png", "new/train/b/1.png", "new/test/a/1.png", "new/test/c/1.png"].into_iter().for_each(picture);
+    train("new", &["class \"c\"", "none to train on"]);
     picture("one/only/1.png");
     picture("one/only/2.png");
     train("one", &["one", "one class only", "only"]);
