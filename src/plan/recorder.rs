@@ -465,8 +465,13 @@ impl Recorder<'_> {
         let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
             Op::Conv => (1, Kernel::ConvBackwardInput(self.conv(stage, below), tiles), vec![&dy, &w, x, &dx]),
             Op::ConvPool(pool) => {
-                let shape = self.conv_pool(stage, pool, below);
-                let (shape, parts) = self.conv_pool_part(shape, &shape.image(), &[]);
+                let whole = self.conv_pool(stage, pool, below);
+                let [x_len, y_len] = whole.image();
+                let (mut shape, mut parts) = self.conv_pool_part(whole, &[x_len, y_len], &[]);
+                if tiles.is_idle(&shape) {
+                    // Each x is read once: its cost from storage is less than that of lanes without work.
+                    (shape, parts) = self.conv_pool_part(whole, &[y_len], &[x_len]);
+                }
                 (parts, Kernel::ConvPoolBackwardInput(shape, tiles), vec![&dy, &winner, &w, x, &dx])
             }
             Op::Pool(pool) => (1, Kernel::MaxPoolBackward(self.pool(stage, pool)), vec![&dy, &winner, &dx]),

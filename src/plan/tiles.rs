@@ -213,11 +213,16 @@ impl Tiles {
         let (block, (rows, columns)) = (s.pool * s.pool * s.conv.k * s.conv.k, s.blocks());
         let tile_j = divisor(columns, self.conv_block.min(self.unrolled / block));
         let mut tile_i = divisor(rows, self.conv_block.min(self.unrolled / (block * tile_j)));
-        // Half a tile rather than idle lanes.
-        if tile_i.is_multiple_of(2) && s.conv.batch * (columns / tile_j) * (rows / tile_i) < self.workgroup {
+        // Smaller tiles rather than idle lanes.
+        while tile_i.is_multiple_of(2) && s.conv.batch * (columns / tile_j) * (rows / tile_i) < self.workgroup {
             tile_i /= 2;
         }
         (divisor(s.conv.c_in, self.conv_c.min(self.unrolled / (block * tile_j * tile_i))), tile_i, tile_j)
+    }
+    /// Whether `conv_pool_backward_input` leaves lanes of its only workgroup idle.
+    pub(super) fn is_idle(&self, s: &ConvPoolShape) -> bool {
+        let ((rows, columns), (_, tile_i, tile_j)) = (s.blocks(), self.conv_pool_backward_input(s));
+        s.conv.batch * (rows / tile_i) * (columns / tile_j) < self.workgroup
     }
     /// Images of a part: as many of the batch as fit a uniform, where `gathered` are the elements of an image in the tensors
     /// that a kernel gathers from, and `written` in those that it writes. The whole batch where nothing is gained.
