@@ -274,10 +274,10 @@ fn tell(event: &Event, console: &Console, config: &Config) {
         }
         Event::Features { layers, images, seconds } => console.note(format!(
             "{} computed once for {images} images, in {seconds:.2} s: nothing that learns lies below",
-            listed(&layers)
+            listed(layers)
         )),
         Event::Unfrozen { epoch, layers } => {
-            let (verb, layers) = (if layers.len() == 1 { "learns" } else { "learn" }, listed(&layers));
+            let (verb, layers) = (if layers.len() == 1 { "learns" } else { "learn" }, listed(layers));
             console.note(format!("from epoch {epoch} on {layers} {verb} too, at {} of the rate", config.unfreeze_rate));
         }
         Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),

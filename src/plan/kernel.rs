@@ -394,7 +394,7 @@ impl UpdateShape {
 
 impl NormShape {
     /// Elements of x.
-    pub fn len(&self) -> usize {
+    pub fn elements(&self) -> usize {
         size([self.padded, self.channels, self.pixels])
     }
 
@@ -731,7 +731,7 @@ impl Kernel {
                     shader!("batch_norm_statistics"),
                     constants![s => batch, channels, pixels, @wg = tiles.workgroup],
                     vec![
-                        read("x", s.len()),
+                        read("x", s.elements()),
                         read_u32("cursor", CURSOR),
                         update("running_mean", channels),
                         update("running_var", channels),
@@ -744,9 +744,9 @@ impl Kernel {
             Kernel::BatchNormForward(s, tiles) => {
                 let tile_p = tiles.norm_p(s.pixels);
                 let ports = [
-                    vec![gather(tiles, "x", Element::F32, s.len())],
+                    vec![gather(tiles, "x", Element::F32, s.elements())],
                     s.of_channel(&["w", "b", "mean", "variance"]),
-                    vec![write("y", s.len())],
+                    vec![write("y", s.elements())],
                 ];
                 (
                     shader!("batch_norm_forward"),
@@ -758,9 +758,9 @@ impl Kernel {
             Kernel::BatchNormBackwardInput(s, tiles) => {
                 let tile_p = tiles.norm_p(s.pixels);
                 let ports = [
-                    vec![read("dy", s.len()), read("x", s.len())],
+                    vec![read("dy", s.elements()), read("x", s.elements())],
                     s.of_channel(&["w", "mean", "variance", "dw", "db"]),
-                    vec![read_u32("cursor", CURSOR), write("dx", s.len())],
+                    vec![read_u32("cursor", CURSOR), write("dx", s.elements())],
                 ];
                 (
                     shader!("batch_norm_backward_input"),
@@ -772,7 +772,7 @@ impl Kernel {
             Kernel::BatchNormBackwardWeight(s, tiles) => {
                 let channels = s.channels as usize;
                 let ports = [
-                    vec![read("dy", s.len()), read("x", s.len())],
+                    vec![read("dy", s.elements()), read("x", s.elements())],
                     s.of_channel(&["mean", "variance"]),
                     vec![write("dw", channels), write("db", channels)],
                 ];

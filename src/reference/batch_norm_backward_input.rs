@@ -14,7 +14,7 @@ pub fn run<'a>(
     cursor: &[u32],
     given: impl Fn(&str) -> &'a [f64],
 ) -> Vec<Expected> {
-    let mut dx = Near { value: vec![0.0; s.len()], error: vec![0.0; s.len()] };
+    let mut dx = Near { value: vec![0.0; s.elements()], error: vec![0.0; s.elements()] };
     let images = images(s, cursor);
     let count = Rounded::exact(f64::from(images * s.pixels));
     for c in 0..s.channels as usize {

@@ -5,7 +5,7 @@ use super::{Expected, Near, Rounded};
 use crate::plan::NormShape;
 
 pub fn run(s: &NormShape, x: &[f64], w: &[f64], b: &[f64], mean: &[f64], variance: &[f64]) -> Vec<Expected> {
-    let mut y = Near { value: vec![0.0; s.len()], error: vec![0.0; s.len()] };
+    let mut y = Near { value: vec![0.0; s.elements()], error: vec![0.0; s.elements()] };
     for c in 0..s.channels as usize {
         let scale = Rounded::exact(w[c]) / deviation(variance[c]);
         for at in places(s, s.padded, c) {
