@@ -1,7 +1,7 @@
 //! `plan`: the steps of a batch.
 
 use super::Console;
-use crate::model::Network;
+use crate::model::Architecture;
 use crate::plan::{DeviceClass, Options, Tiles, Work, record};
 use crate::train::layers;
 use clap::{Args, ValueEnum};
@@ -10,6 +10,9 @@ use serde_json::json;
 /// Print the steps of a batch; needs no device
 #[derive(Args)]
 pub struct PlanArgs {
+    /// tutorial, lenet5, deep, or a file as for `train`
+    #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
+    network: String,
     /// Layers that do not learn, separated by commas, or none
     #[arg(long, value_name = "LAYERS", default_value = "none")]
     freeze: String,
@@ -37,11 +40,11 @@ enum Class {
 /// Runs `plan`.
 ///
 /// # Errors
-/// A layer that does not exist.
+/// A network or a layer that does not exist.
 pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
     /// Images of MNIST.
     const SET: usize = 60_000;
-    let network = Network::tutorial([1, 28, 28], 10)?;
+    let network = Architecture::find(&args.network)?.network([1, 28, 28], 10)?;
     let frozen = layers(&args.freeze);
     network.check_frozen(&frozen)?;
     let class = match args.class {

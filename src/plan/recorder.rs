@@ -216,8 +216,8 @@ impl Recorder<'_> {
         self.steps(kernel, label, bindings, 1)
     }
 
-    /// Appends a kernel that takes a part of the batch, once for each part. What belongs to no image is bound whole. Each part adds its
-    /// gradients to those of the part before, and the last leaves the sum where the update looks for it.
+    /// Appends a kernel that takes a part of the batch, once for each part. What belongs to no image is bound whole. Each part
+    /// adds its gradients to those of the part before, and the last leaves the sum where the update looks for it.
     fn steps(&mut self, kernel: Kernel, label: String, bindings: &[&str], parts: u32) -> Result<(), PlanError> {
         let spec = self.checked(&kernel, &label)?;
         assert_eq!(spec.ports.len(), bindings.len(), "{label}: as many bindings as ports");

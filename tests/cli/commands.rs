@@ -110,6 +110,9 @@ fn plan_needs_no_device_and_leaves_out_what_is_frozen() {
     assert_eq!((&frozen["batch"], frozen["steps"].as_array().unwrap().len()), (&Value::from(7), 12));
     assert_eq!(plan(&["--inference"])["steps"].as_array().unwrap().len(), 7);
     assert!(plan(&["--unfused"])["steps"].as_array().unwrap().len() > 20);
+    let deep = place.run(&["plan", "--network", "deep", "--freeze", "conv1,bn1"]);
+    assert!(deep.out.contains("bn2 statistics") && !deep.out.contains("bn1 statistics"), "{}", deep.out);
+    place.fails(&["plan", "--network", "vgg"], &["no network \"vgg\"", "deep"]);
     let text = place.run(&["plan"]);
     assert!(text.out.contains("conv1.weight.grad") && text.err.is_empty());
 }
