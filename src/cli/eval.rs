@@ -58,7 +58,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let total = set.labels.len();
 
     if !console.json {
-        console.result(text(&model, &set, &seen, &confusion));
+        console.result(text(&model, &set, &loaded.files, &seen, &confusion));
         return Ok(());
     }
     let classes: Vec<_> = (0..model.network.classes())
@@ -77,12 +77,16 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         .wrong(&set.labels)
         .into_iter()
         .map(|at| {
-            json!({
+            let mut wrong = json!({
                 "index": at,
                 "label": set.labels[at],
                 "predicted": seen.predicted[at],
                 "probability": seen.probability[at],
-            })
+            });
+            if let Some(file) = loaded.files.get(at) {
+                wrong["file"] = file.display().to_string().into();
+            }
+            wrong
         })
         .collect();
     let (low, high) = wilson(correct, total);
@@ -106,7 +110,13 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
 /// Wrong images that are listed for a person.
 const LISTED: usize = 10;
 
-fn text(model: &Model, set: &DataSet, seen: &crate::train::Summary, confusion: &Confusion) -> String {
+fn text(
+    model: &Model,
+    set: &DataSet,
+    files: &[PathBuf],
+    seen: &crate::train::Summary,
+    confusion: &Confusion,
+) -> String {
     let (correct, total) = (confusion.correct(), set.labels.len());
     let (low, high) = wilson(correct, total);
     let mut out = String::new();
@@ -140,8 +150,9 @@ fn text(model: &Model, set: &DataSet, seen: &crate::train::Summary, confusion: &
     if !wrong.is_empty() {
         line(format!("\nmost confidently wrong ({} of {}):", LISTED.min(wrong.len()), wrong.len()));
         for &at in wrong.iter().take(LISTED) {
+            let image = files.get(at).map_or(format!("image {at:>5}"), |file| file.display().to_string());
             line(format!(
-                "image {at:>5}: {} taken for {}, probability {:.4}",
+                "{image}: {} taken for {}, probability {:.4}",
                 names[usize::from(set.labels[at])],
                 names[seen.predicted[at] as usize],
                 seen.probability[at]

@@ -111,19 +111,20 @@ impl Folder {
             Part::Train => (&self.train, &self.validation),
             Part::Test => (&self.test, &[]),
         };
-        let (mut set, mut skipped) = read_all(first, reading);
-        let (held_out, more) = read_all(last, reading);
+        let (mut set, mut files, mut skipped) = read_all(first, reading);
+        let (held_out, more, others) = read_all(last, reading);
         let count = held_out.labels.len();
         set.labels.extend(held_out.labels);
         set.images.bytes.extend(held_out.images.bytes);
-        skipped.extend(more);
+        files.extend(more);
+        skipped.extend(others);
         if !skipped.is_empty() && !reading.skip_bad {
             return Err(DataError::BadPictures(skipped));
         }
         if set.labels.is_empty() {
             return Err(DataError::NoPictures(self.path.clone()));
         }
-        Ok(Loaded { set, held_out: count, skipped })
+        Ok(Loaded { set, files, held_out: count, skipped })
     }
 
     /// The size of the first picture.
@@ -221,21 +222,23 @@ fn split(path: &Path, classes: Classes, seed: u64) -> Result<[Classes; 3], DataE
     Ok([train, Classes::new(), test])
 }
 
-fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<DataError>) {
+/// The pictures that can be read, their files, and what is wrong with the others.
+fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<PathBuf>, Vec<DataError>) {
     let [height, width] = reading.size;
     let mut set = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
-    let mut bad = Vec::new();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
     let paths: Vec<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
-    for (read, (_, label)) in read_pictures(&paths, reading).into_iter().zip(files) {
+    for (read, (path, label)) in read_pictures(&paths, reading).into_iter().zip(files) {
         match read {
             Ok(image) => {
                 set.images.bytes.extend(image.bytes);
                 set.labels.push(*label);
+                good.push(path.clone());
             }
             Err(error) => bad.push(error),
         }
     }
-    (set, bad)
+    (set, good, bad)
 }
 
 /// Reads and prepares pictures on all cores, in their order.

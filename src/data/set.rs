@@ -85,6 +85,8 @@ pub fn fingerprint(set: &DataSet) -> String {
 #[derive(Debug)]
 pub struct Loaded {
     pub set: DataSet,
+    /// The picture of each image, where they are pictures.
+    pub files: Vec<PathBuf>,
     /// So many of its last images are for validation.
     pub held_out: usize,
     /// Files that were left out, and why.
@@ -291,7 +293,7 @@ impl Source {
     /// # Errors
     /// Whatever is wrong with its files.
     pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
-        let whole = |set| Ok(Loaded { set, held_out: 0, skipped: Vec::new() });
+        let whole = |set| Ok(Loaded { set, files: Vec::new(), held_out: 0, skipped: Vec::new() });
         match (&self.kind, part) {
             (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)),
             (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()),

@@ -44,6 +44,15 @@ fn a_folder_of_pictures_is_trained_on_evaluated_and_predicted() {
     assert_eq!((&eval["correct"], &eval["total"]), (&8.into(), &8.into()));
     assert_eq!(eval["per_class"][1]["class"], "upright");
 
+    // What is taken for something else can be found: one file under the wrong class.
+    bars(&place.path("wrong/train"), ["flat", "upright"], 2);
+    bars(&place.path("wrong/test"), ["flat", "upright"], 2);
+    bar(1, 3).save(place.path("wrong/test/flat/odd.png")).unwrap();
+    let eval = place.json(&["eval", "run", "--data", "wrong"]);
+    assert_eq!(eval["wrong"].as_array().unwrap().len(), 1, "{eval}");
+    assert!(eval["wrong"][0]["file"].as_str().unwrap().ends_with("test/flat/odd.png"), "{eval}");
+    let text = place.run(&["eval", "run", "--data", "wrong"]).out;
+    assert!(text.contains("test/flat/odd.png: flat taken for upright"), "{text}");
     let seen = place.json(&["predict", "run", "bars/upright/03.png", "bars/flat"]);
     let predictions = seen["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 21);
