@@ -4,6 +4,7 @@ use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
 use crate::data::{DataError, Image, Prepare, Reading, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
 use crate::train::{Predictor, image_size};
+use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::BufRead;
@@ -100,7 +101,7 @@ fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     for path in &what[usize::from(model.is_some())..] {
         if path == Path::new("-") {
             for line in std::io::stdin().lock().lines() {
-                let line = line?;
+                let line = line.context("standard input is no list of file names")?;
                 if !line.trim().is_empty() {
                     add(Path::new(line.trim_end_matches('\r')), &mut files)?;
                 }

@@ -152,8 +152,9 @@ impl Recipe {
             Some("tutorial") => include_str!("../../assets/recipes/tutorial.toml").into(),
             Some("fast") => include_str!("../../assets/recipes/fast.toml").into(),
             Some("best") => include_str!("../../assets/recipes/best.toml").into(),
-            _ => std::fs::read_to_string(path).with_context(|| {
-                format!("cannot read recipe {}; tutorial, fast and best come with the program", path.display())
+            name => std::fs::read_to_string(path).with_context(|| {
+                let hint = nearest(name.unwrap_or_default(), &["tutorial", "fast", "best"]);
+                format!("cannot read recipe {}{hint}", path.display())
             })?,
         };
         let recipe = || -> anyhow::Result<Recipe> {

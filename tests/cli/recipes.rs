@@ -77,6 +77,7 @@ fn a_bad_recipe_says_what_is_wrong_where() {
     bad("optimizer = \"adagrad\"", &["line 1", "rmsprop"]);
     bad("epochs 3", &["line 1"]);
     place.fails(&["train", "--data", &digits, "--recipe", "none.toml"], &["none.toml"]);
+    place.fails(&["train", "--data", &digits, "--recipe", "fst"], &["recipe fst; did you mean \"fast\"?"]);
     let adam = ["train", "--data", &digits, "--optimizer", "adam"];
     place.fails(&[&adam[..], &["--nesterov"]].concat(), &["--nesterov", "sgd"]);
     place.fails(&[&adam[..], &["--momentum", "0.9"]].concat(), &["--momentum", "--beta1"]);
