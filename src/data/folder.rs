@@ -167,8 +167,7 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
 
 /// Why a folder that holds neither pictures by class nor IDX files is no data set, where that is plain.
 pub fn unlike(path: &Path) -> Option<&'static str> {
-    let mut names = std::fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).peekable();
-    if names.peek().is_none() {
+    if std::fs::read_dir(path).ok()?.next().is_none() {
         return Some("it is empty");
     }
     has_pictures(path).then_some("its pictures lie in no class folders")

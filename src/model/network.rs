@@ -40,6 +40,11 @@ impl Layer {
             Layer::Dropout { .. } => "dropout",
         }
     }
+
+    /// Whether it has tensors that can learn.
+    pub fn has_parameters(&self) -> bool {
+        matches!(self, Layer::Conv { .. } | Layer::Linear { .. } | Layer::BatchNorm)
+    }
 }
 
 /// The activations that there are.
@@ -163,10 +168,8 @@ impl Network {
             let fail = |text: String| Err(NetworkError::DoesNotFit { layer: name.clone(), text });
             let [c, h, w] = shape;
             let mut parameter = |kind: &str, shape: Vec<usize>, initial: Initial| {
-                let learns = !kind.starts_with("running");
-                let name = format!("{name}.{kind}");
-                let layer = name.split('.').next().unwrap_or_default().to_string();
-                let parameter = Parameter { name, layer, shape, start, initial, learns };
+                let (layer, learns) = (name.clone(), !kind.starts_with("running"));
+                let parameter = Parameter { name: format!("{name}.{kind}"), layer, shape, start, initial, learns };
                 start += parameter.len().next_multiple_of(ALIGN);
                 parameters.push(parameter);
             };
@@ -373,10 +376,9 @@ pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
         "lenet5" => Some([&block(6)[..], &block(16), &linear(120), &linear(84)].concat()),
         // Three convolutions, each normalised, and nothing behind them: 32,977 parameters for ten classes.
         "deep" => {
-            let norm = || [Layer::BatchNorm, relu.clone()];
-            let first = [&[conv(24, 5), pool.clone()][..], &norm()].concat();
-            let second = [&[conv(40, 3)][..], &norm()].concat();
-            Some([&first[..], &second, &[conv(45, 3), pool.clone()], &norm()].concat())
+            let normalised = |layers: &[Layer]| [layers, &[Layer::BatchNorm, relu.clone()]].concat();
+            let pooled = |channels, kernel| normalised(&[conv(channels, kernel), pool.clone()]);
+            Some([pooled(24, 5), normalised(&[conv(40, 3)]), pooled(45, 3)].concat())
         }
         _ => None,
     }

@@ -154,17 +154,14 @@ fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a
                     at += 1;
                 }
             }
-            let has_weights =
-                |layer: &Layer| matches!(layer, Layer::Conv { .. } | Layer::Linear { .. } | Layer::BatchNorm);
-            let weights_next = nodes.get(at + 1).is_some_and(|n| has_weights(&n.layer));
+            let weights_next = nodes.get(at + 1).is_some_and(|n| n.layer.has_parameters());
             let next = nodes.get(at).and_then(|n| activation_of(&n.layer));
-            if let (true, Some(fused), true) = (has_weights(&node.layer), next, weights_next) {
+            if let (true, Some(fused), true) = (node.layer.has_parameters(), next, weights_next) {
                 activation = fused;
                 at += 1;
             }
         }
-        let weighs = matches!(op, Op::Conv | Op::ConvPool(_) | Op::Linear | Op::BatchNorm);
-        let learns = weighs && trains && !options.frozen.contains(&node.name);
+        let learns = node.layer.has_parameters() && trains && !options.frozen.contains(&node.name);
         stages.push(Stage { name: format!("{prefix}{}", node.name), op, node, output, activation, learns });
     }
     stages
@@ -565,12 +562,14 @@ fn constant(stages: &[Stage], options: &Options) -> usize {
     }
 }
 
-/// What the stages that are the same in each epoch leave of an image: the name of the tensor, and how many elements it has.
-/// None where there is no such stage.
-pub fn features(net: &Network, options: &Options) -> Option<(String, usize)> {
+/// What the stages that are the same in each epoch leave of an image: the name of the tensor, how many elements it has, and
+/// the layers with parameters that make it. None where there is no such stage.
+pub fn features(net: &Network, options: &Options) -> Option<(String, usize, Vec<String>)> {
     let stages = stages(net, options, "");
-    let last = &stages[constant(&stages, options).checked_sub(1)?];
-    Some((out(last), last.output.iter().product()))
+    let stages = &stages[..constant(&stages, options)];
+    let last = stages.last()?;
+    let layers = stages.iter().filter(|s| s.node.layer.has_parameters()).map(|s| s.name.clone());
+    Some((out(last), last.output.iter().product(), layers.collect()))
 }
 
 /// The mean and the variance by which a stage normalises: the batch's, or the running ones.
@@ -609,6 +608,7 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
     let constant = constant(&stages, options);
 
     let stored = features(net, options).filter(|_| options.work == Work::TrainOnFeatures);
+    let stored = stored.map(|(name, len, _)| (name, len));
     let first = if stored.is_some() { constant } else { 0 };
     r.load(stored)?;
     // The tensor under each stage, and the activation that made it if that was fused.

@@ -22,6 +22,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
     /// The model that a fine-tuning starts from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     pub network: Architecture,
     /// In place of the network's own.

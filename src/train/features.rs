@@ -6,7 +6,7 @@
 use super::evaluate::{bits, largest_batch};
 use super::{GpuSet, TrainError};
 use crate::gpu::{Device, GpuError, Player, check_steps};
-use crate::model::{Layer, Network, Normalisation};
+use crate::model::{Network, Normalisation};
 use crate::plan::{Options, Work, features, names, record};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,11 +33,7 @@ pub fn compute(
     left: u64,
     stop: &AtomicBool,
 ) -> Result<Option<Features>, TrainError> {
-    let Some((name, len)) = features(network, options) else { return Ok(None) };
-    let learning = network.learning_layers();
-    let below = network.nodes().iter().take_while(|node| !matches!(node.layer, Layer::Dropout { .. }));
-    let with_parameters = below.map(|node| node.name.clone()).filter(|name| learning.contains(name));
-    let layers: Vec<String> = with_parameters.take_while(|layer| options.frozen.contains(layer)).collect();
+    let Some((name, len, layers)) = features(network, options) else { return Ok(None) };
     let needed = (set.len * len * 4) as u64;
     let room = needed <= device.largest().0 && needed + set.images.size() <= device.memory.unwrap_or(u64::MAX);
     if layers.is_empty() || left < set.len as u64 || set.is_streamed() || !room {
