@@ -2,11 +2,12 @@
 
 use super::SourceArgs;
 use crate::data::{Pictures, Prepare, Source};
-use crate::model::{Architecture, Model, Nonlinearity, PRETRAINED};
+use crate::model::{Architecture, Model, NETWORKS, Nonlinearity, PRETRAINED};
 use crate::train::{Augment, Config, Method, Rates, Schedule, image_size};
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Settings of a training, each of which may be absent. A flag is a key of a recipe file, without its dashes in front.
@@ -133,21 +134,26 @@ pub struct Recipe {
     /// Steps between loss entries in events.jsonl [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     log_every: Option<u64>,
+    /// In a file alone: by the name of a network, what holds for that one.
+    #[arg(skip)]
+    #[serde(default, rename = "for", skip_serializing)]
+    networks: BTreeMap<String, Recipe>,
 }
 
 /// Takes from the first of several places that has a setting.
 macro_rules! first_of {
     ($a:expr, $b:expr; $($field:ident),+) => {
-        Recipe { $($field: $a.$field.or($b.$field)),+, no_shuffle: false }
+        Recipe { $($field: $a.$field.or($b.$field)),+, no_shuffle: false, networks: BTreeMap::new() }
     };
 }
 
 impl Recipe {
-    /// A recipe that comes with the program, by its name, or one from a file.
+    /// A recipe that comes with the program, by its name, or one from a file: what it says of every network, or of this one,
+    /// or of its own where none is given.
     ///
     /// # Errors
     /// The file cannot be read, or holds a key or a value that is none; the message has the line, and the nearest key.
-    pub fn find(path: &Path) -> anyhow::Result<Recipe> {
+    pub fn find(path: &Path, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
         let text = match path.to_str() {
             Some("tutorial") => include_str!("../../assets/recipes/tutorial.toml").into(),
             Some("fast") => include_str!("../../assets/recipes/fast.toml").into(),
@@ -160,12 +166,24 @@ impl Recipe {
         let recipe = || -> anyhow::Result<Recipe> {
             let table: toml::Table = text.parse()?;
             let known = toml::Table::try_from(Config::default())?;
-            let known: Vec<&str> = known.keys().map(String::as_str).chain(OPTIONAL).collect();
-            if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
+            let known: Vec<&str> = known.keys().map(String::as_str).chain(OPTIONAL).chain([FOR]).collect();
+            let of_networks = table.get(FOR).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::values);
+            let tables = of_networks.filter_map(toml::Value::as_table).chain([&table]);
+            if let Some(unknown) = tables.flat_map(toml::Table::keys).find(|key| !known.contains(&key.as_str())) {
                 anyhow::bail!("unknown key {unknown:?}{}", nearest(unknown, &known));
             }
-            let recipe: Recipe = toml::from_str(&text)?;
-            recipe.checked()
+            let mut recipe = toml::from_str::<Recipe>(&text)?.checked()?;
+            let mut networks = std::mem::take(&mut recipe.networks);
+            for (name, special) in &mut networks {
+                let known = NETWORKS.contains(&name.as_str());
+                anyhow::ensure!(known, "{FOR}.{name}: there is no such network{}", nearest(name, &NETWORKS));
+                let nested = special.network.is_some() || !special.networks.is_empty();
+                anyhow::ensure!(!nested, "{FOR}.{name} is of a network already, and cannot name one");
+                *special = std::mem::take(special).checked().with_context(|| format!("{FOR}.{name}"))?;
+            }
+            let network = network.or(recipe.network.as_ref()).cloned().unwrap_or_default();
+            let special = networks.remove(&network.to_string()).unwrap_or_default();
+            Ok(special.over(recipe))
         };
         recipe().with_context(|| format!("recipe {}", path.display()))
     }
@@ -234,9 +252,9 @@ impl Recipe {
         self.model.as_deref()
     }
 
-    /// Whether a network is named.
-    pub fn has_network(&self) -> bool {
-        self.network.is_some()
+    /// The network, where one is named.
+    pub fn network(&self) -> Option<&Architecture> {
+        self.network.as_ref()
     }
 
     /// How pictures are read. A model's own way and size, if there is one, must be those that are asked for.
@@ -327,6 +345,9 @@ impl Recipe {
 const OPTIONAL: [&str; 10] =
     ["init", "model", "activation", "teacher", "patience", "unfreeze-after", "steps", "limit", "clip", "dropout"];
 
+/// The key of what holds for single networks.
+const FOR: &str = "for";
+
 /// A path that means the same from anywhere.
 pub(super) fn named_or_absolute(model: &Path) -> std::io::Result<PathBuf> {
     if model == Path::new(PRETRAINED) { Ok(model.into()) } else { std::path::absolute(model) }
@@ -380,12 +401,34 @@ mod tests {
     #[test]
     fn the_programs_own_recipes_are_recipes() {
         for name in ["tutorial", "fast", "best"] {
-            Recipe::find(Path::new(name)).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+            Recipe::find(Path::new(name), None).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         }
-        let tutorial = Recipe::find(Path::new("tutorial")).unwrap();
+        let tutorial = Recipe::find(Path::new("tutorial"), None).unwrap();
         let default = Config::default();
         let same = (tutorial.epochs, tutorial.batch, tutorial.lr, tutorial.momentum);
         assert_eq!(same, (Some(default.epochs), Some(default.batch), Some(default.lr), Some(default.momentum)));
+    }
+
+    #[test]
+    fn a_network_may_have_settings_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recipe.toml");
+        let found = |text: &str, network: Option<&str>| {
+            std::fs::write(&path, text).unwrap();
+            let network = network.map(|name| Architecture::find(name).unwrap());
+            let recipe = Recipe::find(&path, network.as_ref()).unwrap();
+            (recipe.epochs, recipe.batch)
+        };
+        let text = "epochs = 3\nbatch = 7\n[for.deep]\nbatch = 9\n[for.lenet5]\nepochs = 1";
+        assert_eq!(found(text, None), (Some(3), Some(7)));
+        assert_eq!(found(text, Some("tutorial")), (Some(3), Some(7)));
+        assert_eq!(found(text, Some("deep")), (Some(3), Some(9)));
+        assert_eq!(found(text, Some("lenet5")), (Some(1), Some(7)));
+        let own = format!("network = \"deep\"\n{text}");
+        assert_eq!(found(&own, None), (Some(3), Some(9)));
+        assert_eq!(found(&own, Some("lenet5")), (Some(1), Some(7)));
+        let listed = format!("network = [\"relu\"]\n{text}");
+        assert_eq!(found(&listed, None), (Some(3), Some(7)));
     }
 
     /// Every key that a run writes down can be read again, and means the same.

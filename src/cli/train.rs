@@ -67,8 +67,9 @@ fn patience(text: &str) -> Result<usize, String> {
 impl Common {
     /// The settings of the command line, over those of the recipe.
     fn recipe(&self) -> anyhow::Result<Recipe> {
-        let recipe = self.recipe.as_deref().map(Recipe::find).transpose()?.unwrap_or_default();
-        Ok(self.settings.clone().with(&self.source, self.epochs, self.steps, self.patience).over(recipe))
+        let settings = self.settings.clone().with(&self.source, self.epochs, self.steps, self.patience);
+        let recipe = self.recipe.as_deref().map(|path| Recipe::find(path, settings.network())).transpose()?;
+        Ok(settings.over(recipe.unwrap_or_default()))
     }
 
     fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
@@ -138,7 +139,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     }
     let out = out_folder(&args.common)?;
     anyhow::ensure!(
-        !args.common.settings.has_network(),
+        args.common.settings.network().is_none(),
         "finetune keeps the network of its model; leave --network out, or train another with `mnist-gpu train`"
     );
     let recipe = args.common.recipe()?;
