@@ -172,20 +172,23 @@ impl Recipe {
             if let Some(unknown) = tables.flat_map(toml::Table::keys).find(|key| !known.contains(&key.as_str())) {
                 anyhow::bail!("unknown key {unknown:?}{}", nearest(unknown, &known));
             }
-            let mut recipe = toml::from_str::<Recipe>(&text)?.checked()?;
-            let mut networks = std::mem::take(&mut recipe.networks);
-            for (name, special) in &mut networks {
-                let known = NETWORKS.contains(&name.as_str());
-                anyhow::ensure!(known, "{FOR}.{name}: there is no such network{}", nearest(name, &NETWORKS));
-                let nested = special.network.is_some() || !special.networks.is_empty();
-                anyhow::ensure!(!nested, "{FOR}.{name} is of a network already, and cannot name one");
-                *special = std::mem::take(special).checked().with_context(|| format!("{FOR}.{name}"))?;
-            }
-            let network = network.or(recipe.network.as_ref()).cloned().unwrap_or_default();
-            let special = networks.remove(&network.to_string()).unwrap_or_default();
-            Ok(special.over(recipe))
+            toml::from_str::<Recipe>(&text)?.checked()?.of(network)
         };
         recipe().with_context(|| format!("recipe {}", path.display()))
+    }
+
+    /// What holds for a network: its own settings go before those of all.
+    fn of(mut self, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
+        let mut networks = std::mem::take(&mut self.networks);
+        for (name, special) in &mut networks {
+            let known = NETWORKS.contains(&name.as_str());
+            anyhow::ensure!(known, "{FOR}.{name}: there is no such network{}", nearest(name, &NETWORKS));
+            let nested = special.network.is_some() || !special.networks.is_empty();
+            anyhow::ensure!(!nested, "{FOR}.{name} is of a network already, and cannot name one");
+            *special = std::mem::take(special).checked().with_context(|| format!("{FOR}.{name}"))?;
+        }
+        let network = network.or(self.network.as_ref()).cloned().unwrap_or_default();
+        Ok(networks.remove(&network.to_string()).unwrap_or_default().over(self))
     }
 
     /// Settings of a file pass the same checks as flags.

@@ -374,11 +374,11 @@ pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
         // After Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998: its sizes on 28x28 pixels,
         // with max-pooling, relu and full connections.
         "lenet5" => Some([&block(6)[..], &block(16), &linear(120), &linear(84)].concat()),
-        // Three convolutions, each normalised, and nothing behind them: 32,977 parameters for ten classes.
+        // Four convolutions, each normalised, and nothing behind them: 43,697 parameters for ten classes.
         "deep" => {
             let normalised = |layers: &[Layer]| [layers, &[Layer::BatchNorm, relu.clone()]].concat();
             let pooled = |channels, kernel| normalised(&[conv(channels, kernel), pool.clone()]);
-            Some([pooled(24, 5), normalised(&[conv(40, 3)]), pooled(45, 3)].concat())
+            Some([pooled(24, 5), normalised(&[conv(40, 3)]), pooled(45, 3), normalised(&[conv(40, 3)])].concat())
         }
         _ => None,
     }

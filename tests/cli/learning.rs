@@ -195,6 +195,7 @@ fn networks_are_printed_trained_and_checked() {
     assert_eq!((&net["parameters"], &net["multiply_adds"]), (&21_840.into(), &480_500.into()));
     assert_eq!(crate::keys(&net["layers"][0]), ["kind", "multiply_adds", "name", "output", "parameters"]);
     assert_eq!(net["layers"][0]["output"], serde_json::json!([10, 24, 24]));
+    assert_eq!(place.json(&["network", "deep"])["parameters"], 43_697);
     let text = place.run(&["network", "deep"]);
     assert!(text.out.contains("multiply-adds") && text.out.contains("device memory"), "{}", text.out);
     let write = |text: &str| std::fs::write(place.path("net.toml"), text).unwrap();
