@@ -154,12 +154,10 @@ impl Recipe {
     /// # Errors
     /// The file cannot be read, or holds a key or a value that is none; the message has the line, and the nearest key.
     pub fn find(path: &Path, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
-        let text = match path.to_str() {
-            Some("tutorial") => include_str!("../../assets/recipes/tutorial.toml").into(),
-            Some("fast") => include_str!("../../assets/recipes/fast.toml").into(),
-            Some("best") => include_str!("../../assets/recipes/best.toml").into(),
-            name => std::fs::read_to_string(path).with_context(|| {
-                let hint = nearest(name.unwrap_or_default(), &["tutorial", "fast", "best"]);
+        let text = match RECIPES.iter().find(|(name, _)| path == Path::new(name)) {
+            Some((_, text)) => text.to_string(),
+            None => std::fs::read_to_string(path).with_context(|| {
+                let hint = nearest(path.to_str().unwrap_or_default(), &RECIPES.map(|(name, _)| name));
                 format!("cannot read recipe {}{hint}", path.display())
             })?,
         };
@@ -343,6 +341,13 @@ impl Recipe {
         (self.validation, self.limit)
     }
 }
+
+/// The recipes that come with the program.
+const RECIPES: [(&str, &str); 3] = [
+    ("tutorial", include_str!("../../assets/recipes/tutorial.toml")),
+    ("fast", include_str!("../../assets/recipes/fast.toml")),
+    ("best", include_str!("../../assets/recipes/best.toml")),
+];
 
 /// Keys that a configuration may lack.
 const OPTIONAL: [&str; 10] =
