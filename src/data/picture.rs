@@ -2,9 +2,10 @@
 
 use super::DataError;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Mutex;
 
 /// Shades of grey from 0 to 1, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +35,13 @@ const LARGEST: u64 = 120_000_000;
 /// Bytes that a picture may take when it is decoded.
 const MOST_MEMORY: u64 = 400_000_000;
 /// A picture that is larger is averaged down to at most this side: no network sees more of it.
-const DETAIL: usize = 1000;
+const DETAIL: u32 = 1000;
+
+/// A picture that takes more bytes is decoded while no other such is: a laptop has many cores, and less memory.
+const LARGE: u64 = 64_000_000;
+/// The part of its outline that a sheet fills, and the part of a sheet that has ink on it, at least.
+const FILLED: f64 = 0.9;
+const MARKED: f64 = 0.005;
 
 /// Whether a file's name says that it is a picture.
 pub fn is_picture(path: &Path) -> bool {
@@ -85,43 +92,75 @@ impl Grey {
                 "it would take {bytes} bytes when decoded, and {MOST_MEMORY} are allowed; scale it down, or take 8-bit colour"
             ));
         }
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone =
+            (decoder.total_bytes() > LARGE).then(|| ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
         picture.apply_orientation(orientation);
         Ok(Grey::of(&picture))
     }
 
-    /// Luminance (Rec. 709), averaged down to [`DETAIL`]. What is transparent shows a ground that stands out from the ink.
+    /// Luminance (Rec. 709), averaged down to [`DETAIL`]. Pixels are looked at where they lie: a copy of a large picture would
+    /// take more than the picture.
     fn of(picture: &DynamicImage) -> Grey {
-        let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let pixels: Vec<[f32; 2]> = if picture.color().has_alpha() {
-            picture
-                .to_rgba8()
-                .pixels()
-                .map(|p| [luminance(p.0[0], p.0[1], p.0[2]), f32::from(p.0[3]) / 255.0])
-                .collect()
-        } else {
-            picture.to_rgb8().pixels().map(|p| [luminance(p.0[0], p.0[1], p.0[2]), 1.0]).collect()
-        };
-        let (ink, opaque) =
-            pixels.iter().fold((0.0, 0.0), |(ink, all), [l, a]| (ink + f64::from(l * a), all + f64::from(*a)));
-        let ground = if ink > 0.5 * opaque { 0.0 } else { 1.0 };
+        let (width, height) = (picture.width(), picture.height());
+        let ground = if picture.color().has_alpha() { ground(picture) } else { 1.0 };
         let step = width.max(height).div_ceil(DETAIL);
         let (small_w, small_h) = (width.div_ceil(step), height.div_ceil(step));
-        let mut values = Vec::with_capacity(small_w * small_h);
+        let mut values = Vec::with_capacity((small_w * small_h) as usize);
         for i in 0..small_h {
             for j in 0..small_w {
                 let (mut sum, mut count) = (0.0, 0.0);
-                for row in i * step..height.min((i + 1) * step) {
-                    for [l, a] in &pixels[row * width + j * step..row * width + width.min((j + 1) * step)] {
-                        sum += l * a + ground * (1.0 - a);
+                for y in i * step..height.min((i + 1) * step) {
+                    for x in j * step..width.min((j + 1) * step) {
+                        let (value, opaque) = seen(picture, x, y);
+                        sum += value * opaque + ground * (1.0 - opaque);
                         count += 1.0;
                     }
                 }
                 values.push(sum / count);
             }
         }
-        Grey { height: small_h, width: small_w, values }
+        Grey { height: small_h as usize, width: small_w as usize, values }
+    }
+}
+
+/// Luminance and opacity of a pixel.
+fn seen(picture: &DynamicImage, x: u32, y: u32) -> (f32, f32) {
+    let [r, g, b, opaque] = picture.get_pixel(x, y).0;
+    (luminance(r, g, b), f32::from(opaque) / 255.0)
+}
+
+/// What shows where a picture is transparent. Ink alone gets a ground that it stands out from. A sheet, which fills its
+/// outline and has ink of another shade on it, goes on as its paper.
+fn ground(picture: &DynamicImage) -> f32 {
+    let (mut shades, mut sum, mut all) = ([0.0_f64; 256], 0.0, 0.0);
+    let (mut rows, mut columns) = ([u32::MAX, 0], [u32::MAX, 0]);
+    for y in 0..picture.height() {
+        for x in 0..picture.width() {
+            let (value, opaque) = seen(picture, x, y);
+            shades[(value * 255.0).round() as usize] += f64::from(opaque);
+            sum += f64::from(value * opaque);
+            all += f64::from(opaque);
+            if opaque > 0.5 {
+                rows = [rows[0].min(y), rows[1].max(y + 1)];
+                columns = [columns[0].min(x), columns[1].max(x + 1)];
+            }
+        }
+    }
+    let outline = f64::from(rows[1].saturating_sub(rows[0])) * f64::from(columns[1].saturating_sub(columns[0]));
+    let mut below = 0.0;
+    let paper = shades.iter().position(|weight| {
+        below += weight;
+        below >= all / 2.0
+    });
+    let paper = paper.unwrap_or(0);
+    let ink: f64 = shades.iter().enumerate().filter(|(shade, _)| shade.abs_diff(paper) > 64).map(|(_, w)| w).sum();
+    match () {
+        () if all > FILLED * outline && ink > MARKED * all => paper as f32 / 255.0,
+        () if sum > 0.5 * all => 0.0,
+        () => 1.0,
     }
 }
 
@@ -195,6 +234,24 @@ mod tests {
             let grey = Grey::decode(encoded(drawn.into(), ImageFormat::Png)).unwrap();
             assert_eq!((grey.values[0], grey.values[4]), (ground, f32::from(ink) / 255.0));
         }
+    }
+
+    /// A screenshot's frame, or its round corners.
+    #[test]
+    fn a_sheet_with_a_transparent_frame_goes_on_as_its_paper() {
+        for (ink, paper) in [(20, 240), (250, 30)] {
+            let shot = RgbaImage::from_fn(40, 40, |x, y| {
+                let inside = (6..34).contains(&x) && (6..34).contains(&y);
+                let shade = if x == 20 && (12..28).contains(&y) { ink } else { paper };
+                Rgba([shade, shade, shade, if inside { 255 } else { 0 }])
+            });
+            let grey = Grey::decode(encoded(shot.into(), ImageFormat::Png)).unwrap();
+            let at = |x: usize, y: usize| grey.values[y * 40 + x];
+            assert_eq!((at(0, 0), at(8, 8), at(20, 20)), (at(8, 8), f32::from(paper) / 255.0, f32::from(ink) / 255.0));
+        }
+        // A filled square is no sheet: nothing stands on it.
+        let square = RgbaImage::from_fn(40, 40, |x, y| Rgba([0, 0, 0, if x.max(y) < 30 { 255 } else { 0 }]));
+        assert_eq!(Grey::decode(encoded(square.into(), ImageFormat::Png)).unwrap().values[39], 1.0);
     }
 
     #[test]

@@ -122,13 +122,13 @@ fn median(values: &mut [f32]) -> f32 {
 fn mnist(grey: &Grey, size: [usize; 2]) -> Image {
     let [height, width] = size;
     let blank = || Image { height, width, bytes: vec![0; height * width], ink: false };
-    let Some(ink) = ink(grey) else { return blank() };
+    let ink = ink(grey);
     // Light on black and of the right size: it is prepared already.
-    let dark = border(grey).all(|at| grey.values[at] < 0.2);
-    if [grey.height, grey.width] == size && dark {
-        return exact(grey);
+    let ground = median(&mut border(grey).map(|at| grey.values[at]).collect::<Vec<_>>());
+    if [grey.height, grey.width] == size && ground < 0.2 {
+        return Image { ink: ink.is_some(), ..exact(grey) };
     }
-    let Some(ink) = without_specks(ink, grey.height, grey.width) else { return blank() };
+    let Some(ink) = ink.and_then(|ink| without_specks(ink, grey.height, grey.width)) else { return blank() };
     place(&fit(&ink, grey, size), size)
 }
 
@@ -150,6 +150,9 @@ fn ink(grey: &Grey) -> Option<Vec<f32>> {
     Some(ink.iter().map(|v| ((v - 0.5 * threshold) / threshold).clamp(0.0, 1.0)).collect())
 }
 
+/// How far from the rest of the border a part of it is ink that reaches it: never below the first, always above the second.
+const FAR: [f32; 2] = [0.06, 0.25];
+
 /// The ground as a plane fitted to the border, so that a shadow across the paper is no ink.
 struct Ground {
     level: f32,
@@ -162,24 +165,26 @@ struct Ground {
 impl Ground {
     fn of(grey: &Grey) -> Ground {
         let places: Vec<usize> = border(grey).collect();
-        let mut values: Vec<f32> = places.iter().map(|&at| grey.values[at]).collect();
-        let level = median(&mut values);
-        let mut away: Vec<f32> = values.iter().map(|v| (v - level).abs()).collect();
-        // What is far from the rest of the border is ink that reaches it.
-        let far = (4.0 * median(&mut away)).max(0.06);
-        let near: Vec<usize> = places.into_iter().filter(|&at| (grey.values[at] - level).abs() <= far).collect();
+        let level = median(&mut places.iter().map(|&at| grey.values[at]).collect::<Vec<_>>());
         let middle = [grey.height as f32 / 2.0, grey.width as f32 / 2.0];
-        let count = near.len() as f32;
-        let level = near.iter().map(|&at| grey.values[at]).sum::<f32>() / count;
+        let mut ground = Ground { level, slope: [0.0; 2], middle, noise: 0.0 };
         let offset = |at: usize| [(at / grey.width) as f32 - middle[0], (at % grey.width) as f32 - middle[1]];
-        // The border is nearly symmetrical, so that each slope can be fitted by itself.
-        let slope = [0, 1].map(|d| {
-            let up = near.iter().map(|&at| offset(at)[d] * (grey.values[at] - level)).sum::<f32>();
-            up / near.iter().map(|&at| offset(at)[d].powi(2)).sum::<f32>().max(1e-6)
-        });
-        let mut ground = Ground { level, slope, middle, noise: 0.0 };
-        let off = |at: &usize| grey.values[*at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32);
-        ground.noise = (near.iter().map(|at| off(at).powi(2)).sum::<f32>() / count).sqrt();
+        // Each plane tells better than the last what is far from it.
+        for _ in 0..3 {
+            let away = |at: usize| grey.values[at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32);
+            let usual = median(&mut places.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
+            let far = (4.0 * usual).clamp(FAR[0], FAR[1]);
+            let near: Vec<usize> = places.iter().copied().filter(|&at| away(at).abs() <= far).collect();
+            // The median of what is off, as a standard deviation: ink on the border changes it little.
+            let noise = 1.4826 * median(&mut near.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
+            let level = near.iter().map(|&at| grey.values[at]).sum::<f32>() / near.len() as f32;
+            // The border is nearly symmetrical, so that each slope can be fitted by itself.
+            let slope = [0, 1].map(|d| {
+                let up = near.iter().map(|&at| offset(at)[d] * (grey.values[at] - level)).sum::<f32>();
+                up / near.iter().map(|&at| offset(at)[d].powi(2)).sum::<f32>().max(1e-6)
+            });
+            ground = Ground { level, slope, middle, noise };
+        }
         ground
     }
 
@@ -415,6 +420,27 @@ mod tests {
             ring.values[i * 200 + 10..i * 200 + 13].fill(0.1);
         }
         assert_eq!(apply(&ring).bytes, clean.bytes, "a speck changes nothing");
+    }
+
+    /// A letter as wide as its picture, and one cut off at a side.
+    #[test]
+    fn ink_that_reaches_the_border_is_ink() {
+        for (ground, ink) in [(0.9, 0.1), (0.1, 0.9)] {
+            for side in [40, 300] {
+                let value = |at: usize| {
+                    let (i, j) = (at / side, at % side);
+                    let noise = 0.02 * ((at * 7919 % 13) as f32 / 13.0 - 0.5);
+                    let stem = j < side / 4 || (i < side / 6 && j < side / 2);
+                    noise + if stem { ink } else { ground }
+                };
+                let grey = Grey { height: side, width: side, values: (0..side * side).map(value).collect() };
+                let image = apply(&grey);
+                let filled = image.bytes.iter().filter(|&&b| b > 128).count();
+                assert!(image.ink && (80..200).contains(&filled), "{side}, {ink} on {ground}: {filled}");
+                let ink_at = |i: usize, j: usize| image.bytes[i * 28 + j] > 128;
+                assert!(ink_at(20, 11) && !ink_at(20, 18), "{side}, {ink} on {ground}: {:?}", image.bytes);
+            }
+        }
     }
 
     #[test]
