@@ -45,7 +45,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     };
     let source = args.source.cache.locate(args.source.data.as_deref().unwrap_or("auto"), pictures, console)?;
     let loaded = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
-    super::tell_skipped(&loaded.skipped, console);
+    super::tell_unfit(&loaded.unfit, console);
     let mut set = loaded.set;
     source.relabel(&mut set, &model.class_names)?;
     set.check_labels(&source.name, model.network.classes())?;
@@ -90,11 +90,14 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         })
         .collect();
     let (low, high) = wilson(correct, total);
+    let split = if args.split == Split::Test { "test" } else { "train" };
+    let mut data = json!({"name": source.name, "split": split, "images": total});
+    super::add_skipped(&mut data, &loaded.unfit.skipped);
     console.result_json(&json!({
         "command": "eval",
         "model": path.display().to_string(),
         "adapter": device.info,
-        "data": {"name": source.name, "split": if args.split == Split::Test { "test" } else { "train" }, "images": total},
+        "data": data,
         "correct": correct,
         "total": total,
         "accuracy": correct as f64 / total as f64,

@@ -16,7 +16,7 @@ mod show;
 mod train;
 mod verify;
 
-use crate::data::{DataError, Locator, Pictures, Prepare, Source};
+use crate::data::{DataError, Locator, Pictures, Prepare, Source, Unfit};
 use crate::gpu::{Device, Selection};
 use crate::model::Model;
 pub use bench::step_lines;
@@ -144,11 +144,27 @@ fn agreed(asked: Option<Prepare>, model: Option<&Model>) -> anyhow::Result<Optio
     }
 }
 
-/// Says which pictures were left out.
-fn tell_skipped(skipped: &[DataError], console: &Console) {
+/// Puts the number of pictures that were left out into a report, if there are any.
+fn add_skipped(report: &mut serde_json::Value, skipped: &[DataError]) {
+    if !skipped.is_empty() {
+        report["skipped"] = skipped.len().into();
+    }
+}
+
+/// Says which pictures were left out, and which have nothing on them.
+fn tell_unfit(unfit: &Unfit, console: &Console) {
+    let Unfit { skipped, blank } = unfit;
     if !skipped.is_empty() {
         console.warn(format!("{} pictures are left out", skipped.len()));
         skipped.iter().for_each(|error| console.note(format!("  {error}")));
+    }
+    if !blank.is_empty() {
+        console.warn(format!(
+            "no ink is found on {} pictures, which are black images now; look at them with `data show`, or take --prepare \
+             resize or none",
+            blank.len()
+        ));
+        blank.iter().for_each(|path| console.note(format!("  {}", path.display())));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `predict`: what a model takes pictures for.
 
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Image, Prepare, Reading, pictures_in, read_pictures};
+use crate::data::{DataError, Image, Prepare, Reading, Unfit, is_picture, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
 use crate::train::{Predictor, image_size};
 use anyhow::Context;
@@ -53,7 +53,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     let size = image_size(&model.network);
     let reading = Reading { prepare: model.prepare, size, skip_bad: args.skip_bad };
     let predictor = Predictor::new(&device, &model, files.len())?;
-    let (mut predictions, mut skipped) = (Vec::new(), Vec::new());
+    let (mut lines, mut predictions, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for portion in files.chunks(PORTION) {
         let paths: Vec<&Path> = portion.iter().map(PathBuf::as_path).collect();
         let (mut read, mut bytes) = (Vec::new(), Vec::new());
@@ -71,23 +71,28 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
             let said = Said::of(path, &image, &probabilities, &model);
             if console.json {
                 predictions.push(said.json());
-            } else if args.skip_bad || skipped.is_empty() {
-                console.result(said.line());
+            } else {
+                lines.push(said.line());
                 if args.show {
-                    console.result(draw(&image.bytes, image.width));
+                    lines.push(draw(&image.bytes, image.width));
                 }
             }
         }
     }
-    if !skipped.is_empty() && !args.skip_bad {
+    // All or nothing: a script that reads half of a list would not know.
+    if skipped.len() == files.len() || !skipped.is_empty() && !args.skip_bad {
         return Err(DataError::BadPictures(skipped).into());
     }
-    super::tell_skipped(&skipped, console);
+    lines.iter().for_each(|line| console.result(line));
     if console.json {
-        console.result_json(&json!({
+        let mut said = json!({
             "command": "predict", "model": name, "adapter": device.info, "predictions": predictions,
-        }));
+        });
+        super::add_skipped(&mut said, &skipped);
+        console.result_json(&said);
     }
+    // What is blank has its warning in its line.
+    super::tell_unfit(&Unfit { skipped, blank: Vec::new() }, console);
     Ok(())
 }
 
@@ -96,6 +101,10 @@ fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     let model = what.first().filter(|first| names_model(first)).map(PathBuf::as_path);
     if let Some(late) = what.iter().skip(1).find(|path| names_model(path)) {
         anyhow::bail!("{} is a model: it comes first, as in `mnist-gpu predict {0} IMAGE...`", late.display());
+    }
+    if let Some(first) = what.first().filter(|first| !first.exists() && !is_picture(first) && model.is_none()) {
+        let first = first.display();
+        anyhow::ensure!(first.to_string() == "-", "there is no {first}: give a model or `pretrained`, then pictures");
     }
     let mut files = Vec::new();
     for path in &what[usize::from(model.is_some())..] {
@@ -151,7 +160,9 @@ impl<'a> Said<'a> {
         let classes: Vec<String> =
             self.top.iter().map(|(class, probability)| format!("{class} {:.1} %", 100.0 * probability)).collect();
         let warning = self.warning.map_or(String::new(), |warning| format!("; note: {warning}"));
-        format!("{}: {}{warning}", self.file, classes.join(", "))
+        // A name with control characters would act on the terminal.
+        let file = self.file.replace(char::is_control, "\u{fffd}");
+        format!("{file}: {}{warning}", classes.join(", "))
     }
 
     fn json(&self) -> Value {

@@ -25,12 +25,7 @@ pub struct Recipe {
     init: Option<PathBuf>,
     #[arg(skip)]
     model: Option<PathBuf>,
-    /// tutorial, lenet5, deep, or a TOML file with a list of layers [default: tutorial]
-    ///
-    /// `network NAME` prints each; a file looks like `layers = [ { conv = { channels = 10, kernel = 5 } }, { max_pool = { size
-    /// = 2 } }, "batch_norm", "relu", { linear = { units = 50 } }, "relu", { dropout = { percent = 50 } } ]`. A linear layer
-    /// with as many units as there are classes follows. `finetune` keeps the network of its model.
-    #[arg(long, value_name = "NAME|FILE", value_parser = network)]
+    #[arg(skip)]
     network: Option<Architecture>,
     /// In place of the network's own activation [default: the network's]
     #[arg(long, value_enum)]
@@ -43,6 +38,8 @@ pub struct Recipe {
     #[arg(long, value_name = "N", value_parser = batch)]
     batch: Option<usize>,
     /// How parameters follow their gradients, by PyTorch's formulas [default: sgd]
+    ///
+    /// Where a recipe has another, its learning rate and what else belongs to that optimizer does not count.
     #[arg(long, value_enum, value_name = "NAME")]
     optimizer: Option<Method>,
     /// Learning rate [default: 0.01; 0.001 for adam and adamw]
@@ -79,7 +76,7 @@ pub struct Recipe {
     #[arg(long, value_name = "EPOCHS", value_parser = from_zero)]
     warmup: Option<f64>,
     /// Share of the inputs of every linear layer but the first that is left out in each step
-    #[arg(long, value_name = "F", value_parser = fraction)]
+    #[arg(long, value_name = "F", value_parser = percent)]
     dropout: Option<f64>,
     /// Part of a label that is spread evenly over all classes [default: 0]
     #[arg(long, value_name = "F", value_parser = fraction)]
@@ -88,10 +85,10 @@ pub struct Recipe {
     #[arg(long, value_name = "MODEL")]
     teacher: Option<PathBuf>,
     /// By which the logits of both are divided before they are compared [default: 4]
-    #[arg(long, value_name = "F", value_parser = above_zero, requires = "teacher")]
+    #[arg(long, value_name = "F", value_parser = above_zero, requires = TEACHING)]
     temperature: Option<f64>,
     /// The teacher's share of the loss, from 0 to 1; the labels have the rest [default: 0.7]
-    #[arg(long, value_name = "F", value_parser = share, requires = "teacher")]
+    #[arg(long, value_name = "F", value_parser = share, requires = TEACHING)]
     alpha: Option<f64>,
     /// Change training images at random: none, digits, things, or a list such as shift=2,rotate=10 [default: none]
     ///
@@ -124,7 +121,7 @@ pub struct Recipe {
     #[arg(long, value_name = "N")]
     unfreeze_after: Option<usize>,
     /// What the learning rate of those layers is then multiplied by [default: 0.1]
-    #[arg(long, value_name = "F", value_parser = above_zero, requires = "unfreeze_after")]
+    #[arg(long, value_name = "F", value_parser = above_zero, requires = THAWING)]
     unfreeze_rate: Option<f64>,
     /// What the learning rates of layers are multiplied by, such as conv1=0.1,fc2=2 [default: none]
     #[arg(long, value_name = "LAYER=F")]
@@ -139,6 +136,10 @@ pub struct Recipe {
     #[serde(default, rename = "for", skip_serializing)]
     networks: BTreeMap<String, Recipe>,
 }
+
+/// What some flags want beside them: another flag, or a recipe that may hold the same.
+pub(super) const TEACHING: &str = "teaching";
+pub(super) const THAWING: &str = "thawing";
 
 /// Takes from the first of several places that has a setting.
 macro_rules! first_of {
@@ -198,7 +199,7 @@ impl Recipe {
             ("temperature", self.temperature, above_zero),
             ("alpha", self.alpha, share),
             ("unfreeze-rate", self.unfreeze_rate, above_zero),
-            ("dropout", self.dropout, fraction),
+            ("dropout", self.dropout, percent),
             ("label-smoothing", self.label_smoothing, fraction),
             ("lr", self.lr, above_zero),
             ("momentum", self.momentum, fraction),
@@ -232,15 +233,58 @@ impl Recipe {
     }
 
     /// With what else the command line says.
-    pub fn with(self, source: &SourceArgs, epochs: Option<u32>, steps: Option<u64>, patience: Option<usize>) -> Recipe {
+    pub fn with(
+        self,
+        network: Option<Architecture>,
+        source: &SourceArgs,
+        epochs: Option<u32>,
+        steps: Option<u64>,
+        patience: Option<usize>,
+    ) -> Recipe {
         let epochs = epochs.map(|epochs| epochs as usize);
         let skip_bad = source.skip_bad.then_some(true);
-        Recipe { data: source.data.clone(), prepare: source.prepare, skip_bad, epochs, steps, patience, ..self }
+        Recipe {
+            network,
+            data: source.data.clone(),
+            prepare: source.prepare,
+            skip_bad,
+            epochs,
+            steps,
+            patience,
+            ..self
+        }
     }
 
     /// A start from the parameters of a file, and nothing else.
     pub fn from_init(init: Option<PathBuf>) -> Recipe {
         Recipe { init, ..Recipe::default() }
+    }
+
+    /// These settings over those of a file, which may lack what they belong to.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn over_file(self, mut file: Recipe) -> anyhow::Result<Recipe> {
+        if self.optimizer.is_some_and(|optimizer| optimizer != file.optimizer.unwrap_or_default()) {
+            let (lr, momentum, nesterov, weight_decay) = (None, None, None, None);
+            file = Recipe { lr, momentum, nesterov, weight_decay, beta1: None, beta2: None, eps: None, ..file };
+        }
+        let taught = self.temperature.is_some() || self.alpha.is_some();
+        let thawed = self.unfreeze_rate.is_some();
+        let recipe = self.over(file);
+        anyhow::ensure!(!taught || recipe.teacher.is_some(), "--temperature and --alpha belong to a --teacher");
+        anyhow::ensure!(!thawed || recipe.unfreeze_after.is_some(), "--unfreeze-rate belongs to --unfreeze-after");
+        Ok(recipe)
+    }
+
+    /// For a model whose network is kept.
+    pub fn of_model(self, network: Architecture) -> Recipe {
+        Recipe { network: Some(network), activation: None, ..self }
+    }
+
+    /// The activation, where one is named.
+    pub fn activation(&self) -> Option<Nonlinearity> {
+        self.activation
     }
 
     /// The file whose parameters a training starts from.
@@ -251,11 +295,6 @@ impl Recipe {
     /// The model that a fine-tuning starts from.
     pub fn model(&self) -> Option<&Path> {
         self.model.as_deref()
-    }
-
-    /// The network, where one is named.
-    pub fn network(&self) -> Option<&Architecture> {
-        self.network.as_ref()
     }
 
     /// How pictures are read. A model's own way and size, if there is one, must be those that are asked for.
@@ -377,10 +416,6 @@ fn number(text: &str, accepted: impl Fn(f64) -> bool, what: &str) -> Result<f64,
     value.ok_or_else(|| format!("it takes a number {what}"))
 }
 
-fn network(wanted: &str) -> Result<Architecture, String> {
-    Architecture::find(wanted).map_err(|e| e.to_string())
-}
-
 fn above_zero(text: &str) -> Result<f64, String> {
     number(text, |x| x as f32 > 0.0, "above 0")
 }
@@ -395,6 +430,11 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn fraction(text: &str) -> Result<f64, String> {
     number(text, |x| (0.0..1.0).contains(&x), "from 0 to below 1")
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let whole = |x: f64| (x * 100.0 - libm::round(x * 100.0)).abs() < 1e-9;
+    number(text, |x| (0.0..1.0).contains(&x) && whole(x), "from 0 to below 1, with two decimals at most")
 }
 
 fn batch(text: &str) -> Result<usize, String> {

@@ -59,12 +59,15 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
         anyhow::bail!("{} exists; give another --out", out.display());
     }
+    if let Some(out) = args.out.as_deref().filter(|out| out.extension().is_none_or(|ending| ending != "png")) {
+        anyhow::bail!("{} would be a PNG; give an --out that ends in .png", out.display());
+    }
     let (prepare, skip_bad) = (args.source.prepare, args.source.skip_bad);
     let pictures = Pictures { prepare, skip_bad, seed: args.seed, size: None };
     let wanted = args.name.as_deref().or(args.source.data.as_deref()).unwrap_or("auto");
     let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.test { Part::Test } else { Part::Train })?;
-    super::tell_skipped(&loaded.skipped, console);
+    super::tell_unfit(&loaded.unfit, console);
     let set = loaded.set;
     let most = set.labels.iter().max().map_or(0, |&label| usize::from(label));
     let classes = source.class_names().unwrap_or_else(|| numbered_classes(most + 1));

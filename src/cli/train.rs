@@ -1,12 +1,12 @@
 //! `train` and `finetune`.
 
-use super::recipe::{Recipe, named_or_absolute};
+use super::recipe::{Recipe, TEACHING, THAWING, named_or_absolute};
 use super::{Console, DeviceArgs, SourceArgs};
 use crate::data::{Locator, Source};
-use crate::model::{Model, PRETRAINED, newest_run};
+use crate::model::{Architecture, ArchitectureError, Model, PRETRAINED, newest_run};
 use crate::train::{BEST, Config, Event, Outcome, Prepared, Trainer, check_free};
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +33,8 @@ pub struct FinetuneArgs {
 }
 
 #[derive(Args)]
+#[command(group = ArgGroup::new(TEACHING).args(["teacher", "recipe"]).multiple(true))]
+#[command(group = ArgGroup::new(THAWING).args(["unfreeze_after", "recipe"]).multiple(true))]
 struct Common {
     #[command(flatten)]
     source: SourceArgs,
@@ -44,6 +46,13 @@ struct Common {
     /// Times every training image is used [default: 10, the tutorial's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
+    /// tutorial, lenet5, deep, or a TOML file with a list of layers [default: tutorial]
+    ///
+    /// `network NAME` prints each; a file looks like `layers = [ { conv = { channels = 10, kernel = 5 } }, { max_pool = { size
+    /// = 2 } }, "batch_norm", "relu", { linear = { units = 50 } }, "relu", { dropout = { percent = 50 } } ]`. A linear layer
+    /// with as many units as there are classes follows. `finetune` keeps the network of its model.
+    #[arg(long, value_name = "NAME|FILE", value_parser = network, conflicts_with = "resume")]
+    network: Option<String>,
     #[command(flatten)]
     settings: Recipe,
     /// Stop after N steps
@@ -60,22 +69,38 @@ struct Common {
     resume: Option<PathBuf>,
 }
 
+/// Only what is no network's name and no file is a wrong command line; what a file says is another matter.
+fn network(wanted: &str) -> Result<String, ArchitectureError> {
+    match Architecture::find(wanted) {
+        Err(error @ ArchitectureError::Unknown { .. }) => Err(error),
+        _ => Ok(wanted.into()),
+    }
+}
+
 fn patience(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&epochs| epochs > 0).ok_or_else(|| "it takes a whole number of epochs above 0".into())
 }
 
 impl Common {
-    /// The settings of the command line, over those of the recipe.
-    fn recipe(&self) -> anyhow::Result<Recipe> {
-        let settings = self.settings.clone().with(&self.source, self.epochs, self.steps, self.patience);
-        let recipe = self.recipe.as_deref().map(|path| Recipe::find(path, settings.network())).transpose()?;
-        Ok(settings.over(recipe.unwrap_or_default()))
+    /// The settings of the command line, over those of the recipe for a network; its own where none is given.
+    fn recipe(&self, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
+        let own = self.network.as_deref().map(Architecture::find).transpose()?;
+        let network = network.cloned().or(own.clone());
+        let settings = self.settings.clone().with(own, &self.source, self.epochs, self.steps, self.patience);
+        let file = self.recipe.as_deref().map(|path| Recipe::find(path, network.as_ref())).transpose()?;
+        settings.over_file(file.unwrap_or_default())
     }
 
     fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
+        anyhow::ensure!(
+            self.source.prepare.is_none(),
+            "a run goes on with its images prepared as they were; leave --prepare out, or train anew with --init {}",
+            run.display()
+        );
         let locator: Locator = self.source.cache.locator();
         let change = |config: &mut Config| {
             config.steps = self.steps;
+            config.skip_bad |= self.source.skip_bad;
             if self.patience.is_some() {
                 config.patience = self.patience;
             }
@@ -103,7 +128,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
         return go(prepared, run, &args.common, console, began);
     }
     let out = out_folder(&args.common)?;
-    let recipe = Recipe::from_init(args.init).over(args.common.recipe()?);
+    let recipe = Recipe::from_init(args.init).over(args.common.recipe(None)?);
     if let (Some(model), Some(path)) = (recipe.model(), &args.common.recipe) {
         let (model, path) = (model.display(), path.display());
         anyhow::bail!(
@@ -111,20 +136,20 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
         );
     }
     let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(None)?, console)?;
-    let held_out = match recipe.validation() {
-        (None, limit) => default_validation(limit, &source)?,
-        _ => 0,
-    };
+    let held_out = default_validation(&recipe, &source)?;
     let mut config = recipe.config(&source, recipe.frozen().unwrap_or_default(), held_out)?;
-    config.init = recipe.init().map(std::path::absolute).transpose()?;
+    config.init = recipe.init().map(named_or_absolute).transpose()?;
     let prepared = Prepared::train(config, source)?;
     go(prepared, &out, &args.common, console, began)
 }
 
-/// 5000, or half of a set too small for that.
-fn default_validation(limit: Option<usize>, source: &Source) -> anyhow::Result<usize> {
-    let images = source.training_images()?.min(limit.unwrap_or(usize::MAX));
-    Ok(Config::default().validation.min(images / 2))
+/// What the set itself holds out; else 5000, or half of a set too small for that.
+fn default_validation(recipe: &Recipe, source: &Source) -> anyhow::Result<usize> {
+    let (None, limit) = recipe.validation() else { return Ok(0) };
+    Ok(match source.training_images()? {
+        [images, 0] => Config::default().validation.min(images.min(limit.unwrap_or(usize::MAX)) / 2),
+        [_, held_out] => held_out,
+    })
 }
 
 /// Runs `finetune`.
@@ -138,18 +163,26 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
         return go(prepared, run, &args.common, console, began);
     }
     let out = out_folder(&args.common)?;
-    anyhow::ensure!(
-        args.common.settings.network().is_none(),
-        "finetune keeps the network of its model; leave --network out, or train another with `mnist-gpu train`"
-    );
-    let recipe = args.common.recipe()?;
-    let path = model_path(args.model.as_deref().or(recipe.model()))?;
+    let kept =
+        args.common.network.as_ref().map(|_| "network").or(args.common.settings.activation().map(|_| "activation"));
+    if let Some(kept) = kept {
+        anyhow::bail!(
+            "finetune keeps the {kept} of its model; leave --{kept} out, or train another with `mnist-gpu train`"
+        );
+    }
+    let path = match &args.model {
+        Some(path) => model_path(Some(path))?,
+        None => model_path(args.common.recipe(None)?.model())?,
+    };
     let model = Model::load(&path)?;
+    let network = Architecture::of(&model.network);
+    let recipe = args.common.recipe(Some(&network))?.of_model(network);
     let frozen = recipe.frozen().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&frozen)?;
     let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(Some(&model))?, console)?;
     console.note(format!("model {}", path.display()));
-    let config = recipe.config(&source, frozen, 0)?;
+    let [_, held_out] = source.training_images()?;
+    let config = recipe.config(&source, frozen, held_out)?;
     let config = Config { model: Some(named_or_absolute(&path)?), ..config };
     let prepared = Prepared::finetune(config, source, model)?;
     go(prepared, &out, &args.common, console, began)
@@ -205,6 +238,8 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
     let config = prepared.config.clone();
     let counts = [prepared.places.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let (command, data) = (prepared.command, prepared.source.name.clone());
+    let mut described = json!({"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]});
+    super::add_skipped(&mut described, &prepared.unfit.skipped);
     console.note(format!(
         "data {data} ({}): {} images to train on, {} for validation, {} to test",
         prepared.source.place(),
@@ -212,7 +247,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
         counts[1],
         counts[2]
     ));
-    super::tell_skipped(&prepared.skipped, console);
+    super::tell_unfit(&prepared.unfit, console);
     let trainable = prepared.model.network.trainable_count(&config.frozen);
     console.note(format!(
         "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters learn{}",
@@ -249,7 +284,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
         }
         _ => {}
     }
-    report(&outcome, command, &data, counts, &device, &config.frozen, [setup, began.elapsed()], console);
+    report(&outcome, command, described, &device, &config.frozen, [setup, began.elapsed()], console);
     Ok(())
 }
 
@@ -286,12 +321,10 @@ fn tell(event: &Event, console: &Console, config: &Config) {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one report")]
 fn report(
     outcome: &Outcome,
     command: &str,
-    data: &str,
-    counts: [usize; 3],
+    data: serde_json::Value,
     device: &crate::gpu::Device,
     frozen: &[String],
     [setup, total]: [std::time::Duration; 2],
@@ -315,7 +348,7 @@ fn report(
         "run": outcome.folder.display().to_string(),
         "model": model.display().to_string(),
         "adapter": device.info,
-        "data": {"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]},
+        "data": data,
         "network": {
             "parameters": network.parameter_count(),
             "trainable": network.trainable_count(frozen),

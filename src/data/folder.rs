@@ -1,6 +1,6 @@
 //! Folders of pictures: a folder for each class, and perhaps one above them for each part.
 
-use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, is_picture};
+use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, Unfit, is_picture};
 use crate::random::{Purpose, Stream};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,9 +43,7 @@ impl Folder {
             // Whoever names folders so means classes, and is told.
             Err(error) => return matches!(error, DataError::ClassName(_)),
         };
-        let part =
-            |name: &str, part: &Path| PARTS.contains(&name) && folders(part).is_ok_and(|inner| !inner.is_empty());
-        inner.iter().any(|(name, folder)| has_pictures(folder) || part(name, folder))
+        inner.iter().any(|(name, folder)| has_pictures(folder) || is_part(name, folder))
     }
 
     /// Finds the pictures of a folder. Where there is no part for testing, one is split off by seed, as large a share of each
@@ -55,7 +53,10 @@ impl Folder {
     /// No pictures; class names that cannot be shown; too few or too many classes; a class too small to be split.
     pub fn open(path: &Path, seed: u64) -> Result<Folder, DataError> {
         let inner = folders(path)?;
-        let part = |name: &str| inner.iter().find(|(part, _)| part == name).map(|(_, path)| path.as_path());
+        let part = |names: [&str; 2]| {
+            let mut parts = inner.iter().filter(|(name, folder)| is_part(name, folder));
+            parts.find(|(name, _)| names.contains(&name.to_lowercase().as_str())).map(|(_, path)| path.as_path())
+        };
         let [train, val, test] = PARTS.map(part);
         let parts: [Classes; 3] = match (train, val, test) {
             (Some(train), Some(val), Some(test)) => [classes_of(train)?, classes_of(val)?, classes_of(test)?],
@@ -67,8 +68,8 @@ impl Folder {
         };
         let mut classes: Vec<String> = parts.iter().flat_map(|part| part.keys().cloned()).collect();
         classes.sort();
-        if classes.iter().all(|name| name.parse::<u64>().is_ok()) {
-            classes.sort_by_key(|name| name.parse::<u64>().ok());
+        if classes.iter().all(|name| name.parse::<i64>().is_ok()) {
+            classes.sort_by_key(|name| name.parse::<i64>().ok());
         }
         classes.dedup();
         match classes.len() {
@@ -77,7 +78,7 @@ impl Folder {
             n if n > CLASSES => return Err(DataError::TooManyClasses { folder: path.into(), classes: n }),
             _ => {}
         }
-        if let Some(class) = parts[2].keys().find(|name| !parts[0].contains_key(*name)) {
+        if let Some(class) = classes.iter().find(|name| !parts[0].contains_key(*name)) {
             return Err(DataError::Untrained { folder: path.into(), class: class.clone() });
         }
         let label = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u8;
@@ -97,9 +98,9 @@ impl Folder {
         Ok(Folder { path: path.into(), classes, train, validation, test })
     }
 
-    /// Pictures to train on, those for validation included.
-    pub fn training_images(&self) -> usize {
-        self.train.len() + self.validation.len()
+    /// Pictures to train on, and those that a folder holds out for validation.
+    pub fn training_images(&self) -> [usize; 2] {
+        [self.train.len(), self.validation.len()]
     }
 
     /// Reads a part. Pictures for validation come at the end of those for training.
@@ -111,34 +112,50 @@ impl Folder {
             Part::Train => (&self.train, &self.validation),
             Part::Test => (&self.test, &[]),
         };
-        let (mut set, mut files, mut skipped) = read_all(first, reading);
+        let (mut set, mut files, mut unfit) = read_all(first, reading);
         let (held_out, more, others) = read_all(last, reading);
         let count = held_out.labels.len();
         set.labels.extend(held_out.labels);
         set.images.bytes.extend(held_out.images.bytes);
         files.extend(more);
-        skipped.extend(others);
-        if !skipped.is_empty() && !reading.skip_bad {
-            return Err(DataError::BadPictures(skipped));
+        unfit.extend(others);
+        if !unfit.skipped.is_empty() && !reading.skip_bad {
+            return Err(DataError::BadPictures(unfit.skipped));
         }
         if set.labels.is_empty() {
             return Err(DataError::NoPictures(self.path.clone()));
         }
-        Ok(Loaded { set, files, held_out: count, skipped })
+        let learned = &set.labels[..set.labels.len() - count];
+        let without = self.classes.iter().enumerate().find(|(label, _)| !learned.contains(&(*label as u8)));
+        if let (Part::Train, Some((_, class))) = (part, without) {
+            return Err(DataError::AllBad { folder: self.path.clone(), class: class.clone() });
+        }
+        Ok(Loaded { set, files, held_out: count, unfit })
     }
 
-    /// The size of the first picture.
+    /// The size of the first picture that can be read.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// There is none.
     pub fn first_size(&self) -> Result<[usize; 2], DataError> {
-        let (path, _) = self.train.first().ok_or_else(|| DataError::NoPictures(self.path.clone()))?;
-        Grey::read(path).map(|grey| [grey.height, grey.width])
+        let mut read = self.train.iter().filter_map(|(path, _)| Grey::read(path).ok());
+        let first = read.next().ok_or_else(|| DataError::NoPictures(self.path.clone()))?;
+        Ok([first.height, first.width])
     }
 }
 
-/// Names of folders of parts.
-const PARTS: [&str; 3] = ["train", "val", "test"];
+/// Names of folders of parts, whatever the case of their letters.
+const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
+
+/// Whether a folder is a part, and no class that is called so: it has classes in it.
+fn is_part(name: &str, folder: &Path) -> bool {
+    PARTS.concat().contains(&name.to_lowercase().as_str()) && folders(folder).is_ok_and(|inner| !inner.is_empty())
+}
+
+/// Whether macOS or an archive of its making left something beside the pictures.
+fn is_left_over(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}
 
 fn unreadable(path: &Path, error: std::io::Error) -> DataError {
     DataError::Unreadable { path: path.into(), reason: error.to_string() }
@@ -156,7 +173,7 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
         let name = entry.file_name().into_string();
         let shown = |name: &String| !name.chars().any(|c| c.is_control() || c == '\\' || c == '/');
         match name.ok().filter(shown) {
-            Some(hidden) if hidden.starts_with('.') => {}
+            Some(name) if is_left_over(&name) => {}
             Some(name) => found.push((name, inner)),
             None => return Err(DataError::ClassName(inner)),
         }
@@ -174,7 +191,7 @@ pub fn unlike(path: &Path) -> Option<&'static str> {
 }
 
 fn has_pictures(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_picture(&entry.path())))
+    pictures_in(folder).is_ok_and(|pictures| !pictures.is_empty())
 }
 
 /// The pictures of each class of a folder, in the order of their names.
@@ -199,7 +216,8 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = entries
         .map(|entry| entry.map(|entry| entry.path()).map_err(|e| unreadable(folder, e)))
         .collect::<Result<Vec<PathBuf>, _>>()?;
-    files.retain(|file| is_picture(file) && file.is_file());
+    let hidden = |file: &Path| file.file_name().is_some_and(|name| is_left_over(&name.to_string_lossy()));
+    files.retain(|file| is_picture(file) && !hidden(file) && file.is_file());
     files.sort();
     Ok(files)
 }
@@ -221,23 +239,26 @@ fn split(path: &Path, classes: Classes, seed: u64) -> Result<[Classes; 3], DataE
     Ok([train, Classes::new(), test])
 }
 
-/// The pictures that can be read, their files, and what is wrong with the others.
-fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<PathBuf>, Vec<DataError>) {
+/// The pictures that can be read, their files, and what is wrong with others.
+fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<PathBuf>, Unfit) {
     let [height, width] = reading.size;
     let mut set = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let (mut good, mut unfit) = (Vec::new(), Unfit::default());
     let paths: Vec<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
     for (read, (path, label)) in read_pictures(&paths, reading).into_iter().zip(files) {
         match read {
             Ok(image) => {
+                if !image.ink {
+                    unfit.blank.push(path.clone());
+                }
                 set.images.bytes.extend(image.bytes);
                 set.labels.push(*label);
                 good.push(path.clone());
             }
-            Err(error) => bad.push(error),
+            Err(error) => unfit.skipped.push(error),
         }
     }
-    (set, good, bad)
+    (set, good, unfit)
 }
 
 /// Reads and prepares pictures on all cores, in their order.

@@ -17,7 +17,7 @@ pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
 pub use prepare::{Image, Prepare};
-pub use set::{DataSet, Loaded, Locator, Part, Pictures, Source, class_count, fingerprint};
+pub use set::{DataSet, Loaded, Locator, Part, Pictures, Source, Unfit, class_count, fingerprint};
 pub use split::{epoch_order, hold_out};
 
 use std::path::PathBuf;
@@ -86,8 +86,12 @@ pub enum DataError {
     NoData { folder: PathBuf, reason: &'static str },
     #[error("class folder {0} has no pictures (PNG, JPEG, BMP, GIF or WebP); put some there, or remove it")]
     EmptyClass(PathBuf),
-    #[error("class {class:?} of {folder} has pictures to test on, but none to train on")]
+    #[error("class {class:?} of {folder} has pictures to test or to validate on, but none to train on")]
     Untrained { folder: PathBuf, class: String },
+    #[error(
+        "none of the pictures of class {class:?} in {folder} that are to be trained on can be used; repair some, or remove the class"
+    )]
+    AllBad { folder: PathBuf, class: String },
     #[error(
         "{folder} has neither {name} nor {name}.gz; a data folder holds train-images-idx3-ubyte, \
          train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, gzipped or not"

@@ -24,11 +24,15 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Keeps the first `limit`.
-    pub fn truncate(&mut self, limit: usize) {
-        self.labels.truncate(limit);
-        self.images.bytes.truncate(self.labels.len() * self.images.pixels());
-        self.images.bytes.shrink_to_fit();
+    /// Keeps the first `limit`, and the last ones that are held out.
+    pub fn limit(&mut self, limit: usize, held_out: usize) {
+        let end = self.labels.len() - held_out;
+        if limit < end {
+            let pixels = self.images.pixels();
+            self.labels.drain(limit..end);
+            self.images.bytes.drain(limit * pixels..end * pixels);
+            self.images.bytes.shrink_to_fit();
+        }
     }
 
     /// Mean and standard deviation of the pixels of some images, in 0..1. Exact sums of whole numbers, so the same anywhere.
@@ -89,8 +93,24 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// So many of its last images are for validation.
     pub held_out: usize,
-    /// Files that were left out, and why.
+    pub unfit: Unfit,
+}
+
+/// Pictures that a network cannot learn from.
+#[derive(Debug, Default)]
+pub struct Unfit {
+    /// Left out, and why.
     pub skipped: Vec<DataError>,
+    /// Without ink, so that nothing of them is left.
+    pub blank: Vec<PathBuf>,
+}
+
+impl Unfit {
+    /// Adds others.
+    pub fn extend(&mut self, others: Unfit) {
+        self.skipped.extend(others.skipped);
+        self.blank.extend(others.blank);
+    }
 }
 
 /// How folders of pictures are read.
@@ -293,7 +313,7 @@ impl Source {
     /// # Errors
     /// Whatever is wrong with its files.
     pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
-        let whole = |set| Ok(Loaded { set, files: Vec::new(), held_out: 0, skipped: Vec::new() });
+        let whole = |set| Ok(Loaded { set, files: Vec::new(), held_out: 0, unfit: Unfit::default() });
         match (&self.kind, part) {
             (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)),
             (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()),
@@ -338,18 +358,18 @@ impl Source {
         }
     }
 
-    /// Number of training images, from the labels alone.
+    /// Number of training images, from the labels alone; and of those that the set itself holds out for validation.
     ///
     /// # Errors
     /// The labels cannot be read.
-    pub fn training_images(&self) -> Result<usize, DataError> {
+    pub fn training_images(&self) -> Result<[usize; 2], DataError> {
         match &self.kind {
             Kind::Folder(folder, known) => {
                 let layout = known.map_or(Layout::default(), |known| known.layout);
-                Ok(labels_of(&file(folder, names_of(folder, *known, Part::Train)[1])?, layout)?.len())
+                Ok([labels_of(&file(folder, names_of(folder, *known, Part::Train)[1])?, layout)?.len(), 0])
             }
             Kind::Pictures(folder, _) => Ok(folder.training_images()),
-            Kind::Synthetic(count) => Ok(*count as usize),
+            Kind::Synthetic(count) => Ok([*count as usize, 0]),
         }
     }
 

@@ -148,7 +148,9 @@ fn with_remedy(error: GpuError, batch: usize) -> GpuError {
             let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
             let remedy = match fits {
                 1.. if grows => format!("a --batch of {fits} would fit"),
-                _ => "take a smaller network or smaller images".into(),
+                _ => {
+                    format!("{} numbers of four bytes would fit; take a smaller network or smaller images", allowed / 4)
+                }
             };
             GpuError::Limit { buffer, needed, limit, allowed, remedy }
         }

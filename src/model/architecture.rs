@@ -65,6 +65,22 @@ impl Architecture {
         Ok(Architecture::Listed(Listed { layers, file: Some((path.into(), lines)) }))
     }
 
+    /// What a network is called, or its layers.
+    pub fn of(network: &Network) -> Architecture {
+        let is = |name: &&str| {
+            let named = Architecture::Named(name.to_string()).network(network.input(), network.classes());
+            named.is_ok_and(|named| named.layers() == network.layers())
+        };
+        match NETWORKS.iter().copied().find(is) {
+            Some(name) => Architecture::Named(name.into()),
+            None => {
+                let mut layers = network.layers();
+                layers.pop();
+                Architecture::Listed(Listed { layers, file: None })
+            }
+        }
+    }
+
     /// The network, on images of this size, of so many classes.
     ///
     /// # Errors

@@ -101,11 +101,8 @@ impl Model {
     /// # Errors
     /// A file that is not there, not whole, of another network, or holds a value that is not finite.
     pub fn load(path: &Path) -> Result<Model, CheckpointError> {
-        if path == Path::new(PRETRAINED) && !path.exists() {
-            return Model::from_bytes(PathBuf::from(PRETRAINED), include_bytes!("../../assets/pretrained.safetensors"));
-        }
         let file = model_file(path)?;
-        let raw = read(&file)?;
+        let raw = content(&file)?;
         Model::from_bytes(file, &raw)
     }
 
@@ -171,7 +168,7 @@ impl Model {
 /// As [`Model::load`].
 pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, CheckpointError> {
     let file = model_file(path)?;
-    let raw = read(&file)?;
+    let raw = content(&file)?;
     arena(&file, &parse(&file, &raw)?, network, "", true)
 }
 
@@ -237,6 +234,14 @@ pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
         return if file.is_file() { Ok(file) } else { Err(CheckpointError::NoModel(path.into())) };
     }
     if path.exists() { Ok(path.into()) } else { Err(CheckpointError::Nowhere(path.into())) }
+}
+
+/// What a file holds, or what the program holds under [`PRETRAINED`].
+fn content(file: &Path) -> Result<Vec<u8>, CheckpointError> {
+    if file == Path::new(PRETRAINED) && !file.exists() {
+        return Ok(include_bytes!("../../assets/pretrained.safetensors").to_vec());
+    }
+    read(file)
 }
 
 /// Whether a path is that of a model rather than of anything else: [`PRETRAINED`], a file by its ending, a run folder.

@@ -76,8 +76,11 @@ pub enum PlanError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(
-        "{step} needs {groups} workgroups in one direction and 65535 are allowed; take a smaller --batch than {batch}, or \
-         smaller images"
+        "{step} needs {groups} workgroups in one direction and 65535 are allowed; {}",
+        match u64::from(u16::MAX) * *batch as u64 / u64::from(*groups) {
+            0 => "take a smaller network or smaller images".into(),
+            fits => format!("take a smaller --batch than {batch}, such as {fits}, or smaller images"),
+        }
     )]
     TooManyWorkgroups { step: String, groups: u32, batch: usize },
     #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]

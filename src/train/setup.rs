@@ -1,7 +1,7 @@
 //! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
 
 use super::{Config, EpochReport, TrainError};
-use crate::data::{DataError, DataSet, Locator, Part, Pictures, Source, class_count, fingerprint, hold_out};
+use crate::data::{DataError, DataSet, Locator, Part, Pictures, Source, Unfit, class_count, fingerprint, hold_out};
 use crate::model::{
     Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
 };
@@ -50,8 +50,7 @@ pub struct Prepared {
     pub teacher: Option<Model>,
     pub fingerprint: String,
     pub progress: Progress,
-    /// Pictures that were left out, and why.
-    pub skipped: Vec<DataError>,
+    pub unfit: Unfit,
     /// The run folder to go on in.
     pub resume: Option<PathBuf>,
 }
@@ -62,13 +61,13 @@ impl Prepared {
     /// # Errors
     /// Data, network or parameters that do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
-        let Data { train, test, held_out, skipped } = load(&config, &source)?;
+        let Data { train, test, held_out, unfit } = load(&config, &source)?;
         let names = source.class_names();
         let classes = classes(&source, &train, &test)?;
         let mut network = config.network.network([1, train.images.height, train.images.width], classes)?;
         network = network.with_activation(config.activation);
         if let Some(share) = config.dropout {
-            network = network.with_dropout(percent(share))?;
+            network = network.with_dropout(libm::round(share * 100.0) as u32)?;
         }
         network.check_frozen(&config.frozen)?;
         let (places, held_out) = parts(&train, held_out, &config)?;
@@ -82,11 +81,11 @@ impl Prepared {
             parameters,
             normalisation: Normalisation { mean, deviation },
             class_names: names.unwrap_or_else(|| numbered_classes(classes)),
-            prepare: source.prepare().unwrap_or_default(),
+            prepare: config.prepare,
             training: serde_json::Value::Null,
             network,
         };
-        Prepared::new("train", config, source, model, train, test, places, held_out, skipped).with_teacher()
+        Prepared::new("train", config, source, model, train, test, places, held_out, unfit).with_teacher()
     }
 
     /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
@@ -96,7 +95,7 @@ impl Prepared {
     /// Data and model that do not fit each other.
     pub fn finetune(config: Config, source: Source, mut model: Model) -> Result<Prepared, TrainError> {
         model.network.check_frozen(&config.frozen)?;
-        let Data { mut train, mut test, held_out, skipped } = load(&config, &source)?;
+        let Data { mut train, mut test, held_out, unfit } = load(&config, &source)?;
         check_size(&model.network, &train)?;
         let mut names = source.class_names();
         let classes = classes(&source, &train, &test)?;
@@ -131,11 +130,11 @@ impl Prepared {
             model.class_names = names;
         }
         if let Some(share) = config.dropout {
-            model.network = model.network.with_dropout(percent(share))?;
+            model.network = model.network.with_dropout(libm::round(share * 100.0) as u32)?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
-        Prepared::new("finetune", config, source, model, train, test, places, held_out, skipped).with_teacher()
+        Prepared::new("finetune", config, source, model, train, test, places, held_out, unfit).with_teacher()
     }
 
     /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
@@ -178,7 +177,7 @@ impl Prepared {
         };
         let source = Locator { pictures, ..locator.clone() }.locate(&config.data, progress)?;
         config.data = source.wanted.clone();
-        let Data { mut train, mut test, held_out, skipped } = load(&config, &source)?;
+        let Data { mut train, mut test, held_out, unfit } = load(&config, &source)?;
         check_size(&model.network, &train)?;
         for set in [&mut train, &mut test] {
             source.relabel(set, &model.class_names)?;
@@ -190,7 +189,7 @@ impl Prepared {
         }
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
-        let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out, skipped);
+        let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out, unfit);
         if prepared.fingerprint != known {
             let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
             return Err(TrainError::OtherData { run: run.into(), text });
@@ -217,11 +216,16 @@ impl Prepared {
             let (taught, here) = (teacher.class_names.join(", "), model.class_names.join(", "));
             format!("it tells {taught} apart, and the data have {here}")
         } else if teacher.network.input() != model.network.input() {
-            format!("it takes images of {:?}, and the data have {:?}", teacher.network.input(), model.network.input())
+            format!(
+                "it takes images of {:?}, and the data have {:?} (height, width)",
+                image_size(&teacher.network),
+                image_size(&model.network)
+            )
         } else if teacher.prepare != model.prepare {
             format!("its images are prepared by {}, and the data by {}", teacher.prepare, model.prepare)
         } else if teacher.normalisation != model.normalisation {
-            format!("it normalises by {:?}, and the model by {:?}", teacher.normalisation, model.normalisation)
+            let by = |n: &Normalisation| format!("mean {} and deviation {}", n.mean, n.deviation);
+            format!("it normalises by {}, and the model by {}", by(&teacher.normalisation), by(&model.normalisation))
         } else {
             self.teacher = Some(teacher);
             return Ok(self);
@@ -239,7 +243,7 @@ impl Prepared {
         test: DataSet,
         places: Vec<u32>,
         held_out: Vec<u32>,
-        skipped: Vec<DataError>,
+        unfit: Unfit,
     ) -> Prepared {
         let progress = Progress {
             states: vec![vec![0.0; model.network.arena_len()]; config.plan_optimizer().states().len()],
@@ -261,7 +265,7 @@ impl Prepared {
             teacher: None,
             fingerprint,
             progress,
-            skipped,
+            unfit,
             resume: None,
         }
     }
@@ -273,10 +277,6 @@ fn classes(source: &Source, train: &DataSet, test: &DataSet) -> Result<usize, Da
         Some(names) => Ok(names.len()),
         None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat()),
     }
-}
-
-fn percent(share: f64) -> u32 {
-    libm::round(share * 100.0) as u32
 }
 
 /// Height and width of a network's images.
@@ -300,7 +300,7 @@ struct Data {
     train: DataSet,
     test: DataSet,
     held_out: usize,
-    skipped: Vec<DataError>,
+    unfit: Unfit,
 }
 
 /// Both parts, checked against each other.
@@ -315,18 +315,17 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
         }
         (test, train) => (test?, train?),
     };
-    let skipped = [train.skipped, test.skipped].into_iter().flatten().collect();
-    let (mut train, test, mut held_out) = (train.set, test.set, train.held_out);
-    if let Some(limit) = config.limit.filter(|&limit| limit < train.labels.len()) {
-        // Those for validation lie at the end.
-        held_out = 0;
-        train.truncate(limit);
+    let mut unfit = train.unfit;
+    unfit.extend(test.unfit);
+    let (mut train, test, held_out) = (train.set, test.set, train.held_out);
+    if let Some(limit) = config.limit {
+        train.limit(limit, held_out);
     }
     let size = |set: &DataSet| (set.images.height, set.images.width);
     if size(&train) != size(&test) {
         return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
     }
-    Ok(Data { train, test, held_out, skipped })
+    Ok(Data { train, test, held_out, unfit })
 }
 
 /// Checks that a network takes these images.

@@ -227,5 +227,9 @@ fn networks_are_printed_trained_and_checked() {
     let text = ended.failed("a network too large", &[]);
     assert!(text.contains("bytes") || text.contains("memory"), "{text}");
     assert!(!place.path("x").exists());
+    assert!(text.contains("would fit"), "{text}");
     assert_eq!(place.run(&["train", "--network", "vgg"]).code, Some(2));
+    write("layers = [\n  \"rely\",\n]\n");
+    place.fails(&["train", "--data", &digits, "--network", "net.toml", "--out", "x"], &["net.toml", "line 2", "rely"]);
+    assert_eq!(place.run(&["train", "--dropout", "0.125"]).code, Some(2));
 }

@@ -3,6 +3,7 @@
 mod bad;
 mod bench;
 mod commands;
+mod folders;
 mod learning;
 mod pictures;
 mod recipes;

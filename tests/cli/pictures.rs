@@ -8,7 +8,7 @@ use image::{GrayImage, Luma, RgbImage};
 use std::path::Path;
 
 /// A picture with a bar at a place that its class decides.
-fn bar(class: u8, number: u32) -> GrayImage {
+pub fn bar(class: u8, number: u32) -> GrayImage {
     GrayImage::from_fn(40, 40, |x, y| {
         let (along, across) = if class == 0 { (x, y) } else { (y, x) };
         let inside = (8..32).contains(&along) && (10 + number % 7..14 + number % 7).contains(&across);
@@ -17,7 +17,7 @@ fn bar(class: u8, number: u32) -> GrayImage {
 }
 
 /// Pictures of two classes.
-fn bars(folder: &Path, classes: [&str; 2], count: u32) {
+pub fn bars(folder: &Path, classes: [&str; 2], count: u32) {
     for (class, name) in classes.iter().enumerate() {
         std::fs::create_dir_all(folder.join(name)).unwrap();
         for number in 0..count {

@@ -52,6 +52,52 @@ fn a_schedule_that_knows_its_end_is_not_stretched() {
     place.json(&["train", "--resume", "steps", "--epochs", "2"]);
 }
 
+/// What a recipe says does not stand in the way of a flag that says otherwise.
+#[test]
+fn flags_beat_a_recipe() {
+    let place = Place::new();
+    let digits = digits();
+    let train = |out: &str, more: &[&str]| {
+        place.json(&[&["train", "--data", &digits, "--epochs", "1", "--out", out], more].concat());
+        let text = std::fs::read_to_string(place.path(out).join("recipe.toml")).unwrap();
+        text.parse::<toml::Table>().unwrap()
+    };
+    // Another optimizer brings its own defaults along.
+    let adam = train("adam", &["--recipe", "tutorial", "--optimizer", "adam"]);
+    assert_eq!((adam["lr"].as_float(), adam["momentum"].as_float()), (Some(0.001), Some(0.0)));
+    let rmsprop = train("rmsprop", &["--recipe", "adam/recipe.toml", "--optimizer", "rmsprop", "--seed", "5"]);
+    assert_eq!((rmsprop["lr"].as_float(), rmsprop["beta2"].as_float()), (Some(0.01), Some(0.99)));
+    assert_eq!(train("same", &["--recipe", "rmsprop/recipe.toml", "--optimizer", "rmsprop"])["seed"], rmsprop["seed"]);
+    // What a flag belongs to may stand in the recipe.
+    train("taught", &["--teacher", "adam"]);
+    assert_eq!(train("less", &["--recipe", "taught/recipe.toml", "--alpha", "0.25"])["alpha"].as_float(), Some(0.25));
+    let alone = ["train", "--data", &digits, "--recipe", "tutorial", "--alpha", "0.5", "--out", "x"];
+    place.fails(&alone, &["--alpha", "--teacher"]);
+    let alone = ["train", "--data", &digits, "--recipe", "tutorial", "--unfreeze-rate", "0.5", "--out", "x"];
+    place.fails(&alone, &["--unfreeze-rate", "--unfreeze-after"]);
+    assert!(!place.path("x").exists());
+}
+
+/// `finetune` keeps a network, and its recipe says which.
+#[test]
+fn a_recipe_of_a_fine_tuning_is_that_of_its_network() {
+    let place = Place::new();
+    let digits = digits();
+    let tune = |model: &str, out: &str, more: &[&str]| {
+        place.json(&[&["finetune", model, "--data", &digits, "--epochs", "1", "--out", out], more].concat());
+        let text = std::fs::read_to_string(place.path(out).join("recipe.toml")).unwrap();
+        text.parse::<toml::Table>().unwrap()
+    };
+    assert_eq!(tune("pretrained", "fast", &["--recipe", "fast"])["network"].as_str(), Some("tutorial"));
+    place.json(&["train", "--data", &digits, "--network", "deep", "--epochs", "1", "--out", "deep"]);
+    let deep = tune("deep", "deep-tuned", &["--recipe", "best"]);
+    assert_eq!((deep["network"].as_str(), deep["batch"].as_integer()), (Some("deep"), Some(128)));
+    let activation = ["finetune", "pretrained", "--data", &digits, "--activation", "sigmoid", "--out", "x"];
+    place.fails(&activation, &["keeps the activation", "--activation"]);
+    // The network inside the program is a start like any other.
+    place.json(&["train", "--data", &digits, "--init", "pretrained", "--epochs", "1", "--out", "from"]);
+}
+
 #[test]
 fn a_bad_recipe_says_what_is_wrong_where() {
     let place = Place::new();

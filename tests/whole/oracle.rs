@@ -106,7 +106,7 @@ fn large_root() -> Option<PathBuf> {
 fn large(root: &Path) -> Oracle {
     let oracle = root.join("oracle");
     let mut set = folder(&root.join("data/mnist")).load(Part::Train).unwrap().set;
-    set.truncate(64 * STEPS);
+    set.limit(64 * STEPS, 0);
     let stages = tensors(&oracle.join("step1_activations.safetensors"));
     let named = [("pool1", "conv1.out"), ("pool2", "conv2.out"), ("fc1", "fc1.out"), ("logits", "fc2.out")];
     let mut first: Tensors = named.iter().map(|(of, name)| (name.to_string(), stages[*of].clone())).collect();
