@@ -217,8 +217,12 @@ impl FromStr for Rates {
             let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
             Some((layer.trim().to_string(), rate))
         };
-        let parts = text.split(',').filter(|_| text != "none").map(part).collect::<Option<_>>();
-        parts.map(Rates).ok_or_else(|| "it takes layers with factors above 0, such as conv1=0.1,fc2=2, or none".into())
+        let parts = text.split(',').filter(|_| text != "none").map(part).collect::<Option<Vec<_>>>();
+        let parts = parts.ok_or("it takes layers with factors above 0, such as conv1=0.1,fc2=2, or none")?;
+        match parts.iter().enumerate().find(|(at, (layer, _))| parts[..*at].iter().any(|(other, _)| other == layer)) {
+            Some((_, (layer, _))) => Err(format!("{layer} has two factors")),
+            None => Ok(Rates(parts)),
+        }
     }
 }
 

@@ -184,6 +184,7 @@ impl Prepared {
             set.check_labels(&source.name, model.network.classes())?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
+        config.check(held_out.len())?;
         if rows > places.len() {
             return Err(TrainError::BadRecord { run: run.into() });
         }

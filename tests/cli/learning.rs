@@ -75,6 +75,8 @@ fn frozen_layers_learn_after_their_time_and_slower() {
     idle(&["--unfreeze-after", "3"], &["--unfreeze-after 3", "never reached in 3 epochs"]);
     idle(&["--unfreeze-after", "1", "--freeze", "none"], &["nothing to thaw"]);
     idle(&["--patience", "1"], &["--patience", "--validation"]);
+    let resumed = ["finetune", "--resume", "frozen", "--epochs", "3", "--patience", "1"];
+    place.fails(&resumed, &["--patience", "--validation"]);
     // Resumed across the epoch in which they thaw, and within it.
     for steps in ["8", "13"] {
         let out = format!("parts{steps}");
@@ -104,6 +106,7 @@ fn layers_learn_at_rates_of_their_own() {
     place
         .fails(&["train", "--data", &digits, "--rates", "conv9=2", "--out", "x"], &["conv9", "conv1, conv2, fc1, fc2"]);
     assert_eq!(place.run(&["train", "--rates", "conv1"]).code, Some(2));
+    assert_eq!(place.run(&["train", "--rates", "fc1=0.5,fc1=2"]).code, Some(2));
 }
 
 #[test]
