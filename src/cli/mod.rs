@@ -160,13 +160,18 @@ fn tell_unfit(unfit: &Unfit, console: &Console) {
     }
     if !blank.is_empty() {
         console.warn(format!(
-            "no ink is found on {} pictures, which are black images now; look at them with `data show`, or take --prepare \
-             resize or none",
+            "no ink is found on {} pictures; look at them with `data show`, or train with --prepare resize, which looks for none",
             blank.len()
         ));
-        blank.iter().for_each(|path| console.note(format!("  {}", path.display())));
+        blank.iter().take(LISTED).for_each(|path| console.note(format!("  {}", path.display())));
+        if blank.len() > LISTED {
+            console.note(format!("  and {} more", blank.len() - LISTED));
+        }
     }
 }
+
+/// Pictures without ink that are named.
+const LISTED: usize = 10;
 
 impl CacheArgs {
     /// Finds a set, and says what there is to be said about it.

@@ -1,7 +1,7 @@
 //! `predict`: what a model takes pictures for.
 
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Image, Prepare, Reading, Unfit, is_picture, pictures_in, read_pictures};
+use crate::data::{DataError, Image, Prepare, Reading, Unfit, is_left_over, is_picture, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
 use crate::train::{Predictor, image_size};
 use anyhow::Context;
@@ -80,8 +80,11 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         }
     }
     // All or nothing: a script that reads half of a list would not know.
-    if skipped.len() == files.len() || !skipped.is_empty() && !args.skip_bad {
+    if !skipped.is_empty() && !args.skip_bad {
         return Err(DataError::BadPictures(skipped).into());
+    }
+    if skipped.len() == files.len() {
+        return Err(DataError::AllBad { what: "that are named".into(), bad: skipped }.into());
     }
     lines.iter().for_each(|line| console.result(line));
     if console.json {
@@ -102,9 +105,9 @@ fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     if let Some(late) = what.iter().skip(1).find(|path| names_model(path)) {
         anyhow::bail!("{} is a model: it comes first, as in `mnist-gpu predict {0} IMAGE...`", late.display());
     }
-    if let Some(first) = what.first().filter(|first| !first.exists() && !is_picture(first) && model.is_none()) {
-        let first = first.display();
-        anyhow::ensure!(first.to_string() == "-", "there is no {first}: give a model or `pretrained`, then pictures");
+    let is_input = |path: &Path| path == Path::new("-") || path.exists() || is_picture(path);
+    if let Some(first) = what.first().filter(|first| model.is_none() && !is_input(first)) {
+        anyhow::bail!("there is no {}: give a model or `pretrained`, then pictures", first.display());
     }
     let mut files = Vec::new();
     for path in &what[usize::from(model.is_some())..] {
@@ -130,7 +133,7 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     }
     files.extend(pictures_in(path)?);
     let mut inner: Vec<PathBuf> = std::fs::read_dir(path)?.flatten().map(|entry| entry.path()).collect();
-    inner.retain(|inner| inner.is_dir() && !inner.is_symlink());
+    inner.retain(|inner| inner.is_dir() && !inner.is_symlink() && !is_left_over(inner));
     inner.sort();
     inner.iter().try_for_each(|inner| add(inner, files))
 }

@@ -100,9 +100,11 @@ pub struct Recipe {
     /// Decides initial parameters, split and order of images [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Images of the training file held out for validation; 0 for none [default: 5000 for train, 0 for finetune]
+    /// Images of the training file held out for validation; 0 for none [default: 5000 for train, 0 for finetune, or a
+    /// set's folder val]
     ///
-    /// Without the flag, `train` takes half of a set of fewer than 10,000 images.
+    /// Without the flag, `train` takes half of a set of fewer than 10,000 images. Where there is a folder val, all of it is
+    /// for validation whatever the number, unless that is 0.
     #[arg(long, value_name = "N")]
     validation: Option<usize>,
     /// Only the first N training images, in file order
@@ -265,7 +267,9 @@ impl Recipe {
     /// # Errors
     /// It does.
     pub fn over_file(self, mut file: Recipe) -> anyhow::Result<Recipe> {
-        if self.optimizer.is_some_and(|optimizer| optimizer != file.optimizer.unwrap_or_default()) {
+        if let (Some(wanted), Some(other)) = (self.optimizer, file.optimizer)
+            && wanted != other
+        {
             let (lr, momentum, nesterov, weight_decay) = (None, None, None, None);
             file = Recipe { lr, momentum, nesterov, weight_decay, beta1: None, beta2: None, eps: None, ..file };
         }

@@ -59,7 +59,9 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
         anyhow::bail!("{} exists; give another --out", out.display());
     }
-    if let Some(out) = args.out.as_deref().filter(|out| out.extension().is_none_or(|ending| ending != "png")) {
+    if let Some(out) =
+        args.out.as_deref().filter(|out| out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")))
+    {
         anyhow::bail!("{} would be a PNG; give an --out that ends in .png", out.display());
     }
     let (prepare, skip_bad) = (args.source.prepare, args.source.skip_bad);

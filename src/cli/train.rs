@@ -92,11 +92,9 @@ impl Common {
     }
 
     fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
-        anyhow::ensure!(
-            self.source.prepare.is_none(),
-            "a run goes on with its images prepared as they were; leave --prepare out, or train anew with --init {}",
-            run.display()
-        );
+        if self.source.prepare.is_some() {
+            super::agreed(self.source.prepare, Some(&Model::load(run)?))?;
+        }
         let locator: Locator = self.source.cache.locator();
         let change = |config: &mut Config| {
             config.steps = self.steps;
@@ -183,7 +181,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     console.note(format!("model {}", path.display()));
     let [_, held_out] = source.training_images()?;
     let config = recipe.config(&source, frozen, held_out)?;
-    let config = Config { model: Some(named_or_absolute(&path)?), ..config };
+    let config = Config { model: Some(named_or_absolute(&path)?), prepare: model.prepare, ..config };
     let prepared = Prepared::finetune(config, source, model)?;
     go(prepared, &out, &args.common, console, began)
 }

@@ -122,13 +122,16 @@ impl Folder {
         if !unfit.skipped.is_empty() && !reading.skip_bad {
             return Err(DataError::BadPictures(unfit.skipped));
         }
-        if set.labels.is_empty() {
-            return Err(DataError::NoPictures(self.path.clone()));
-        }
         let learned = &set.labels[..set.labels.len() - count];
         let without = self.classes.iter().enumerate().find(|(label, _)| !learned.contains(&(*label as u8)));
-        if let (Part::Train, Some((_, class))) = (part, without) {
-            return Err(DataError::AllBad { folder: self.path.clone(), class: class.clone() });
+        let emptied = match (part, without) {
+            (Part::Train, Some((_, class))) => Some(format!("to train on of class {class:?}")),
+            (Part::Train, None) if count < last.len().min(1) => Some("to validate on".into()),
+            (Part::Test, _) if learned.is_empty() => Some("to test on".into()),
+            _ => None,
+        };
+        if let Some(what) = emptied {
+            return Err(DataError::AllBad { what: format!("{what} in {}", self.path.display()), bad: unfit.skipped });
         }
         Ok(Loaded { set, files, held_out: count, unfit })
     }
@@ -138,23 +141,29 @@ impl Folder {
     /// # Errors
     /// There is none.
     pub fn first_size(&self) -> Result<[usize; 2], DataError> {
-        let mut read = self.train.iter().filter_map(|(path, _)| Grey::read(path).ok());
-        let first = read.next().ok_or_else(|| DataError::NoPictures(self.path.clone()))?;
-        Ok([first.height, first.width])
+        let mut bad = Vec::new();
+        for (path, _) in &self.train {
+            match Grey::read(path) {
+                Ok(first) => return Ok([first.height, first.width]),
+                Err(error) => bad.push(error),
+            }
+        }
+        Err(DataError::AllBad { what: format!("to train on in {}", self.path.display()), bad })
     }
 }
 
 /// Names of folders of parts, whatever the case of their letters.
 const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
 
-/// Whether a folder is a part, and no class that is called so: it has classes in it.
+/// Whether a folder is a part, and no class that is called so: it has folders in it, and no pictures beside them.
 fn is_part(name: &str, folder: &Path) -> bool {
-    PARTS.concat().contains(&name.to_lowercase().as_str()) && folders(folder).is_ok_and(|inner| !inner.is_empty())
+    let named = PARTS.concat().contains(&name.to_lowercase().as_str());
+    named && !has_pictures(folder) && folders(folder).is_ok_and(|inner| !inner.is_empty())
 }
 
-/// Whether macOS or an archive of its making left something beside the pictures.
-fn is_left_over(name: &str) -> bool {
-    name.starts_with('.') || name == "__MACOSX"
+/// Whether something is hidden, or what macOS leaves in archives and on foreign disks beside the pictures.
+pub fn is_left_over(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "__MACOSX" || name.to_string_lossy().starts_with('.'))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> DataError {
@@ -173,7 +182,7 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
         let name = entry.file_name().into_string();
         let shown = |name: &String| !name.chars().any(|c| c.is_control() || c == '\\' || c == '/');
         match name.ok().filter(shown) {
-            Some(name) if is_left_over(&name) => {}
+            Some(_) if is_left_over(&inner) => {}
             Some(name) => found.push((name, inner)),
             None => return Err(DataError::ClassName(inner)),
         }
@@ -216,8 +225,7 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = entries
         .map(|entry| entry.map(|entry| entry.path()).map_err(|e| unreadable(folder, e)))
         .collect::<Result<Vec<PathBuf>, _>>()?;
-    let hidden = |file: &Path| file.file_name().is_some_and(|name| is_left_over(&name.to_string_lossy()));
-    files.retain(|file| is_picture(file) && !hidden(file) && file.is_file());
+    files.retain(|file| is_picture(file) && !is_left_over(file) && file.is_file());
     files.sort();
     Ok(files)
 }

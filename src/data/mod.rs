@@ -12,7 +12,7 @@ pub mod synthetic;
 
 pub use fetch::{Fetcher, Progress};
 use folder::unlike;
-pub use folder::{Folder, Reading, pictures_in, read_pictures};
+pub use folder::{Folder, Reading, is_left_over, pictures_in, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
@@ -46,7 +46,7 @@ pub enum DataError {
     PictureSize { path: PathBuf, found: [usize; 2], wanted: [usize; 2] },
     #[error(
         "{} of the pictures cannot be used; repair or remove them, or leave them out with --skip-bad:\n{}", .0.len(),
-        .0.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+        listed(.0)
     )]
     BadPictures(Vec<DataError>),
     #[error(
@@ -88,10 +88,8 @@ pub enum DataError {
     EmptyClass(PathBuf),
     #[error("class {class:?} of {folder} has pictures to test or to validate on, but none to train on")]
     Untrained { folder: PathBuf, class: String },
-    #[error(
-        "none of the pictures of class {class:?} in {folder} that are to be trained on can be used; repair some, or remove the class"
-    )]
-    AllBad { folder: PathBuf, class: String },
+    #[error("none of the pictures {what} can be used; repair some, or remove them:\n{}", listed(.bad))]
+    AllBad { what: String, bad: Vec<DataError> },
     #[error(
         "{folder} has neither {name} nor {name}.gz; a data folder holds train-images-idx3-ubyte, \
          train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, gzipped or not"
@@ -119,4 +117,9 @@ pub enum DataError {
     NoCache,
     #[error("--validation {validation} leaves nothing to train on: there are {images} training images")]
     Validation { validation: usize, images: usize },
+}
+
+/// One a line.
+fn listed(errors: &[DataError]) -> String {
+    errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
 }

@@ -158,7 +158,7 @@ fn ground(picture: &DynamicImage) -> f32 {
     let paper = paper.unwrap_or(0);
     let ink: f64 = shades.iter().enumerate().filter(|(shade, _)| shade.abs_diff(paper) > 64).map(|(_, w)| w).sum();
     match () {
-        () if all > FILLED * outline && ink > MARKED * all => paper as f32 / 255.0,
+        () if outline > 0.0 && all > FILLED * outline && ink > MARKED * all => paper as f32 / 255.0,
         () if sum > 0.5 * all => 0.0,
         () => 1.0,
     }
@@ -249,6 +249,14 @@ mod tests {
             let at = |x: usize, y: usize| grey.values[y * 40 + x];
             assert_eq!((at(0, 0), at(8, 8), at(20, 20)), (at(8, 8), f32::from(paper) / 255.0, f32::from(ink) / 255.0));
         }
+        // Ink that shows through is ink.
+        let faint = RgbaImage::from_fn(40, 40, |x, _| match x {
+            10..14 => Rgba([0, 0, 0, 120]),
+            20..26 => Rgba([120, 120, 120, 120]),
+            _ => Rgba([0, 0, 0, 0]),
+        });
+        let grey = Grey::decode(encoded(faint.into(), ImageFormat::Png)).unwrap();
+        assert_eq!((grey.values[0], grey.values[22] < 0.8), (1.0, true));
         // A filled square is no sheet: nothing stands on it.
         let square = RgbaImage::from_fn(40, 40, |x, y| Rgba([0, 0, 0, if x.max(y) < 30 { 255 } else { 0 }]));
         assert_eq!(Grey::decode(encoded(square.into(), ImageFormat::Png)).unwrap().values[39], 1.0);

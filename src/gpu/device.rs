@@ -154,7 +154,7 @@ impl Device {
         let size = (len.max(4) * 4) as u64;
         let (allowed, limit) = self.largest();
         if size > allowed {
-            let remedy = format!("{} numbers of four bytes would fit; use a smaller --batch or network", allowed / 4);
+            let remedy = format!("{} float32 values would fit; use a smaller --batch or network", allowed / 4);
             return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
         }
         // Parameters are read as uniforms and written as storage, so every buffer may be both.

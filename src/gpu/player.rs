@@ -142,15 +142,13 @@ impl Player {
 /// Adds to an error about a buffer's size what would fit: a smaller batch, where the buffer grows with it.
 fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     match error {
-        GpuError::Limit { buffer, needed, limit, allowed, .. } => {
+        GpuError::Limit { buffer, needed, limit, allowed, remedy } => {
             let grows = ["input", names::GRADIENTS, names::EARLIER, names::ZEROS].contains(&buffer.as_str())
                 || [".out", ".winner", ".out.grad"].iter().any(|end| buffer.ends_with(end));
             let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
             let remedy = match fits {
                 1.. if grows => format!("a --batch of {fits} would fit"),
-                _ => {
-                    format!("{} numbers of four bytes would fit; take a smaller network or smaller images", allowed / 4)
-                }
+                _ => remedy,
             };
             GpuError::Limit { buffer, needed, limit, allowed, remedy }
         }

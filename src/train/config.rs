@@ -148,8 +148,17 @@ impl Config {
                 ));
             }
         }
+        self.check_patience(held_out)
+    }
+
+    /// The part of [`Config::check`] that a run which goes on may fail too.
+    ///
+    /// # Errors
+    /// Patience without images to validate on.
+    pub fn check_patience(&self, held_out: usize) -> Result<(), TrainError> {
         if self.patience.is_some() && held_out == 0 {
-            return idle("--patience needs images to validate on; hold some out with --validation".into());
+            let text = "--patience needs images to validate on; hold some out with --validation";
+            return Err(TrainError::Idle(text.into()));
         }
         Ok(())
     }

@@ -66,9 +66,7 @@ impl Prepared {
         let classes = classes(&source, &train, &test)?;
         let mut network = config.network.network([1, train.images.height, train.images.width], classes)?;
         network = network.with_activation(config.activation);
-        if let Some(share) = config.dropout {
-            network = network.with_dropout(libm::round(share * 100.0) as u32)?;
-        }
+        network = with_dropout(network, &config)?;
         network.check_frozen(&config.frozen)?;
         let (places, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
@@ -129,9 +127,7 @@ impl Prepared {
         if let Some(names) = names {
             model.class_names = names;
         }
-        if let Some(share) = config.dropout {
-            model.network = model.network.with_dropout(libm::round(share * 100.0) as u32)?;
-        }
+        model.network = with_dropout(model.network, &config)?;
         let (places, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
         Prepared::new("finetune", config, source, model, train, test, places, held_out, unfit).with_teacher()
@@ -184,7 +180,7 @@ impl Prepared {
             set.check_labels(&source.name, model.network.classes())?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
-        config.check(held_out.len())?;
+        config.check_patience(held_out.len())?;
         if rows > places.len() {
             return Err(TrainError::BadRecord { run: run.into() });
         }
@@ -277,6 +273,14 @@ fn classes(source: &Source, train: &DataSet, test: &DataSet) -> Result<usize, Da
     match source.class_names() {
         Some(names) => Ok(names.len()),
         None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat()),
+    }
+}
+
+/// With the dropout that is asked for, if any: layers know it in whole percent.
+fn with_dropout(network: Network, config: &Config) -> Result<Network, NetworkError> {
+    match config.dropout {
+        Some(share) => network.with_dropout(libm::round(share * 100.0) as u32),
+        None => Ok(network),
     }
 }
 

@@ -40,8 +40,9 @@ fn folders_are_known_by_what_lies_in_them() {
     let classes = place.json(&["eval", "run", "--data", "zip"])["per_class"].clone();
     let classes: Vec<&str> = classes.as_array().unwrap().iter().map(|c| c["class"].as_str().unwrap()).collect();
     assert_eq!(classes, ["-1", "2", "10"]);
-    // A class may be called what a part is.
+    // A class may be called what a part is, even with a stray folder beside its pictures.
     bars(&place.path("vehicles"), ["train", "car"], 5);
+    std::fs::create_dir(place.path("vehicles/train/@eaDir")).unwrap();
     let trained = place.json(&["train", "--data", "vehicles", "--epochs", "1", "--out", "vehicles-run"]);
     assert_eq!(trained["data"], json!({"name": "vehicles", "train": 4, "validation": 4, "test": 2}));
 }
@@ -69,7 +70,7 @@ fn pictures_that_teach_nothing_are_told() {
     // A class of which nothing is left cannot be learned.
     bars(&place.path("gone"), ["flat", "upright"], 3);
     (0..3).for_each(|n| std::fs::write(place.path(&format!("gone/flat/{n:02}.png")), "no picture").unwrap());
-    let words = ["none of the pictures of class \"flat\"", "gone"];
+    let words = ["none of the pictures to train on of class \"flat\"", "gone", "no PNG, JPEG"];
     place.fails(&["train", "--data", "gone", "--skip-bad", "--out", "x"], &words);
     assert!(!place.path("x").exists());
 
@@ -102,10 +103,12 @@ fn a_model_knows_how_pictures_are_to_be_prepared() {
     bar(0, 1).save(place.path("bar.png")).unwrap();
     place.json(&["predict", "run", "bar.png", "--prepare", "resize"]);
     place.fails(&["predict", "run", "bar.png", "--prepare", "mnist"], &["--prepare mnist", "prepared by resize"]);
-    place.fails(
-        &["train", "--resume", "run", "--epochs", "2", "--prepare", "mnist"],
-        &["prepared as they were", "--init run"],
-    );
+    let resumed = ["train", "--resume", "run", "--epochs", "2", "--prepare"];
+    place.fails(&[&resumed[..], &["mnist"]].concat(), &["--prepare mnist", "prepared by resize"]);
+    place.json(&[&resumed[..], &["resize"]].concat());
+    // The recipe of a fine-tuning says the same, so that it repeats.
+    place.json(&["finetune", "run", "--data", &digits, "--epochs", "1", "--out", "tuned"]);
+    place.json(&["finetune", "--recipe", "tuned/recipe.toml", "--out", "again"]);
     place.fails(&["predict", "rnu", "bar.png"], &["there is no rnu", "pretrained"]);
     place.fails(&["data", "show", &digits, "--out", "sheet.jpg"], &["sheet.jpg", ".png"]);
 }
