@@ -27,7 +27,7 @@ fn a_folder_for_validation_is_never_trained_on() {
 #[test]
 fn folders_are_known_by_what_lies_in_them() {
     let place = Place::new();
-    bars(&place.path("zip/Training"), ["-1", "10"], 4);
+    bars(&place.path("zip/Training"), ["-1", "-2"], 4);
     bars(&place.path("zip/Test"), ["2", "10"], 3);
     bars(&place.path("zip/Training"), ["2", "10"], 4);
     // What macOS puts into an archive and onto foreign disks.
@@ -36,10 +36,10 @@ fn folders_are_known_by_what_lies_in_them() {
     std::fs::write(place.path("zip/Training/2/._00.png"), "no picture").unwrap();
     std::fs::create_dir_all(place.path("zip/Training/.thumbnails")).unwrap();
     let trained = place.json(&["train", "--data", "zip", "--epochs", "1", "--validation", "0", "--out", "run"]);
-    assert_eq!(trained["data"], json!({"name": "zip", "train": 12, "validation": 0, "test": 6}));
+    assert_eq!(trained["data"], json!({"name": "zip", "train": 16, "validation": 0, "test": 6}));
     let classes = place.json(&["eval", "run", "--data", "zip"])["per_class"].clone();
     let classes: Vec<&str> = classes.as_array().unwrap().iter().map(|c| c["class"].as_str().unwrap()).collect();
-    assert_eq!(classes, ["-1", "2", "10"]);
+    assert_eq!(classes, ["-2", "-1", "2", "10"]);
     // A class may be called what a part is, even with a stray folder beside its pictures.
     bars(&place.path("vehicles"), ["train", "car"], 5);
     std::fs::create_dir(place.path("vehicles/train/@eaDir")).unwrap();
