@@ -70,7 +70,10 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
     let net = Network::tutorial([1, 600, 600], 10).unwrap();
     let options = Options { batch: 2048, set: 5000, rows: 5000, ..options() };
     let text = record(&net, &Options { unfused: true, ..options.clone() }).unwrap_err().to_string();
-    assert!(text.contains("workgroups in one direction") && text.contains("smaller --batch than 2048"), "{text}");
+    assert!(
+        text.contains("workgroups in one direction") && text.contains("smaller --batch than 2048, such as"),
+        "{text}"
+    );
     // A network with more parameters than one row of workgroups updates.
     let net = Network::tutorial([1, 300, 300], 10).unwrap();
     let plan = record(&net, &Options { batch: 2, ..options }).unwrap();

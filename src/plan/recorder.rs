@@ -78,7 +78,7 @@ pub enum PlanError {
     #[error(
         "{step} needs {groups} workgroups in one direction and 65535 are allowed; {}",
         match u64::from(u16::MAX) * *batch as u64 / u64::from(*groups) {
-            0 => "take a smaller network or smaller images".into(),
+            0 => "not one image would fit, so take a smaller network or smaller images".into(),
             fits => format!("take a smaller --batch than {batch}, such as {fits}, or smaller images"),
         }
     )]
