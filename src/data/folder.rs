@@ -200,7 +200,8 @@ pub fn unlike(path: &Path) -> Option<&'static str> {
 }
 
 fn has_pictures(folder: &Path) -> bool {
-    pictures_in(folder).is_ok_and(|pictures| !pictures.is_empty())
+    let is_one = |path: &Path| is_picture(path) && !is_left_over(path);
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry.path())))
 }
 
 /// The pictures of each class of a folder, in the order of their names.

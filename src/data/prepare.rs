@@ -441,6 +441,15 @@ mod tests {
                 assert!(ink_at(20, 11) && !ink_at(20, 18), "{side}, {ink} on {ground}: {:?}", image.bytes);
             }
         }
+        // A bold one that was scaled up: black, white and what lies between them share the border.
+        let shade = |j: usize| match j {
+            ..4 => 0.68,
+            4..140 => 0.05,
+            _ => 1.0,
+        };
+        let bold = Grey { height: 200, width: 200, values: (0..200 * 200).map(|at| shade(at % 200)).collect() };
+        let image = apply(&bold);
+        assert!(image.ink && image.bytes.iter().filter(|&&b| b > 200).count() > 20, "{:?}", image.bytes);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct Config {
     /// What `--data` was.
     pub data: String,
-    /// How pictures become images, where the data are pictures.
+    /// How pictures become images: those of the data, and those that the model will be shown.
     pub prepare: Prepare,
     /// Leave out pictures that cannot be read.
     pub skip_bad: bool,

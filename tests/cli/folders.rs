@@ -34,6 +34,7 @@ fn folders_are_known_by_what_lies_in_them() {
     std::fs::create_dir_all(place.path("zip/__MACOSX/Training/2")).unwrap();
     std::fs::write(place.path("zip/__MACOSX/Training/2/._00.png"), "no picture").unwrap();
     std::fs::write(place.path("zip/Training/2/._00.png"), "no picture").unwrap();
+    std::fs::write(place.path("zip/Training/._sheet.png"), "no picture").unwrap();
     std::fs::create_dir_all(place.path("zip/Training/.thumbnails")).unwrap();
     let trained = place.json(&["train", "--data", "zip", "--epochs", "1", "--validation", "0", "--out", "run"]);
     assert_eq!(trained["data"], json!({"name": "zip", "train": 16, "validation": 0, "test": 6}));
@@ -74,6 +75,16 @@ fn pictures_that_teach_nothing_are_told() {
     place.fails(&["train", "--data", "gone", "--skip-bad", "--out", "x"], &words);
     assert!(!place.path("x").exists());
 
+    for part in ["train", "val", "test"] {
+        bars(&place.path("parts").join(part), ["flat", "upright"], 3);
+    }
+    for class in ["flat", "upright"] {
+        (0..3)
+            .for_each(|n| std::fs::write(place.path(&format!("parts/val/{class}/{n:02}.png")), "no picture").unwrap());
+    }
+    let words = ["none of the pictures to validate on", "parts", "val/upright/02.png"];
+    place.fails(&["train", "--data", "parts", "--skip-bad", "--out", "x"], &words);
+
     // The size of pictures that are taken as they are is that of the first that can be read; what is wrong is said at once.
     bars(&place.path("exact"), ["flat", "upright"], 6);
     (0..6).for_each(|n| {
@@ -86,6 +97,14 @@ fn pictures_that_teach_nothing_are_told() {
     }
     let none = ["train", "--prepare", "none", "--data", "exact", "--epochs", "1", "--out", "exact-run"];
     place.fails(&none, &["3 of the pictures", "flat/00.png", "flat/01.png", "upright/02.png"]);
+    let words = ["none of the pictures to train on", "00.png", "no PNG, JPEG"];
+    let all_bad = ["train", "--prepare", "none", "--skip-bad", "--data", "bad", "--out", "x"];
+    std::fs::create_dir_all(place.path("bad/upright")).unwrap();
+    std::fs::create_dir_all(place.path("bad/flat")).unwrap();
+    for bad in ["flat/00.png", "flat/01.png", "upright/00.png", "upright/01.png"] {
+        std::fs::write(place.path("bad").join(bad), "no picture").unwrap();
+    }
+    place.fails(&all_bad, &words);
     let trained = place.json(&[&none[..], &["--skip-bad"]].concat());
     assert_eq!(trained["data"]["skipped"], 3, "{trained}");
     let seen = place.json(&["predict", "exact-run", "exact/flat", "--skip-bad"]);

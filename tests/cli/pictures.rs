@@ -176,6 +176,12 @@ fn predict_takes_lists_and_warns() {
     let skipped = place.run(&["predict", "pretrained", "bad.png", "four.png", "--skip-bad"]);
     assert_eq!((skipped.code, skipped.out.lines().count()), (Some(0), 1), "{}", skipped.err);
     assert!(skipped.err.contains("1 pictures are left out") && skipped.err.contains("bad.png"));
+    #[cfg(unix)]
+    {
+        std::fs::copy(place.path("four.png"), place.path("\u{1b}[2J.png")).unwrap();
+        let ended = place.run(&["predict", "pretrained", "\u{1b}[2J.png"]);
+        assert!(ended.out.starts_with("\u{fffd}[2J.png: 4 "), "{}", ended.out);
+    }
     std::fs::create_dir(place.path("empty")).unwrap();
     place.fails(&["predict", "pretrained", "empty"], &["no picture"]);
     place.fails(&["predict", "four.png", "pretrained"], &["pretrained is a model", "comes first"]);

@@ -69,6 +69,10 @@ fn flags_beat_a_recipe() {
     assert_eq!((rmsprop["lr"].as_float(), rmsprop["beta2"].as_float()), (Some(0.01), Some(0.99)));
     let slower = train("slower", &["--recipe", "rmsprop/recipe.toml", "--lr", "0.002"]);
     assert_eq!((&slower["optimizer"], slower["lr"].as_float()), (&rmsprop["optimizer"], Some(0.002)));
+    // A rate that belongs to no optimizer counts with any.
+    std::fs::write(place.path("rate.toml"), "lr = 0.03").unwrap();
+    let rate = train("rate", &["--recipe", "rate.toml", "--optimizer", "adam"]);
+    assert_eq!(rate["lr"].as_float(), Some(0.03));
     // The same optimizer, said again, changes nothing.
     assert_eq!(train("same", &["--recipe", "slower/recipe.toml", "--optimizer", "rmsprop"]), slower);
     // What a flag belongs to may stand in the recipe.
