@@ -113,6 +113,31 @@ fn pictures_that_teach_nothing_are_told() {
     place.fails(&["predict", "exact-run", "exact/flat/00.png", "--skip-bad"], &["flat/00.png", "no PNG"]);
 }
 
+#[test]
+fn labels_are_bytes_so_there_are_256_classes_at_most() {
+    let place = Place::new();
+    for class in 0..257 {
+        let folder = place.path("many").join(class.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        (0..2).for_each(|n| std::fs::write(folder.join(format!("{n}.png")), "").unwrap());
+    }
+    place.fails(&["train", "--data", "many", "--out", "x"], &["257 classes", "at most 256"]);
+    std::fs::remove_dir_all(place.path("many/256")).unwrap();
+    place.fails(&["train", "--data", "many", "--out", "x"], &["512 of the pictures cannot be used", "it is empty"]);
+}
+
+/// Pictures go to the device in portions of 4,096, and a bad one in the second leaves nothing printed of the first.
+#[test]
+fn a_long_list_is_answered_as_a_whole() {
+    let place = Place::new();
+    bar(0, 1).save(place.path("bar.png")).unwrap();
+    std::fs::write(place.path("bad.png"), "no picture").unwrap();
+    let list = [vec!["predict", "pretrained"], vec!["bar.png"; 4096], vec!["bad.png"]].concat();
+    place.fails(&list, &["1 of the pictures", "bad.png"]);
+    let ended = place.run(&[&list[..], &["bar.png", "--skip-bad"]].concat());
+    assert_eq!((ended.code, ended.out.lines().count()), (Some(0), 4097), "{}", ended.err);
+}
+
 /// What `--prepare` says of a set without pictures holds for the pictures that its model is shown.
 #[test]
 fn a_model_knows_how_pictures_are_to_be_prepared() {
