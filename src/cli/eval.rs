@@ -1,6 +1,6 @@
 //! `eval`: how good a model is, and at what.
 
-use super::{Console, DeviceArgs, SourceArgs, train::model_path};
+use super::{Console, DeviceArgs, LISTED, SourceArgs, train::model_path};
 use crate::data::{DataSet, Part, Pictures};
 use crate::model::Model;
 use crate::train::{Confusion, evaluate_model, image_size, wilson};
@@ -109,9 +109,6 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     }));
     Ok(())
 }
-
-/// Wrong images that are listed for a person.
-const LISTED: usize = 10;
 
 fn text(
     model: &Model,

@@ -151,13 +151,18 @@ fn add_skipped(report: &mut serde_json::Value, skipped: &[DataError]) {
     }
 }
 
-/// Says which pictures were left out, and which have nothing on them.
-fn tell_unfit(unfit: &Unfit, console: &Console) {
-    let Unfit { skipped, blank } = unfit;
+/// Says which pictures were left out.
+fn tell_skipped(skipped: &[DataError], console: &Console) {
     if !skipped.is_empty() {
         console.warn(format!("{} pictures are left out", skipped.len()));
         skipped.iter().for_each(|error| console.note(format!("  {error}")));
     }
+}
+
+/// The same, and which pictures have nothing on them.
+fn tell_unfit(unfit: &Unfit, console: &Console) {
+    let Unfit { skipped, blank } = unfit;
+    tell_skipped(skipped, console);
     if !blank.is_empty() {
         console.warn(format!(
             "no ink is found on {} pictures; look at them with `data show`, or train with --prepare resize, which looks for none",
@@ -170,7 +175,7 @@ fn tell_unfit(unfit: &Unfit, console: &Console) {
     }
 }
 
-/// Pictures without ink that are named.
+/// Things of one kind, such as mistakes, that are named for a person.
 const LISTED: usize = 10;
 
 impl CacheArgs {

@@ -1,7 +1,7 @@
 //! `predict`: what a model takes pictures for.
 
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Image, Prepare, Reading, Unfit, is_left_over, is_picture, pictures_in, read_pictures};
+use crate::data::{DataError, Image, Prepare, Reading, is_left_over, is_picture, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
 use crate::train::{Predictor, image_size};
 use anyhow::Context;
@@ -95,7 +95,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         console.result_json(&said);
     }
     // What is blank has its warning in its line.
-    super::tell_unfit(&Unfit { skipped, blank: Vec::new() }, console);
+    super::tell_skipped(&skipped, console);
     Ok(())
 }
 

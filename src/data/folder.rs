@@ -43,7 +43,7 @@ impl Folder {
             // Whoever names folders so means classes, and is told.
             Err(error) => return matches!(error, DataError::ClassName(_)),
         };
-        inner.iter().any(|(name, folder)| has_pictures(folder) || is_part(name, folder))
+        inner.iter().any(|(name, folder)| has_pictures(folder) || part_of(name, folder).is_some())
     }
 
     /// Finds the pictures of a folder. Where there is no part for testing, one is split off by seed, as large a share of each
@@ -53,11 +53,13 @@ impl Folder {
     /// No pictures; class names that cannot be shown; too few or too many classes; a class too small to be split.
     pub fn open(path: &Path, seed: u64) -> Result<Folder, DataError> {
         let inner = folders(path)?;
-        let part = |names: [&str; 2]| {
-            let mut parts = inner.iter().filter(|(name, folder)| is_part(name, folder));
-            parts.find(|(name, _)| names.contains(&name.to_lowercase().as_str())).map(|(_, path)| path.as_path())
-        };
-        let [train, val, test] = PARTS.map(part);
+        let mut found = [None; PARTS.len()];
+        for (name, folder) in &inner {
+            if let Some(part) = part_of(name, folder) {
+                found[part].get_or_insert(folder.as_path());
+            }
+        }
+        let [train, val, test] = found;
         let parts: [Classes; 3] = match (train, val, test) {
             (Some(train), Some(val), Some(test)) => [classes_of(train)?, classes_of(val)?, classes_of(test)?],
             (Some(train), None, Some(test)) | (Some(train), Some(test), None) => {
@@ -126,7 +128,7 @@ impl Folder {
         let without = self.classes.iter().enumerate().find(|(label, _)| !learned.contains(&(*label as u8)));
         let emptied = match (part, without) {
             (Part::Train, Some((_, class))) => Some(format!("to train on of class {class:?}")),
-            (Part::Train, None) if count < last.len().min(1) => Some("to validate on".into()),
+            (Part::Train, None) if count == 0 && !last.is_empty() => Some("to validate on".into()),
             (Part::Test, _) if learned.is_empty() => Some("to test on".into()),
             _ => None,
         };
@@ -155,10 +157,11 @@ impl Folder {
 /// Names of folders of parts, whatever the case of their letters.
 const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
 
-/// Whether a folder is a part, and no class that is called so: it has folders in it, and no pictures beside them.
-fn is_part(name: &str, folder: &Path) -> bool {
-    let named = PARTS.concat().contains(&name.to_lowercase().as_str());
-    named && !has_pictures(folder) && folders(folder).is_ok_and(|inner| !inner.is_empty())
+/// Which part a folder is, if it is one and no class that is called so: it has folders in it, and no pictures beside them.
+fn part_of(name: &str, folder: &Path) -> Option<usize> {
+    let part = PARTS.iter().position(|names| names.contains(&name.to_lowercase().as_str()))?;
+    let is_one = !has_pictures(folder) && folders(folder).is_ok_and(|inner| !inner.is_empty());
+    is_one.then_some(part)
 }
 
 /// Whether something is hidden, or what macOS leaves in archives and on foreign disks beside the pictures.

@@ -157,10 +157,13 @@ fn ground(picture: &DynamicImage) -> f32 {
     });
     let paper = paper.unwrap_or(0);
     let ink: f64 = shades.iter().enumerate().filter(|(shade, _)| shade.abs_diff(paper) > 64).map(|(_, w)| w).sum();
-    match () {
-        () if outline > 0.0 && all > FILLED * outline && ink > MARKED * all => paper as f32 / 255.0,
-        () if sum > 0.5 * all => 0.0,
-        () => 1.0,
+    let is_sheet = outline > 0.0 && all > FILLED * outline && ink > MARKED * all;
+    if is_sheet {
+        paper as f32 / 255.0
+    } else if sum > 0.5 * all {
+        0.0
+    } else {
+        1.0
     }
 }
 

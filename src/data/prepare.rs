@@ -97,8 +97,7 @@ fn fitted(grey: &Grey, [height, width]: [usize; 2]) -> Image {
     let (h, w) = (side(grey.height, height), side(grey.width, width));
     let source = plane(grey.height, grey.width, grey.values.clone());
     let small = resize(&source, w as u32, h as u32, FilterType::Triangle);
-    let mut border = border(grey).map(|at| grey.values[at]).collect::<Vec<_>>();
-    let mut bytes = vec![byte(median(&mut border)); height * width];
+    let mut bytes = vec![byte(usual(grey)); height * width];
     let (top, left) = ((height - h) / 2, (width - w) / 2);
     for (j, i, value) in small.enumerate_pixels() {
         bytes[(top + i as usize) * width + left + j as usize] = byte(value.0[0]);
@@ -119,13 +118,17 @@ fn median(values: &mut [f32]) -> f32 {
     values.select_nth_unstable_by(middle, f32::total_cmp).1.to_owned()
 }
 
+/// The median of the border.
+fn usual(grey: &Grey) -> f32 {
+    median(&mut border(grey).map(|at| grey.values[at]).collect::<Vec<_>>())
+}
+
 fn mnist(grey: &Grey, size: [usize; 2]) -> Image {
     let [height, width] = size;
     let blank = || Image { height, width, bytes: vec![0; height * width], ink: false };
     let ink = ink(grey);
     // Light on black and of the right size: it is prepared already.
-    let ground = median(&mut border(grey).map(|at| grey.values[at]).collect::<Vec<_>>());
-    if [grey.height, grey.width] == size && ground < 0.2 {
+    if [grey.height, grey.width] == size && usual(grey) < 0.2 {
         return Image { ink: ink.is_some(), ..exact(grey) };
     }
     let Some(ink) = ink.and_then(|ink| without_specks(ink, grey.height, grey.width)) else { return blank() };
@@ -165,18 +168,17 @@ struct Ground {
 impl Ground {
     fn of(grey: &Grey) -> Ground {
         let places: Vec<usize> = border(grey).collect();
-        let level = median(&mut places.iter().map(|&at| grey.values[at]).collect::<Vec<_>>());
         let middle = [grey.height as f32 / 2.0, grey.width as f32 / 2.0];
-        let mut ground = Ground { level, slope: [0.0; 2], middle, noise: 0.0 };
+        let mut ground = Ground { level: usual(grey), slope: [0.0; 2], middle, noise: 0.0 };
         let offset = |at: usize| [(at / grey.width) as f32 - middle[0], (at % grey.width) as f32 - middle[1]];
         // Each plane tells better than the last what is far from it.
         for _ in 0..3 {
             let away = |at: usize| grey.values[at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32);
-            let usual = median(&mut places.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
-            let far = (4.0 * usual).clamp(FAR[0], FAR[1]);
+            let spread = |places: &[usize]| median(&mut places.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
+            let far = (4.0 * spread(&places)).clamp(FAR[0], FAR[1]);
             let near: Vec<usize> = places.iter().copied().filter(|&at| away(at).abs() <= far).collect();
             // The median of what is off, as a standard deviation: ink on the border changes it little.
-            let noise = 1.4826 * median(&mut near.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
+            let noise = 1.4826 * spread(&near);
             let level = near.iter().map(|&at| grey.values[at]).sum::<f32>() / near.len() as f32;
             // The border is nearly symmetrical, so that each slope can be fitted by itself.
             let slope = [0, 1].map(|d| {
