@@ -30,8 +30,6 @@ var<workgroup> sums: array<f32, wg>;
 
 // The sum of what each invocation of the workgroup has.
 fn all(sum: f32, lane: u32) -> f32 {
-    // Until the last sum has been read.
-    workgroupBarrier();
     sums[lane] = sum;
     for (var half = wg / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
@@ -39,8 +37,8 @@ fn all(sum: f32, lane: u32) -> f32 {
             sums[lane] += sums[lane + half];
         }
     }
-    workgroupBarrier();
-    return sums[0];
+    // It waits for all before and after: nobody reads too early, or writes the next sum too soon.
+    return workgroupUniformLoad(&sums[0]);
 }
 
 @compute @workgroup_size(wg)

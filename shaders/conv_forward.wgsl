@@ -50,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         sum[t] = b[o + t];
     }
     for (var c = 0u; c < c_in; c++) {
-        var part: array<f32, tile_o>;
+        var part = array<f32, tile_o>();
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
                 let value = x[((n * c_in + c) * h_in + i + u) * w_in + j + v];

@@ -65,7 +65,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum: array<array<array<f32, WIDTH>, HEIGHT>, tile_c>;
     for (var o = 0u; o < c_out; o++) {
         // dz[d][p][e][q]: row p and column q of the cell in row d and column e of those that reach the blocks.
-        var dz: array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>;
+        var dz = array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>();
         for (var d = 0u; d < ROWS; d++) {
             for (var e = 0u; e < CELLS; e++) {
                 // Unsigned wrap-around puts what lies above or left of the map out of range too.
@@ -89,7 +89,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
         for (var t = 0u; t < tile_c; t++) {
             let at = (o * c_in + c + t) * k * k;
-            var weights: array<array<f32, k>, k>;
+            var weights = array<array<f32, k>, k>();
             for (var u = 0u; u < k; u++) {
                 for (var v = 0u; v < k; v++) {
                     let place = at + u * k + v;

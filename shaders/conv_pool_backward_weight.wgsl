@@ -54,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         let n = row / H_OUT;
         let i = row % H_OUT;
         let corner = ((n * c_in + c) * h_in + i * pool) * w_in;
-        var kept: array<array<f32, KEPT + 1u>, PATCH>;
+        var kept = array<array<f32, KEPT + 1u>, PATCH>();
         for (var r = 0u; r < PATCH; r++) {
             for (var s = 0u; s < KEPT; s++) {
                 let at = corner + r * w_in + s;
@@ -62,7 +62,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
         }
         for (var j = 0u; j < W_OUT; j++) {
-            var window: array<array<f32, PATCH>, PATCH>;
+            var window = array<array<f32, PATCH>, PATCH>();
             for (var r = 0u; r < PATCH; r++) {
                 for (var s = 0u; s < PATCH; s++) {
                     if s < KEPT {

@@ -72,7 +72,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     for (var c = 0u; c < c_in; c++) {
         let corner = ((n * c_in + c) * h_in + i * pool) * w_in + j * pool;
-        var window: array<array<f32, SPAN>, ROWS>;
+        var window = array<array<f32, SPAN>, ROWS>();
         for (var r = 0u; r < ROWS; r++) {
             for (var s = 0u; s < SPAN; s++) {
                 let at = corner + r * w_in + s;
@@ -81,7 +81,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
         for (var t = 0u; t < tile_o; t++) {
             let at = ((o + t) * c_in + c) * k * k;
-            var weights: array<array<f32, k>, k>;
+            var weights = array<array<f32, k>, k>();
             for (var u = 0u; u < k; u++) {
                 for (var v = 0u; v < k; v++) {
                     let place = at + u * k + v;

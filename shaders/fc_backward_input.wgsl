@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
     var sum: array<array<f32, tile_i>, tile_n>;
     for (var first = 0u; first < c_out; first += tile_o) {
-        var delta: array<array<f32, tile_o>, tile_n>;
+        var delta = array<array<f32, tile_o>, tile_n>();
         for (var s = 0u; s < tile_n; s++) {
             for (var o = 0u; o < tile_o; o++) {
                 let at = min(n + s, batch - 1u) * c_out + first + o;
@@ -51,7 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
         }
         for (var t = 0u; t < tile_i; t++) {
-            var weight: array<f32, tile_o>;
+            var weight = array<f32, tile_o>();
             for (var o = 0u; o < tile_o; o++) {
                 let at = (first + o) * c_in + i + t * LANES;
                 weight[o] = w[at / 4u][at % 4u];

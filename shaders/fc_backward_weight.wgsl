@@ -41,7 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
     var sum: array<array<f32, tile_i>, tile_o>;
     for (var first = slice * SLICE; first < end; first += tile_n) {
-        var value: array<array<f32, tile_n>, tile_i>;
+        var value = array<array<f32, tile_n>, tile_i>();
         for (var s = 0u; s < tile_i; s++) {
             for (var n = 0u; n < tile_n; n++) {
                 let image = select(min(first + n, batch - 1u), first + n, FULL);
@@ -50,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
         }
         for (var t = 0u; t < tile_o; t++) {
-            var delta: array<f32, tile_n>;
+            var delta = array<f32, tile_n>();
             for (var n = 0u; n < tile_n; n++) {
                 let image = select(min(first + n, batch - 1u), first + n, FULL);
                 let at = image * c_out + o + t;

@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
     var sum: array<array<f32, tile_o>, tile_n>;
     for (var first = 0u; first < c_in; first += tile_i) {
-        var value: array<array<f32, tile_i>, tile_n>;
+        var value = array<array<f32, tile_i>, tile_n>();
         for (var s = 0u; s < tile_n; s++) {
             for (var i = 0u; i < tile_i; i++) {
                 let at = min(n + s, batch - 1u) * c_in + first + i;
@@ -51,7 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
         }
         for (var t = 0u; t < tile_o; t++) {
-            var weight: array<f32, tile_i>;
+            var weight = array<f32, tile_i>();
             for (var i = 0u; i < tile_i; i++) {
                 let at = (o + t) * c_in + first + i;
                 weight[i] = w[at / 4u][at % 4u];

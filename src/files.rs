@@ -1,33 +1,441 @@
-//! Files that are whole or not there.
+//! Files that are whole or not there, that end, and that belong to one process at a time.
 
-use std::io::Write;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
+use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tempfile::NamedTempFile;
 
-/// A temporary file beside the place where it will be kept.
-pub fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(folder)
+/// Opens what must be a plain file, with its size. A pipe or a device would wait for ever or never end.
+pub fn open(path: &Path) -> Result<(File, u64)> {
+    let no_file = || Error::new(ErrorKind::InvalidInput, "it is no regular file");
+    // Asked first, because to open a pipe is to wait for its other end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(no_file());
+    }
+    let file = File::open(path)?;
+    let of = file.metadata()?;
+    if of.is_file() { Ok((file, of.len())) } else { Err(no_file()) }
 }
 
-/// Gives a temporary file its name, in place of what was there: synced, then renamed.
-pub fn keep(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
-    file.as_file().sync_all()?;
-    let kept = file.persist(path)?;
-    // Temporary files are private; what is kept may be read by others.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        kept.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+/// What a file holds, if it is no more than so many bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let (file, size) = open(path)?;
+    let too_large =
+        |size: u64| Error::new(ErrorKind::FileTooLarge, format!("it has {size} bytes, at most {most} are read"));
+    if size > most {
+        return Err(too_large(size));
     }
-    let _ = kept;
-    Ok(())
+    let mut bytes = reserved(size)?;
+    // One more, so that a file which grows meanwhile is noticed.
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// Bytes of a text that a person writes, at most.
+pub const LONGEST_TEXT: u64 = 1 << 20;
+
+/// The same, as text.
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    String::from_utf8(read(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// Room for so many bytes, if there is memory for them.
+pub fn reserved<T>(count: u64) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    let count = usize::try_from(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+    room.try_reserve_exact(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+    Ok(room)
+}
+
+/// A temporary file beside the place where it will be kept. Those that processes which are gone have left there are removed.
+pub fn beside(path: &Path) -> Result<Temporary> {
+    let folder = folder_of(path);
+    let name = path.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
+    sweep(folder, Some(name));
+    let prefix = prefix(name);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX);
+    // As any new file: what is kept may be read by whom the umask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    loop {
+        let file = builder.tempfile_in(folder)?;
+        // A lock says that the file is in use. One that was swept away before it was locked is made again.
+        let locked = file.as_file().lock();
+        if locked.is_err() || file.path().exists() {
+            return Ok(Temporary { _listed: Listed::new(file.path()), file });
+        }
+    }
+}
+
+/// A file that is gone unless it is kept.
+#[derive(Debug)]
+pub struct Temporary {
+    file: NamedTempFile,
+    _listed: Listed,
+}
+
+impl Temporary {
+    /// Where it lies until it is kept.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.file.write(bytes)
+    }
+    fn flush(&mut self) -> Result<()> {
+        self.file.flush()
+    }
+}
+
+/// What this process takes away when it ends: temporary files and locks.
+static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// An entry of [`HELD`].
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Listed {
+    fn new(path: &Path) -> Listed {
+        HELD.lock().unwrap_or_else(PoisonError::into_inner).push(path.into());
+        Listed(path.into())
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        HELD.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
+}
+
+/// Takes temporary files and locks away, for a process that ends without unwinding.
+pub fn abandon_all() {
+    for path in HELD.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Gives a temporary file its name, in place of what was there: first the file is on disk, then its name.
+pub fn keep(temporary: Temporary, path: &Path) -> Result<()> {
+    let Temporary { file, _listed } = temporary;
+    file.as_file().sync_all()?;
+    let kept = persist(file, path)?;
+    let _ = kept.unlock();
+    sync_folder(folder_of(path))
+}
+
+/// Windows refuses while another program, such as a virus scanner, looks at what is there: for a moment.
+fn persist(mut file: NamedTempFile, path: &Path) -> Result<File> {
+    for wait in [10, 30, 100, 300, 1000] {
+        match file.persist(path) {
+            Err(refused) if cfg!(windows) && refused.error.kind() == ErrorKind::PermissionDenied => {
+                file = refused.file;
+                std::thread::sleep(std::time::Duration::from_millis(wait));
+            }
+            kept => return Ok(kept?),
+        }
+    }
+    Ok(file.persist(path)?)
 }
 
 /// Puts a file in place whole.
-pub fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let mut file = beside(path)?;
     file.write_all(content)?;
     keep(file, path)
+}
+
+/// Makes a folder, and those above it, so that they outlast a power cut.
+pub fn make_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)?;
+    sync_folder(folder_of(path))
+}
+
+/// Brings the names in a folder to disk. Only Unix knows how; elsewhere renaming has to be enough.
+fn sync_folder(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems cannot.
+        Err(e)
+            if !matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied) =>
+        {
+            return Err(e);
+        }
+        _ => {}
+    }
+    let _ = folder;
+    Ok(())
+}
+
+/// The folder that a path lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// How names of temporary files begin and end.
+fn prefix(name: &OsStr) -> std::ffi::OsString {
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    prefix
+}
+const SUFFIX: &str = ".part";
+
+/// Whether a file is a temporary one of this program, for the file `name` or for any.
+pub fn is_temporary(file: &OsStr, name: Option<&OsStr>) -> bool {
+    let (file, prefix) = (file.as_encoded_bytes(), name.map_or(".".into(), prefix));
+    file.starts_with(prefix.as_encoded_bytes()) && file.ends_with(SUFFIX.as_bytes())
+}
+
+/// Removes temporary files that nobody writes to any more, those of processes that were killed: of one file, or of all in a
+/// folder.
+pub fn sweep(folder: &Path, name: Option<&OsStr>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.filter(|entry| is_temporary(&entry.file_name(), name)).map(|entry| entry.path()) {
+        // Where files cannot be locked, nobody knows, and they stay.
+        if open(&path).is_ok_and(|(file, _)| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// A folder that belongs to this process, until it ends in whatever way.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+    _listed: Listed,
+}
+
+impl Lock {
+    /// Takes a folder by a file of this name in it.
+    ///
+    /// # Errors
+    /// Another process has it: the number of that process, if it can be read. Or the file cannot be made.
+    pub fn take(path: &Path) -> std::result::Result<Lock, (Error, Option<u32>)> {
+        let fail = |error: Error| (error, None);
+        loop {
+            if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+                return Err(fail(Error::new(ErrorKind::InvalidInput, "it is no regular file")));
+            }
+            let mut options = File::options();
+            let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    return Err((ErrorKind::WouldBlock.into(), holder(&mut file)));
+                }
+                // A file system without locks: there is nobody to ask.
+                Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => return Err(fail(error)),
+                _ => {}
+            }
+            // Whoever had it before has removed it meanwhile.
+            if !is_at(&file, path) {
+                continue;
+            }
+            let write = |file: &mut File| {
+                file.set_len(0)?;
+                file.seek(SeekFrom::Start(0))?;
+                writeln!(file, "{}", std::process::id())
+            };
+            // Who holds it is only told: a full disk is no reason not to.
+            let _ = write(&mut file);
+            return Ok(Lock { path: path.into(), _file: file, _listed: Listed::new(path) });
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The process that has a lock, by what it has written there. It may be about to do so.
+fn holder(file: &mut File) -> Option<u32> {
+    for _ in 0..20 {
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(0)).and_then(|_| Read::by_ref(file).take(20).read_to_string(&mut text)).ok()?;
+        if let Some(holder) = text.strip_suffix('\n').and_then(|text| text.parse().ok()) {
+            return Some(holder);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    None
+}
+
+/// Whether an open file is still the one of that name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// A log of JSON, an object a line, each written at once.
+#[derive(Debug)]
+pub struct Log(File);
+
+impl Log {
+    /// Opens a log that is there, or makes it. A line that a killed process or a full disk has left unfinished is cut off.
+    ///
+    /// # Errors
+    /// It is no plain file of that folder, or cannot be written.
+    pub fn open(path: &Path) -> Result<Log> {
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        let mut file = File::options().read(true).append(true).create(true).open(path)?;
+        let length = file.metadata()?.len();
+        let end = last_line_end(&mut file, length)?;
+        if end < length {
+            let mut rest = Vec::new();
+            file.seek(SeekFrom::Start(end))?;
+            Read::by_ref(&mut file).take(LONGEST).read_to_end(&mut rest)?;
+            match serde_json::from_slice::<serde::de::IgnoredAny>(&rest) {
+                Ok(_) => file.write_all(b"\n")?,
+                Err(_) => file.set_len(end)?,
+            }
+        }
+        Ok(Log(file))
+    }
+
+    /// Appends a line, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn line(&mut self, line: &str) -> Result<()> {
+        let before = self.0.metadata()?.len();
+        Write::write_all(&mut self.0, format!("{line}\n").as_bytes()).inspect_err(|_| {
+            let _ = self.0.set_len(before);
+        })
+    }
+}
+
+/// Bytes of a line, at most, that is looked at to tell whether it is whole.
+const LONGEST: u64 = 1 << 20;
+
+/// Where the last whole line of a file ends.
+fn last_line_end(file: &mut File, length: u64) -> Result<u64> {
+    let mut end = length;
+    let mut part = vec![0; 1 << 12];
+    while end > 0 {
+        let start = end.saturating_sub(part.len() as u64);
+        let part = &mut part[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(part)?;
+        match part.iter().rposition(|&byte| byte == b'\n') {
+            Some(at) => return Ok(start + at as u64 + 1),
+            None => end = start,
+        }
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_files_of_a_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"hello").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"hello");
+        assert!(read(&path, 4).unwrap_err().to_string().contains("5 bytes, at most 4"));
+        assert!(read(folder.path(), 9).unwrap_err().to_string().contains("no regular file"));
+        std::fs::write(&path, [0xff]).unwrap();
+        assert!(read_text(&path, 9).unwrap_err().to_string().contains("UTF-8"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&pipe, Path::new("/dev/zero")] {
+            assert!(read(path, 1 << 20).unwrap_err().to_string().contains("no regular file"));
+            assert!(Log::open(path).unwrap_err().to_string().contains("no regular file"));
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_away_and_what_is_in_use_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        let left = folder.path().join(".model.aBcDeF.part");
+        let other = folder.path().join(".other.aBcDeF.part");
+        std::fs::write(&left, "half").unwrap();
+        std::fs::write(&other, "half").unwrap();
+        let mut mine = beside(&path).unwrap();
+        assert!(!left.exists() && other.exists());
+        let second = beside(&path).unwrap();
+        assert!(mine.path().exists() && second.path().exists(), "a file that is being written is no leftover");
+        drop(second);
+        assert!(HELD.lock().unwrap().contains(&mine.path().to_path_buf()));
+        mine.write_all(b"whole").unwrap();
+        keep(mine, &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_folder_belongs_to_one_and_is_free_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        std::fs::write(&path, "7 a process that is gone\n").unwrap();
+        let lock = Lock::take(&path).unwrap();
+        let (error, holder) = Lock::take(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(holder == Some(std::process::id()) || cfg!(windows));
+        drop(lock);
+        assert!(!path.exists());
+        drop(Lock::take(&path).unwrap());
+    }
+
+    #[test]
+    fn a_log_has_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for (before, after) in [
+            ("", "next\n"),
+            ("one\n", "one\nnext\n"),
+            // A line that lacks only its end is whole.
+            ("one\n{\"a\": 1}", "one\n{\"a\": 1}\nnext\n"),
+            ("one\ntwo\nthr", "one\ntwo\nnext\n"),
+            ("torn", "next\n"),
+            (&format!("one\n{}", "x".repeat(9000)), "one\nnext\n"),
+        ] {
+            std::fs::write(&path, before).unwrap();
+            Log::open(&path).unwrap().line("next").unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
+    }
+
+    /// The mode of a new file is the umask's to decide.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_kept_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        std::fs::write(folder.path().join("plain"), "").unwrap();
+        replace(&folder.path().join("kept"), b"").unwrap();
+        assert_eq!(mode("kept"), mode("plain"));
+    }
 }

@@ -7,7 +7,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`random`] | seeded streams, one for each purpose |
-//! | [`files`] | writing files whole or not at all |
+//! | [`text`], [`paths`] | foreign text that does not act on a terminal; any path in a file |
+//! | [`files`] | files that are whole or not there, that end, and that belong to one process at a time |
+//! | [`threads`] | the same work on all cores |
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
 //! | [`model`] | what a network is: layers, shapes, parameters, initialisation, checkpoint |
 //! | [`plan`] | a step as data: kernels, their sizes, the recorder |
@@ -27,8 +29,11 @@ pub mod data;
 pub mod files;
 pub mod gpu;
 pub mod model;
+pub mod paths;
 pub mod plan;
 pub mod random;
 pub mod reference;
+pub mod text;
+pub mod threads;
 pub mod train;
 pub mod verify;

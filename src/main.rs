@@ -1,21 +1,15 @@
-//! Parses the command line, runs it, and turns an error into an exit code.
+//! The program itself is in the library, where it can be tested.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let began = std::time::Instant::now();
-    // Where this is unset, as on servers and in containers, EGL complains to standard error. Nothing is put there.
+    // Where this is unset, as on servers and in containers, EGL complains to standard error. Nothing can be put there, by
+    // nobody.
     #[cfg(target_os = "linux")]
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: no other thread runs yet.
-        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", "/dev/null") };
     }
-    match mnist_gpu::cli::run(mnist_gpu::cli::Cli::parse(), began) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mnist-gpu: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    mnist_gpu::cli::main(began)
 }

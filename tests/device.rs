@@ -20,8 +20,8 @@ fn prepared(epochs: usize) -> Prepared {
 }
 
 fn prepared_with(epochs: usize, change: impl FnOnce(&mut Config)) -> Prepared {
-    let source = Locator { offline: true, ..Locator::default() }.locate(&digits(), &|_, _, _| {}).unwrap();
-    let mut config = Config { data: digits(), epochs, validation: 0, ..Config::default() };
+    let source = Locator { offline: true, ..Locator::default() }.locate(digits(), &|_, _, _| {}).unwrap();
+    let mut config = Config { data: digits().into(), epochs, validation: 0, ..Config::default() };
     change(&mut config);
     Prepared::train(config, source).unwrap()
 }
@@ -88,7 +88,7 @@ fn a_batch_of_images_that_does_not_fit_names_the_limit_and_how_many_do() {
         device.memory = Some(10_000);
         let images = Images { height: 28, width: 28, bytes: vec![1; 20 * 784] };
         let mut set = DataSet { images, labels: vec![0; 20] };
-        let text = GpuSet::new(&device, &mut set, 16).err().unwrap().to_string();
+        let text = GpuSet::new(&device, &mut set, 16, 10).err().unwrap().to_string();
         assert!(text.contains("--device-memory is 10000") && text.contains("12 images would fit"), "{text}");
     }
 }
@@ -103,7 +103,7 @@ fn a_streamed_set_trains_to_the_same_bits() {
             let folder = tempfile::tempdir().unwrap();
             let mut run = prepared_with(2, |config| config.validation = 50);
             assert!(run.held_out.len() == 50 && run.config.shuffle);
-            let whole = GpuSet::new(&device, &mut run.train.clone(), 1).unwrap();
+            let whole = GpuSet::new(&device, &mut run.train.clone(), 1, 10).unwrap();
             assert_eq!(whole.is_streamed(), memory.is_some());
             run.config.batch = 16;
             let stop = AtomicBool::new(false);
@@ -154,7 +154,7 @@ fn large_images_are_evaluated_in_smaller_batches() {
         let layers = [Layer::Conv { channels: 8, kernel: 3 }, Layer::Relu, Layer::Linear { units: 3 }];
         let net = Network::new([1, 128, 128], &layers).unwrap();
         let images = Images { height: 128, width: 128, bytes: (0..300 << 14).map(|i| (i * 7 % 251) as u8).collect() };
-        let set = GpuSet::new(&device, &mut DataSet { images, labels: vec![1; 300] }, 1).unwrap();
+        let set = GpuSet::new(&device, &mut DataSet { images, labels: vec![1; 300] }, 1, 3).unwrap();
         let parameters = mnist_gpu::model::initialise(&net, 1).iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         let parameters = device.upload(names::PARAMETERS, &parameters).unwrap();
         let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
@@ -173,7 +173,7 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
         // A buffer of the caller's that is too short for its binding.
         let net = Network::tutorial([1, 28, 28], 10).unwrap();
         let mut set = DataSet { images: Images { height: 28, width: 28, bytes: vec![3; 784] }, labels: vec![1] };
-        let set = GpuSet::new(&device, &mut set, 1).unwrap();
+        let set = GpuSet::new(&device, &mut set, 1, 10).unwrap();
         let short = device.buffer(names::PARAMETERS, 64).unwrap();
         let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
         match Evaluator::new(&device, &net, normalisation, &short, &set, 1).err() {
@@ -204,5 +204,79 @@ fn a_run_that_diverges_stops_at_that_step() {
             Some(TrainError::Diverged { step: 2 | 3, .. }) => {}
             other => panic!("{}: {:?}", device.info, other.map(|e| e.to_string())),
         }
+    }
+}
+
+/// Bodies are bounded for whatever can be recorded. One that is not takes minutes to compile, or never ends.
+#[test]
+fn the_largest_cells_and_kernels_are_compiled() {
+    for device in devices::every(&[false]) {
+        for (channels, kernel, pool, side) in
+            [(10, 5, 6, 28), (4, 3, 13, 28), (2, 1, 7, 28), (10, 5, 24, 28), (4, 28, 2, 40)]
+        {
+            let conv = |kernel| Layer::Conv { channels, kernel };
+            // The first has the second hand its gradient down.
+            let layers =
+                [conv(1), conv(kernel), Layer::MaxPool { size: pool }, Layer::Relu, Layer::Linear { units: 2 }];
+            let net = Network::new([1, side, side], &layers).unwrap();
+            let plan = record(&net, &Options::new(2, 2, 2, device.tiles)).unwrap();
+            let player = Player::new(&device, plan, &[]).unwrap();
+            device.write(player.buffer(names::CURSOR), &[0, 0, 2]);
+            let mut encoder = device.encoder();
+            player.encode(&mut encoder, 1);
+            let cursor = device.wait(device.submit(encoder, &[(player.buffer(names::CURSOR), 0, 1)])).unwrap();
+            assert_eq!(cursor, [[1]], "{}: {channels} channels, kernel {kernel}, pool {pool}", device.info);
+        }
+    }
+}
+
+/// A device that answers no more is given up in time, and nothing waits for it afterwards.
+#[test]
+fn a_silent_device_is_given_up_and_left_alone() {
+    let (mut given_up, devices) = (0, devices::every(&[false]));
+    let any = !devices.is_empty();
+    for mut device in devices {
+        let net = Network::tutorial([1, 28, 28], 10).unwrap();
+        let plan = record(&net, &Options::new(1024, 1024, 1024, device.tiles)).unwrap();
+        let player = Player::new(&device, plan, &[]).unwrap();
+        device.write(player.buffer(names::CURSOR), &[0, 0, 1024]);
+        // Compiled before the clock runs.
+        let submit = |device: &mnist_gpu::gpu::Device, batches| {
+            let mut encoder = device.encoder();
+            player.encode(&mut encoder, batches);
+            device.submit(encoder, &[(player.buffer(names::CURSOR), 0, 1)])
+        };
+        device.wait(submit(&device, 1)).unwrap();
+        device.patience = std::time::Duration::ZERO;
+        let began = std::time::Instant::now();
+        // Far more than is done in no time at all.
+        let pending = submit(&device, 10);
+        let submitted = began.elapsed();
+        match device.wait(pending) {
+            Err(GpuError::Silent(0)) => given_up += 1,
+            Err(error) => panic!("{}: {error}", device.info),
+            // Some drivers work while they take a submission.
+            Ok(_) => println!("{}: done when it was submitted, after {submitted:?}", device.info),
+        }
+        // A driver that is alive would be waited for here.
+        device.patience = std::time::Duration::from_secs(120);
+        device.read(player.buffer(names::CURSOR), 0, 1).unwrap();
+    }
+    assert!(given_up > 0 || !any, "no device was still at work");
+}
+
+/// Labels beyond the classes never reach a kernel, nor do places beyond the set.
+#[test]
+fn what_kernels_believe_is_checked_on_its_way_to_the_device() {
+    for device in devices::every(&[false]) {
+        let set = |labels: Vec<u8>| DataSet { images: Images { height: 2, width: 2, bytes: vec![0; 12] }, labels };
+        let error = |labels: Vec<u8>| GpuSet::new(&device, &mut set(labels), 1, 3).err().map(|e| e.to_string());
+        assert_eq!(error(vec![0, 1, 2]), None);
+        assert!(error(vec![0, 3, 2]).unwrap().contains("label 3 at place 1"));
+        assert!(error(vec![0, 1]).unwrap().contains("3 images and 2 labels"));
+        let held = GpuSet::new(&device, &mut set(vec![0, 1, 2]), 1, 3).unwrap();
+        let buffer = device.buffer(names::ORDER, 3).unwrap();
+        let beyond = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| held.begin(&device, &buffer, &[0, 3])));
+        assert!(beyond.is_err());
     }
 }

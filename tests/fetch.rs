@@ -1,14 +1,14 @@
 //! Fetching, against servers on this machine that do what real ones do: answer, refuse, lie, stop half way, fall silent.
 
 use flate2::{Compression, write::GzEncoder};
-use mnist_gpu::data::{Check, Fetcher, File, Known, Layout};
+use mnist_gpu::data::{Check, Checking, Fetcher, File, Known, Layout, is_right};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const NAMES: [&str; 4] = [
     "train-images-idx3-ubyte.gz",
@@ -119,12 +119,14 @@ fn set(mirrors: &[&str]) -> Known {
 
 fn fetch(set: &Known, folder: &Path) -> Result<usize, String> {
     let fetcher = Fetcher { mirror: None, patience: Duration::from_millis(400) };
-    fetcher.fetch(set, folder, &|_, _, _| {}).map_err(|e| e.to_string())
+    fetcher.fetch(set, folder, Checking::Content, &|_, _, _| {}).map_err(|e| e.to_string())
 }
 
 fn entries(folder: &Path) -> Vec<String> {
     let list = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = list.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    // What is noted of files that were checked.
+    names.retain(|name| !name.ends_with(".checked"));
     names.sort();
     names
 }
@@ -139,7 +141,7 @@ fn a_good_mirror_gives_all_files_and_progress() {
         assert!(of.is_some_and(|of| got <= of));
         told.fetch_add(1, Ordering::SeqCst);
     };
-    assert_eq!(fetcher.fetch(&set, folder.path(), &progress).unwrap(), 4);
+    assert_eq!(fetcher.fetch(&set, folder.path(), Checking::Changes, &progress).unwrap(), 4);
     assert!(told.load(Ordering::SeqCst) >= 4);
     let mut names = NAMES.to_vec();
     names.sort_unstable();
@@ -159,6 +161,64 @@ fn what_is_there_and_right_is_not_fetched_again_and_what_is_wrong_is() {
     std::fs::write(folder.path().join(NAMES[2]), b"damaged").unwrap();
     assert_eq!(fetch(&set, folder.path()), Ok(1));
     assert_eq!(std::fs::read(folder.path().join(NAMES[2])).unwrap(), content(NAMES[2]));
+}
+
+/// What was checked is believed while its size and time stay, and looked at where it is asked for or where they change.
+#[test]
+fn a_file_is_what_it_was_until_its_size_or_time_changes() {
+    let (folder, good) = (tempfile::tempdir().unwrap(), server(Behaviour::Good));
+    let set = set(&[&good.url]);
+    assert_eq!(fetch(&set, folder.path()), Ok(4));
+    let path = folder.path().join(NAMES[1]);
+    let look = |how| is_right(&path, &set.files[1], how);
+    let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let put = |bytes: &[u8], time: SystemTime| {
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    };
+    let whole = content(NAMES[1]);
+    let mut bad = whole.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    put(&bad, time);
+    assert_eq!(look(Checking::Changes), Ok(()));
+    assert!(look(Checking::Content).unwrap_err().is_some());
+    put(&bad, time + Duration::from_secs(1));
+    assert!(look(Checking::Changes).unwrap_err().is_some());
+    put(&whole[1..], time);
+    assert!(look(Checking::Changes).unwrap_err().is_some());
+    put(&whole, time + Duration::from_secs(2));
+    assert_eq!(look(Checking::Changes), Ok(()));
+    assert_eq!(fetch(&set, folder.path()), Ok(0));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(look(Checking::Changes), Err(None));
+}
+
+/// What comes out of an archive has no published hash: it must be whole, and what it was when it came out.
+#[test]
+fn what_came_out_of_an_archive_stays_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let member = "emnist-digits-train-labels-idx1-ubyte.gz";
+    let file = File { name: member, check: Check::Unpacked };
+    let path = folder.path().join(member);
+    let look = || is_right(&path, &file, Checking::Changes);
+    let whole = content(member);
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(look().unwrap_err().unwrap().contains("not a whole gzip file"));
+    // Put there by hand and whole: nobody knows better.
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(look(), Ok(()));
+
+    std::fs::write(folder.path().join("all.zip"), archive()).unwrap();
+    let files = NAMES.map(|name| File { name, check: Check::Unpacked });
+    let set = Known { archive: Some(archive_file()), files, ..set(&[]) };
+    assert_eq!(fetch(&set, folder.path()), Ok(4));
+    assert_eq!(fetch(&set, folder.path()), Ok(0));
+    // Whole, but another.
+    std::fs::write(folder.path().join(NAMES[0]), content("something else")).unwrap();
+    let reason = is_right(&folder.path().join(NAMES[0]), &files[0], Checking::Changes).unwrap_err().unwrap();
+    assert!(reason.contains("when it was unpacked"), "{reason}");
+    assert_eq!(fetch(&set, folder.path()), Ok(1));
+    assert_eq!(std::fs::read(folder.path().join(NAMES[0])).unwrap(), content(NAMES[0]));
 }
 
 #[test]
@@ -211,7 +271,7 @@ fn a_mirror_of_ones_own_is_tried_first() {
     let (folder, own) = (tempfile::tempdir().unwrap(), server(Behaviour::Good));
     let other = server(Behaviour::Good);
     let fetcher = Fetcher { mirror: Some(own.url.clone()), patience: Duration::from_secs(5) };
-    assert_eq!(fetcher.fetch(&set(&[&other.url]), folder.path(), &|_, _, _| {}).unwrap(), 4);
+    assert_eq!(fetcher.fetch(&set(&[&other.url]), folder.path(), Checking::Changes, &|_, _, _| {}).unwrap(), 4);
     assert_eq!((own.requests.load(Ordering::SeqCst), other.requests.load(Ordering::SeqCst)), (4, 0));
 }
 
@@ -225,12 +285,16 @@ fn archive() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+fn archive_file() -> File {
+    let hex = <md5::Md5 as Digest>::digest(archive()).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    File { name: "all.zip", check: Check::Md5(Box::leak(hex.into_boxed_str())) }
+}
+
 #[test]
 fn a_set_in_an_archive_is_fetched_once_and_unpacked() {
     let (folder, good) = (tempfile::tempdir().unwrap(), server(Behaviour::Good));
-    let hex = <md5::Md5 as Digest>::digest(archive()).iter().map(|b| format!("{b:02x}")).collect::<String>();
     let mut set = set(&[&good.url]);
-    set.archive = Some(File { name: "all.zip", check: Check::Md5(Box::leak(hex.into_boxed_str())) });
+    set.archive = Some(archive_file());
     set.files = NAMES.map(|name| File { name, check: Check::Unpacked });
     assert_eq!(fetch(&set, folder.path()), Ok(4));
     assert!(NAMES.iter().all(|name| std::fs::read(folder.path().join(name)).unwrap() == content(name)));

@@ -56,6 +56,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("batch_norm_statistics", "= 0.9 * running_mean[c] + 0.1 * centre", "= 0.1 * running_mean[c] + 0.9 * centre"),
     ("batch_norm_statistics", "0.1 * (spread", "0.9 * (spread"),
     ("batch_norm_statistics", "sums[lane] += sums[lane + half];", "sums[lane] = sums[lane + half];"),
+    ("batch_norm_statistics", "        workgroupBarrier();\n", ""),
+    ("batch_norm_statistics", "workgroupUniformLoad(&sums[0])", "sums[0]"),
     (
         "batch_norm_statistics",
         "lane.x; i < values; i += wg) {\n        let off",
@@ -70,6 +72,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("batch_norm_backward_weight", "(x[at] - centre), delta", "x[at], delta"),
     ("batch_norm_backward_weight", "sums[0].x / sqrt(variance[c / 4u][c % 4u] + EPS)", "sums[0].x"),
     ("batch_norm_backward_weight", "var i = lane.x;", "var i = lane.x + 1u;"),
+    ("batch_norm_backward_weight", "        workgroupBarrier();\n", ""),
     ("batch_norm_backward_input", "(shift + slope", "(slope"),
     ("batch_norm_backward_input", "shift + slope * (value - centre)", "shift"),
     ("batch_norm_backward_input", "/ deviation / count", "/ count"),
@@ -227,22 +230,37 @@ const FAULTS: &[(&str, &str, &str)] = &[
 #[test]
 fn every_fault_is_caught() {
     // Run-time checks keep a fault from reaching beyond its buffers.
-    let Some(device) = devices::every(&[true]).into_iter().next() else { return };
+    let devices = devices::every(&[true]);
     let mut survivors = Vec::new();
-    for (stem, text, replacement) in FAULTS {
+    for (device, (stem, text, replacement)) in
+        devices.iter().flat_map(|device| FAULTS.iter().map(move |fault| (device, fault)))
+    {
         let caught = cases(stem).into_iter().find_map(|case| {
-            let wgsl = case.kernel.spec().wgsl;
+            let wgsl = case.kernel().spec().wgsl;
             assert_eq!(wgsl.matches(text).count(), 1, "{stem}: {text:?} must stand there exactly once");
-            let judgement = run(&device, &case, Some(&wgsl.replace(text, replacement)));
+            let judgement = run(device, &case, Some(&wgsl.replace(text, replacement)));
             let failure = judgement.unwrap_or_else(|e| panic!("{stem}: {text:?} to {replacement:?}: {e}")).failure;
-            failure.map(|failure| (case.name, failure))
+            failure.map(|failure| (case.name().to_string(), failure))
         });
         match caught {
             Some((case, failure)) => println!("{stem}: {text:?} to {replacement:?}: caught by {case}: {failure}"),
-            None => survivors.push(format!("{stem}: {text:?} to {replacement:?}")),
+            None => survivors.push(format!("{}: {stem}: {text:?} to {replacement:?}", device.info)),
         }
     }
     assert!(survivors.is_empty(), "{} survive:\n{}", survivors.len(), survivors.join("\n"));
+}
+
+/// Each barrier of each shader is missed where it is missing.
+#[test]
+fn every_barrier_has_a_fault() {
+    for stem in STEMS {
+        let wgsl = cases(stem)[0].kernel().spec().wgsl;
+        for barrier in ["workgroupBarrier()", "workgroupUniformLoad("] {
+            let faults =
+                FAULTS.iter().filter(|(of, text, to)| *of == stem && text.contains(barrier) && !to.contains(barrier));
+            assert_eq!(faults.count(), wgsl.matches(barrier).count(), "{stem}: {barrier}");
+        }
+    }
 }
 
 #[test]

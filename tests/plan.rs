@@ -24,7 +24,7 @@ fn subsets() -> Vec<Vec<&'static str>> {
 #[test]
 fn freezing_leaves_out_exactly_the_steps_of_the_frozen_layers() {
     let plan = plan(&["conv1", "fc1"], false);
-    let labels: Vec<&str> = plan.steps.iter().map(|s| s.label.as_str()).collect();
+    let labels: Vec<&str> = plan.steps().iter().map(|s| s.label.as_str()).collect();
     let backward: Vec<&&str> = labels.iter().filter(|l| l.contains("backward")).collect();
     assert_eq!(
         backward,
@@ -43,7 +43,7 @@ fn nothing_of_a_frozen_layer_is_written_whatever_is_frozen() {
     for unfused in [false, true] {
         for frozen in subsets() {
             let plan = plan(&frozen, unfused);
-            for tensor in plan.steps.iter().flat_map(|s| s.tensors().1) {
+            for tensor in plan.steps().iter().flat_map(|s| s.tensors().1) {
                 let learnable = tensor.contains(".weight") || tensor.contains(".bias");
                 let of_frozen = frozen.iter().any(|layer| tensor.starts_with(&format!("{layer}.")));
                 assert!(!(learnable && of_frozen), "{frozen:?}: {tensor} is written");
@@ -57,8 +57,8 @@ fn every_gradient_that_is_written_is_read() {
     for unfused in [false, true] {
         for frozen in subsets() {
             let plan = plan(&frozen, unfused);
-            let read: Vec<String> = plan.steps.iter().flat_map(|s| s.tensors().0).collect();
-            for tensor in plan.steps.iter().flat_map(|s| s.tensors().1).filter(|t| t.ends_with(".grad")) {
+            let read: Vec<String> = plan.steps().iter().flat_map(|s| s.tensors().0).collect();
+            for tensor in plan.steps().iter().flat_map(|s| s.tensors().1).filter(|t| t.ends_with(".grad")) {
                 assert!(read.contains(&tensor), "{frozen:?}: nobody reads {tensor}");
             }
         }
@@ -77,7 +77,7 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
     // A network with more parameters than one row of workgroups updates.
     let net = Network::tutorial([1, 300, 300], 10).unwrap();
     let plan = record(&net, &Options { batch: 2, ..options }).unwrap();
-    let [x, y, _] = plan.steps.iter().find(|step| step.label == "update").unwrap().kernel.spec().workgroups;
+    let [x, y, _] = plan.steps().iter().find(|step| step.label == "update").unwrap().kernel.spec().workgroups;
     assert!(y > 1 && x <= 65_535 && (x * y) as usize * 64 >= net.parameter_count(), "{x} {y}");
 }
 
@@ -90,7 +90,7 @@ fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
     let net = Network::new([1, 28, 28], &layers).unwrap();
     let plan = record(&net, &options()).unwrap();
     let mut stored = 0;
-    for step in &plan.steps {
+    for step in plan.steps() {
         let spec = step.kernel.spec();
         let text = specialise(&spec, spec.wgsl).unwrap();
         for (port, arg) in spec.ports.iter().zip(&step.args) {
@@ -102,7 +102,7 @@ fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
         }
     }
     assert!(stored >= 4, "weights and biases of {stored} steps are no whole vectors");
-    let large = plan.steps.iter().flat_map(|step| step.kernel.spec().ports).filter(|port| port.len == 18_225);
+    let large = plan.steps().iter().flat_map(|step| step.kernel.spec().ports).filter(|port| port.len == 18_225);
     assert!(large.clone().count() >= 2 && large.clone().all(|port| !port.uniform), "too many weights for a uniform");
 }
 
@@ -116,7 +116,7 @@ fn features_are_made_by_one_plan_and_trained_on_by_another() {
             record(&net, &Options { frozen, work, batch, tiles: Tiles::of(class), ..options() }).unwrap()
         };
         let labels = |plan: &Plan| {
-            let mut labels: Vec<String> = plan.steps.iter().map(|s| s.label.clone()).collect();
+            let mut labels: Vec<String> = plan.steps().iter().map(|s| s.label.clone()).collect();
             labels.dedup();
             labels
         };
@@ -140,11 +140,11 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     let net = Network::tutorial([1, 28, 28], 10).unwrap();
     let tiles = Tiles::of(DeviceClass::Software);
     let plan = record(&net, &Options { batch: 50, tiles, ..options() }).unwrap();
-    let steps = |label: &str| plan.steps.iter().filter(|s| s.label == label).collect::<Vec<_>>();
+    let steps = |label: &str| plan.steps().iter().filter(|s| s.label == label).collect::<Vec<_>>();
     for label in ["conv2 forward", "conv2 backward weight", "conv2 backward input"] {
         assert_eq!(steps(label).len(), 7, "{label}");
     }
-    for step in &plan.steps {
+    for step in plan.steps() {
         for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {
             let of_images = arg.tensors[0].ends_with(".out") || arg.tensors[0].ends_with(".out.grad");
             if step.kernel.stem().starts_with("conv_pool") && of_images && port.access == Access::Read {
@@ -154,12 +154,12 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     }
     let starts: Vec<usize> = steps("conv2 forward").iter().map(|s| s.args[0].start).collect();
     assert_eq!(starts, (0..7).map(|part| part * 8 * 1440).collect::<Vec<_>>());
-    let out = &plan.buffers[plan.buffer("conv2.out").unwrap()];
+    let out = &plan.buffers()[plan.buffer("conv2.out").unwrap()];
     assert_eq!(out.len, 56 * 320);
 
-    let Kernel::SgdUpdate(shape, _) = &plan.steps[plan.steps.len() - 2].kernel else { panic!("no update") };
+    let Kernel::SgdUpdate(shape, _) = &plan.steps()[plan.steps().len() - 2].kernel else { panic!("no update") };
     let range = shape.ranges.iter().find(|r| r.len == 5000).unwrap();
-    let buffer = |arg: &Arg| plan.buffers[arg.buffer].name.as_str();
+    let buffer = |arg: &Arg| plan.buffers()[arg.buffer].name.as_str();
     let carried = steps("conv2 backward weight");
     assert_eq!(buffer(&carried[0].args[3]), names::ZEROS);
     assert_eq!(buffer(&carried[6].args[5]), names::GRADIENTS);
@@ -183,7 +183,7 @@ fn parts_do_not_carry_more_than_they_save() {
         let net = Network::new([1, 64, 64], &layers).unwrap();
         let tiles = Tiles::of(DeviceClass::Software);
         let plan = record(&net, &Options { tiles, ..options() }).unwrap();
-        plan.steps.iter().filter(|s| s.label == "fc1 backward weight").count()
+        plan.steps().iter().filter(|s| s.label == "fc1 backward weight").count()
     };
     assert_eq!((dispatches(16), dispatches(1024)), (16, 1));
 }
@@ -196,11 +196,11 @@ fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
         [false, true].into_iter().flat_map(|u| classes.into_iter().flat_map(move |t| [(u, t, 64), (u, t, 50)]))
     {
         let plan = record(&net, &Options { unfused, tiles, batch, ..options() }).unwrap();
-        for step in &plan.steps {
+        for step in plan.steps() {
             let spec = step.kernel.spec();
             assert!(spec.ports.len() <= 8, "{}", step.label);
             for (port, arg) in spec.ports.iter().zip(&step.args) {
-                let buffer = &plan.buffers[arg.buffer];
+                let buffer = &plan.buffers()[arg.buffer];
                 assert!(arg.start % 64 == 0 && arg.start + arg.len <= buffer.len, "{} {}", step.label, port.name);
                 assert!(arg.len >= port.len && port.element == buffer.element, "{} {}", step.label, port.name);
             }
@@ -218,7 +218,7 @@ fn a_normalisation_takes_the_statistics_that_its_work_calls_for() {
     let infer = Options { work: Work::Infer, ..options() };
     let read = |options: &Options, step: &str| {
         let plan = record(&net, options).unwrap();
-        let step = plan.steps.iter().find(|s| s.label == step).unwrap_or_else(|| panic!("no {step}"));
+        let step = plan.steps().iter().find(|s| s.label == step).unwrap_or_else(|| panic!("no {step}"));
         step.args[3].tensors.concat()
     };
     assert_eq!(read(&options(), "bn1 forward"), "bn1.mean");
@@ -228,7 +228,7 @@ fn a_normalisation_takes_the_statistics_that_its_work_calls_for() {
     assert_eq!(read(&taught, "teacher.bn4 forward"), "teacher.bn4.running_mean");
     let measured = |options: &Options| {
         let plan = record(&net, options).unwrap();
-        plan.steps.iter().filter(|s| s.kernel.stem() == "batch_norm_statistics").count()
+        plan.steps().iter().filter(|s| s.kernel.stem() == "batch_norm_statistics").count()
     };
     assert_eq!([measured(&options()), measured(&frozen), measured(&infer), measured(&taught)], [4, 1, 0, 4]);
 }

@@ -2,8 +2,10 @@
 
 use super::Stat;
 use crate::gpu::Device;
+use crate::text::Shown;
 use crate::train::{Event, Prepared, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -73,8 +75,8 @@ pub fn start_up(
 /// # Errors
 /// A start that fails.
 pub fn start_up_of_children(
-    data: &str,
-    args: &[String],
+    data: &Path,
+    args: &[OsString],
     runs: usize,
     can_be_cold: bool,
 ) -> Result<StartUp, TrainError> {
@@ -89,13 +91,13 @@ pub fn start_up_of_children(
         let output = command.output().map_err(|e| e.to_string())?;
         serde_json::from_slice(&output.stdout).map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let start = |cold| start(cold).map_err(TrainError::Start);
+    let start = |cold| start(cold).map_err(|text| TrainError::Start(text.into()));
     start(false)?;
     let starts = (0..runs).map(|_| start(false)).collect::<Result<Vec<_>, _>>()?;
     let cold_total = can_be_cold.then(|| start(true)).transpose()?.map(|start| start.total());
     let of = |get: fn(&Start) -> f64| Stat::of(&starts.iter().map(get).collect::<Vec<_>>());
     Ok(StartUp {
-        data_set: data.into(),
+        data_set: Shown::from(data).to_string(),
         data: of(|s| s.data),
         device: of(|s| s.device),
         pipelines: of(|s| s.pipelines),

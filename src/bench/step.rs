@@ -59,20 +59,25 @@ const SET: usize = 4096;
 /// # Errors
 /// The network does not fit the device.
 pub fn step(device: &Device, setting: &Setting, ceilings: Option<&Ceilings>) -> Result<StepTimes, TrainError> {
-    step_with_sources(device, setting, ceilings, |spec| spec.wgsl)
+    // SAFETY: these are the program's own.
+    unsafe { step_with_sources(device, setting, ceilings, |spec| spec.wgsl) }
 }
 
-/// The same with other shaders: for tuning without a build.
+/// The same with other shaders, as they will run, without run-time checks: for tuning without a build.
 ///
 /// # Errors
 /// As [`step`].
-pub fn step_with_sources<'s>(
+///
+/// # Safety
+/// They must stay inside of their bindings, as those of the program do.
+pub unsafe fn step_with_sources<'s>(
     device: &Device,
     setting: &Setting,
     ceilings: Option<&Ceilings>,
     source: impl Fn(&Spec) -> &'s str,
 ) -> Result<StepTimes, TrainError> {
-    let stepper = Stepper::new(device, setting, source)?;
+    // SAFETY: the caller's promise.
+    let stepper = unsafe { Stepper::new(device, setting, source)? };
     let plan = stepper.player.plan();
     let labels = if setting.kernels { labels(plan) } else { Vec::new() };
     let mut rounds = Vec::new();
@@ -126,14 +131,18 @@ pub(super) struct Stepper<'d> {
 impl<'d> Stepper<'d> {
     /// Compiles, fills the buffers, and runs twice: once to compile what a driver compiles late, and to leave real activations
     /// behind; once to see how long it takes.
-    pub(super) fn new<'s>(
+    ///
+    /// # Safety
+    /// As for [`step_with_sources`].
+    pub(super) unsafe fn new<'s>(
         device: &'d Device,
         setting: &Setting,
         source: impl Fn(&Spec) -> &'s str,
     ) -> Result<Stepper<'d>, TrainError> {
-        let player = Player::with_sources(device, plan(setting)?, &[], source)?;
+        // SAFETY: the caller's promise of the shaders, and the order, the labels and the cursor that are written here.
+        let player = unsafe { Player::unchecked(device, plan(setting)?, &[], source)? };
         let (set, batch) = (plan_set(setting), setting.batch);
-        fill(device, &player, setting, set);
+        fill(device, &player, setting, set)?;
         let mut stepper = Stepper { device, player, timer: Timer::new(device), set, batch, rounds: 1 };
         stepper.step(0)?;
         stepper.rounds = repetitions(stepper.step(0)?).min(set / batch);
@@ -205,12 +214,12 @@ fn labels(plan: &Plan) -> Vec<(String, Vec<usize>)> {
 }
 
 /// Puts into a plan's buffers what a real run has there.
-fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) {
+fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) -> Result<(), TrainError> {
     let [_, height, width] = setting.network.input();
     let classes = setting.network.classes() as u32;
     let mut stream = Stream::new(1, Purpose::Verification, 4000);
     let set = if [height, width] == [28, 28] && classes >= 10 {
-        synthetic::generate(1, 0, count as u32)
+        synthetic::generate(1, 0, count as u32)?
     } else {
         let bytes = (0..count * height * width).map(|_| stream.below(256) as u8).collect();
         let labels = (0..count).map(|_| stream.below(classes) as u8).collect();
@@ -232,6 +241,7 @@ fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) {
     ] {
         device.write(player.buffer(name), &content);
     }
+    Ok(())
 }
 
 fn epoch(count: usize, stream: &mut Stream) -> Vec<u32> {

@@ -30,7 +30,9 @@ pub fn sweep(
     filter: &str,
     tell: impl Fn(&Candidate),
 ) -> Result<Vec<Candidate>, TrainError> {
-    let table = Stepper::new(device, setting, |spec| spec.wgsl)?;
+    // SAFETY: these shaders are the program's own.
+    let stepper = |setting: &Setting| unsafe { Stepper::new(device, setting, |spec| spec.wgsl) };
+    let table = stepper(setting)?;
     let mut all = Vec::new();
     for (entry, values) in Tiles::CANDIDATES.iter().filter(|(entry, _)| entry.contains(filter)) {
         let current = setting.tiles.get(entry);
@@ -41,7 +43,7 @@ pub fn sweep(
         values.sort_unstable();
         for value in values {
             let tiles = setting.tiles.with(entry, value);
-            let other = match Stepper::new(device, &Setting { tiles, ..*setting }, |spec| spec.wgsl) {
+            let other = match stepper(&Setting { tiles, ..*setting }) {
                 Ok(other) => Some(other),
                 // What a plan or a driver refuses does not fit; a device that is gone is gone for the others too.
                 Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,

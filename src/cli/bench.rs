@@ -5,14 +5,17 @@ use crate::bench::{
     EpochTimes, KernelTimes, Report, Setting, StartUp, StepTimes, ceilings, compare, epoch, start_up,
     start_up_of_children, step, sweep,
 };
+use crate::files;
 use crate::gpu::Device;
 use crate::model::{Architecture, Network};
 use crate::plan::Tiles;
+use crate::text::Shown;
 use crate::train::{Config, Prepared};
 use crate::verify::{NETWORKS, network};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// How fast this device is: its ceilings, each kernel, a step, an epoch, a start
@@ -34,7 +37,7 @@ pub struct BenchArgs {
     /// The network whose kernels and step are measured: tutorial, lenet5, deep, a file as for `train`, or one of those that
     /// `verify` steps: lenet-sigmoid, three-convs, no-conv, dropout, batch-norm
     #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
-    network: String,
+    network: PathBuf,
     /// Pooling and activations as kernels of their own
     #[arg(long)]
     unfused: bool,
@@ -43,7 +46,7 @@ pub struct BenchArgs {
     runs: u32,
     /// What epochs and starts are measured with, as for `train`
     #[arg(long, value_name = "SET", default_value = "synthetic")]
-    data: String,
+    data: PathBuf,
     #[command(flatten)]
     cache: CacheArgs,
     /// Only the first N training images
@@ -87,7 +90,8 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     let is = |what: What| args.what == what || args.what == What::All;
     let unfused = if args.unfused { " unfused" } else { "" };
     let checked = if args.device.checked { " checked" } else { "" };
-    let mut report = Report::of(&device.info, format!("{}{unfused}{checked}", args.network));
+    let tiles = args.device.tiles.map_or(String::new(), |class| format!(" {class:?}").to_lowercase());
+    let mut report = Report::of(&device.info, format!("{}{unfused}{checked}{tiles}", Shown::from(&args.network)));
     // First, so that the peak of memory is its own.
     if is(What::Epoch) {
         let folder = tempfile::tempdir()?;
@@ -131,16 +135,17 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
 }
 
 fn saved(path: &std::path::Path) -> anyhow::Result<Report> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let report: Report = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not what `mnist-gpu bench --json` prints", path.display()))?;
-    anyhow::ensure!(report.command == "bench", "{} is not what `mnist-gpu bench --json` prints", path.display());
+    let shown = Shown::from(path);
+    let text = files::read_text(path, files::LONGEST_TEXT).with_context(|| format!("cannot read {shown}"))?;
+    let report: Report =
+        serde_json::from_str(&text).with_context(|| format!("{shown} is not what `mnist-gpu bench --json` prints"))?;
+    anyhow::ensure!(report.command == "bench", "{shown} is not what `mnist-gpu bench --json` prints");
     Ok(report)
 }
 
 /// The network that was asked for; one that says nothing of its input takes MNIST's.
 fn asked(args: &BenchArgs) -> anyhow::Result<Network> {
-    match NETWORKS.iter().find(|(name, _)| *name == args.network) {
+    match NETWORKS.iter().find(|(name, _)| args.network == Path::new(name)) {
         Some((name, input)) => Ok(network(name, *input)?),
         None => Ok(Architecture::find(&args.network)?.network([1, 28, 28], 10)?),
     }
@@ -150,7 +155,7 @@ fn setting<'a>(args: &BenchArgs, network: &'a Network, batch: u32, device: &Devi
     Setting {
         network,
         batch: batch as usize,
-        tiles: Tiles::of(device.info.class()),
+        tiles: device.tiles,
         unfused: args.unfused,
         runs: args.runs as usize,
         kernels: matches!(args.what, What::Kernels | What::All),
@@ -176,18 +181,21 @@ fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>, console: &Conso
 }
 
 /// What a child is started with to start up as this command would.
-fn child(args: &BenchArgs) -> Vec<String> {
-    let mut line: Vec<String> = ["bench", "--start", "-q", "--data", &args.data].map(str::to_string).to_vec();
-    line.extend(["--batch".into(), args.batch[0].to_string()]);
+fn child(args: &BenchArgs) -> Vec<OsString> {
+    let mut line: Vec<OsString> = ["bench", "--start", "-q"].map(OsString::from).to_vec();
+    let class = args.device.tiles.map(|class| format!("{class:?}").to_lowercase());
     let values = [
-        ("--adapter", args.device.adapter.clone()),
-        ("--limit", args.limit.map(|n| n.to_string())),
-        ("--cache", args.cache.cache.as_ref().map(|path| path.to_string_lossy().into_owned())),
-        ("--device-memory", args.device.device_memory.map(|n| n.to_string())),
+        ("--data", Some(args.data.clone().into_os_string())),
+        ("--batch", Some(args.batch[0].to_string().into())),
+        ("--adapter", args.device.adapter.clone().map(OsString::from)),
+        ("--limit", args.limit.map(|n| n.to_string().into())),
+        ("--cache", args.cache.cache.clone().map(PathBuf::into_os_string)),
+        ("--device-memory", args.device.device_memory.map(|n| n.to_string().into())),
+        ("--tiles", class.map(OsString::from)),
     ];
-    line.extend(values.into_iter().filter_map(|(flag, value)| Some([flag.to_string(), value?])).flatten());
+    line.extend(values.into_iter().filter_map(|(flag, value)| Some([flag.into(), value?])).flatten());
     let flags = [("--offline", args.cache.offline), ("--checked", args.device.checked)];
-    line.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_string()));
+    line.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.into()));
     line
 }
 

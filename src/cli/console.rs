@@ -1,31 +1,57 @@
 //! Where words go: results to standard output, the rest to standard error, bars only to a terminal.
 
+use crate::text;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::cell::RefCell;
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
 
-/// The user's side of the program.
+/// The user's side of the program. Whatever is printed goes through here, so that no name from elsewhere acts on a terminal
+/// and no text that could not be written is taken for written.
 pub struct Console {
     pub json: bool,
     quiet: bool,
     verbose: bool,
     bar: RefCell<Option<(String, ProgressBar)>>,
+    /// The first error of a stream, and which of them it was.
+    failure: RefCell<Option<(&'static str, Error)>>,
 }
 
 impl Console {
     pub fn new(json: bool, quiet: bool, verbose: bool) -> Console {
-        Console { json, quiet, verbose, bar: RefCell::new(None) }
+        Console { json, quiet, verbose, bar: RefCell::new(None), failure: RefCell::new(None) }
     }
 
-    /// The result: to standard output. A reader that has gone away is no error.
+    /// Whether everything has been written. A reader that has gone away has read what it wanted.
+    ///
+    /// # Errors
+    /// The first thing that could not be, such as on a full disk.
+    pub fn finish(&self) -> anyhow::Result<()> {
+        self.wrote("standard output", std::io::stdout().flush());
+        match self.failure.borrow_mut().take() {
+            Some((stream, error)) => {
+                Err(anyhow::anyhow!("{stream} cannot be written: {error}; what it holds is not all"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn wrote(&self, stream: &'static str, written: std::io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.failure.borrow_mut().get_or_insert((stream, error));
+        }
+    }
+
+    /// The result: to standard output.
     pub fn result(&self, text: impl Display) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        self.wrote("standard output", writeln!(std::io::stdout(), "{}", text::lines(text)));
     }
 
     /// The result as JSON.
     pub fn result_json(&self, value: &serde_json::Value) {
-        self.result(value);
+        self.wrote("standard output", writeln!(std::io::stdout(), "{}", text::json(value)));
     }
 
     /// Something worth knowing.
@@ -53,9 +79,7 @@ impl Console {
     }
 
     fn line(&self, text: impl Display) {
-        let print = || {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        };
+        let print = || self.wrote("standard error", writeln!(std::io::stderr(), "{}", text::lines(text)));
         match &*self.bar.borrow() {
             Some((_, bar)) => bar.suspend(print),
             None => print(),
@@ -87,7 +111,7 @@ impl Console {
             *shown = Some((name.into(), bar));
         }
         if let Some((_, bar)) = &*shown {
-            bar.set_message(message);
+            bar.set_message(text::Shown::from(message).to_string());
             bar.set_position(at);
         }
     }

@@ -1,9 +1,11 @@
 //! `data`: what data sets there are, where they come from and where they lie.
 
 use super::{CacheArgs, Console, show::ShowArgs};
-use crate::data::{Check, Fetcher, KNOWN, Known, Part, find};
+use crate::data::{Check, Checking, Fetcher, File, KNOWN, Known, Part, Pictures, find, is_right};
+use crate::text::Shown;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// List, fetch and describe data sets
 #[derive(Args)]
@@ -27,7 +29,10 @@ enum What {
     /// Source, licence, hashes, and where a set lies
     Info {
         /// A name of `data list`, or a folder [default: all known sets]
-        name: Option<String>,
+        name: Option<PathBuf>,
+        /// Classes, where the labels of a folder are not to be counted
+        #[arg(long, value_name = "N", value_parser = super::recipe::classes)]
+        classes: Option<usize>,
         #[command(flatten)]
         cache: CacheArgs,
     },
@@ -43,28 +48,51 @@ pub fn run(args: &DataArgs, console: &Console) -> anyhow::Result<()> {
         What::List(cache) => list(cache, console),
         What::Fetch { name, cache } => fetch(name, cache, console),
         What::Show(args) => super::show::run(args, console),
-        What::Info { name, cache } => info(name.as_deref(), cache, console),
+        What::Info { name, classes, cache } => info(name.as_deref(), *classes, cache, console),
     }
 }
 
-/// Whether all files are there; their content is checked when they are used.
-fn is_here(known: &Known, cache: &CacheArgs) -> bool {
-    let folder = cache.locator().cache().map(|cache| cache.join(known.folder));
-    folder.is_ok_and(|folder| known.files.iter().all(|file| folder.join(file.name).is_file()))
+/// Whether a set is in the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Here {
+    Whole,
+    Damaged,
+    Not,
+}
+
+impl Here {
+    fn of(known: &Known, cache: &CacheArgs) -> Here {
+        let Ok(folder) = cache.locator().cache().map(|cache| cache.join(known.folder)) else { return Here::Not };
+        let look = |file: &File| is_right(&folder.join(file.name), file, Checking::Changes);
+        let wrong: Vec<Option<String>> = known.files.iter().filter_map(|file| look(file).err()).collect();
+        match (wrong.is_empty(), wrong.iter().any(Option::is_some)) {
+            (true, _) => Here::Whole,
+            (false, true) => Here::Damaged,
+            (false, false) => Here::Not,
+        }
+    }
+
+    fn say(self) -> &'static str {
+        match self {
+            Here::Whole => "here",
+            Here::Damaged => "damaged",
+            Here::Not => "not fetched",
+        }
+    }
 }
 
 fn list(cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
     if console.json {
         let sets: Vec<Value> = KNOWN
             .iter()
-            .map(|k| json!({"name": k.name, "title": k.title, "licence": k.licence, "here": is_here(k, cache)}))
+            .map(|k| json!({"name": k.name, "title": k.title, "licence": k.licence, "here": Here::of(k, cache) == Here::Whole}))
             .chain([json!({"name": "synthetic", "title": SYNTHETIC, "licence": OURS, "here": true})])
             .collect();
         console.result_json(&json!({"command": "data list", "sets": sets}));
         return Ok(());
     }
     for known in &KNOWN {
-        let place = if is_here(known, cache) { "here" } else { "not fetched" };
+        let place = Here::of(known, cache).say();
         console.result(format!("{:15} {:48} {:14} {place}", known.name, known.title, known.licence));
     }
     console.result(format!("{:15} {SYNTHETIC:48} {OURS:14} here", "synthetic"));
@@ -79,7 +107,8 @@ fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()>
     let root = cache.locator().cache()?;
     let folder = root.join(known.folder);
     anyhow::ensure!(!cache.offline, "--offline forbids to fetch {name}");
-    let fetched = Fetcher::default().fetch(known, &folder, &|f, got, of| console.fetching(f, got, of));
+    let fetched =
+        Fetcher::default().fetch(known, &folder, Checking::Content, &|f, got, of| console.fetching(f, got, of));
     console.clear_bar();
     let fetched = fetched?;
     if console.json {
@@ -87,29 +116,34 @@ fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()>
             json!({"command": "data fetch", "name": name, "folder": folder.display().to_string(), "fetched": fetched});
         console.result_json(&value);
     } else {
-        console.result(format!("{name} lies in {} ({fetched} files fetched, all checked)", folder.display()));
+        console.result(format!("{name} lies in {} ({fetched} files fetched, all checked)", Shown::from(&folder)));
     }
     Ok(())
 }
 
-fn info(name: Option<&str>, cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
-    let locator = cache.locator();
-    let root = locator.cache()?;
+fn info(name: Option<&Path>, asked: Option<usize>, cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
+    let root = cache.locator().cache()?;
     let known: Vec<&Known> = match name {
         None => KNOWN.iter().collect(),
-        Some(name) => find(name).into_iter().collect(),
+        Some(name) => name.to_str().and_then(find).into_iter().collect(),
     };
     if known.is_empty() {
-        let source = locator.locate(name.unwrap_or_default(), &|_, _, _| {})?;
+        let source = cache.locate(name.unwrap_or(Path::new("")), Pictures::default(), console)?;
         let (train, test) = (source.load(Part::Train)?.set, source.load(Part::Test)?.set);
         let size = [train.images.height, train.images.width];
-        let classes = crate::data::class_count(&source.name, &train.labels)?;
+        let classes = source.classes(&train, &test, asked)?;
+        if let Some(oddity) = classes.oddity() {
+            console.warn(oddity);
+        }
+        let classes = classes.count;
         let (images, tests) = (train.labels.len(), test.labels.len());
         if console.json {
-            console.result_json(&json!({
+            let mut said = json!({
                 "command": "data info", "name": source.name, "place": source.place(), "train": images, "test": tests,
                 "size": size, "classes": classes,
-            }));
+            });
+            super::add_passed_over(&mut said, &source);
+            console.result_json(&said);
         } else {
             console.result(format!(
                 "{}: {images} images to train on and {tests} to test, {}x{} pixels, {classes} classes; {}",
@@ -122,7 +156,7 @@ fn info(name: Option<&str>, cache: &CacheArgs, console: &Console) -> anyhow::Res
         return Ok(());
     }
     if console.json {
-        let sets: Vec<Value> = known.iter().map(|k| describe(k, &root, is_here(k, cache))).collect();
+        let sets: Vec<Value> = known.iter().map(|k| describe(k, &root, Here::of(k, cache) == Here::Whole)).collect();
         console.result_json(&json!({"command": "data info", "sets": sets}));
         return Ok(());
     }
@@ -130,12 +164,12 @@ fn info(name: Option<&str>, cache: &CacheArgs, console: &Console) -> anyhow::Res
         console.result(format!("{}: {}", k.name, k.title));
         console.result(format!("  licence   {}", k.licence));
         console.result(format!("  cite      {}", k.citation));
-        let place = root.join(k.folder);
-        console.result(format!(
-            "  lies in   {}{}",
-            place.display(),
-            if is_here(k, cache) { "" } else { " (not fetched)" }
-        ));
+        let place = Shown::from(&root.join(k.folder));
+        let state = match Here::of(k, cache) {
+            Here::Whole => String::new(),
+            other => format!(" ({})", other.say()),
+        };
+        console.result(format!("  lies in   {place}{state}"));
         k.mirrors.iter().for_each(|mirror| console.result(format!("  mirror    {mirror}")));
         k.files.iter().for_each(|file| console.result(format!("  {:28} {}", file.name, hash(file.check).1)));
     }
@@ -151,7 +185,7 @@ fn hash(check: Check) -> (&'static str, String) {
     }
 }
 
-fn describe(known: &Known, root: &std::path::Path, here: bool) -> Value {
+fn describe(known: &Known, root: &Path, here: bool) -> Value {
     let files: Vec<Value> = known
         .files
         .iter()

@@ -3,11 +3,12 @@
 use super::{Console, DeviceArgs, LISTED, SourceArgs, train::model_path};
 use crate::data::{DataSet, Part, Pictures};
 use crate::model::Model;
-use crate::train::{Confusion, evaluate_model, image_size, wilson};
+use crate::text::Shown;
+use crate::train::{Confusion, evaluate_model, image_size, seed_of, wilson};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Accuracy, loss, confusion matrix, and what was wrong
 #[derive(Args)]
@@ -40,17 +41,18 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         prepare: super::agreed(args.source.prepare, Some(&model))?,
         skip_bad: args.source.skip_bad,
         // Where the test part is split off by seed, that of the training is wanted.
-        seed: model.training["config"]["seed"].as_u64().unwrap_or(0),
+        seed: seed_of(&model.training),
         size: Some(image_size(&model.network)),
     };
-    let source = args.source.cache.locate(args.source.data.as_deref().unwrap_or("auto"), pictures, console)?;
+    let wanted = args.source.data.as_deref().unwrap_or(Path::new("auto"));
+    let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
     super::tell_unfit(&loaded.unfit, console);
     let mut set = loaded.set;
     source.relabel(&mut set, &model.class_names)?;
-    set.check_labels(&source.name, model.network.classes())?;
+    set.check(&source.name, model.network.classes())?;
     let device = args.device.open(console)?;
-    console.note(format!("model {}", path.display()));
+    console.note(format!("model {}", Shown::from(&path)));
     console.note(format!("data {} ({}): {} images", source.name, source.place(), set.labels.len()));
     let seen = evaluate_model(&device, &model, &mut set)?;
     let confusion = Confusion::new(model.network.classes(), &set.labels, &seen.predicted);
@@ -93,6 +95,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let split = if args.split == Split::Test { "test" } else { "train" };
     let mut data = json!({"name": source.name, "split": split, "images": total});
     super::add_skipped(&mut data, &loaded.unfit.skipped);
+    super::add_passed_over(&mut data, &source);
     console.result_json(&json!({
         "command": "eval",
         "model": path.display().to_string(),
@@ -130,8 +133,8 @@ fn text(
         seen.mean_loss()
     ));
 
-    let names = &model.class_names;
-    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(1).max(5);
+    let names: Vec<Shown> = model.class_names.iter().map(Shown::from).collect();
+    let width = names.iter().map(|n| n.to_string().chars().count()).max().unwrap_or(1).max(5);
     line(format!("\n{:>width$}  precision  recall      f1  support", "class"));
     for (class, name) in names.iter().enumerate() {
         let s = confusion.scores(class);
@@ -140,7 +143,7 @@ fn text(
     if names.len() <= 26 {
         line("\nconfusion: a row for each label, a column for each prediction".into());
         let cells = |values: &mut dyn Iterator<Item = String>| values.map(|v| format!("{v:>6}")).collect::<String>();
-        line(format!("{:>width$}{}", "", cells(&mut names.iter().map(|n| n.chars().take(5).collect()))));
+        line(format!("{:>width$}{}", "", cells(&mut names.iter().map(|n| n.to_string().chars().take(5).collect()))));
         for (name, row) in names.iter().zip(&confusion.counts) {
             let mut shown = row.iter().map(|&n| if n == 0 { ".".into() } else { n.to_string() });
             line(format!("{name:>width$}{}", cells(&mut shown)));
@@ -150,7 +153,7 @@ fn text(
     if !wrong.is_empty() {
         line(format!("\nmost confidently wrong ({} of {}):", LISTED.min(wrong.len()), wrong.len()));
         for &at in wrong.iter().take(LISTED) {
-            let image = files.get(at).map_or(format!("image {at:>5}"), |file| file.display().to_string());
+            let image = files.get(at).map_or(format!("image {at:>5}"), |file| Shown::from(file).to_string());
             line(format!(
                 "{image}: {} taken for {}, probability {:.4}",
                 names[usize::from(set.labels[at])],

@@ -17,12 +17,18 @@ mod train;
 mod verify;
 
 use crate::data::{DataError, Locator, Pictures, Prepare, Source, Unfit};
-use crate::gpu::{Device, Selection};
+use crate::files;
+use crate::gpu::{Device, GpuError, Selection};
 use crate::model::Model;
+use crate::plan::{DeviceClass, Tiles};
+use crate::text;
+use crate::train::TrainError;
 pub use bench::step_lines;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use console::Console;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// Train, fine-tune and evaluate small image classifiers with hand-written kernels on any GPU.
@@ -76,6 +82,27 @@ struct DeviceArgs {
     /// Bytes of a data set that may lie on the device, such as 64M; what is more is streamed [default: what it can bind]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     device_memory: Option<u64>,
+    /// The kernels and tile sizes of this class of devices, whatever the device is [default: its own]
+    #[arg(long, value_enum, value_name = "CLASS")]
+    tiles: Option<Class>,
+}
+
+/// A class of devices, by which tile sizes are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Class {
+    Software,
+    Integrated,
+    Discrete,
+}
+
+impl From<Class> for DeviceClass {
+    fn from(class: Class) -> DeviceClass {
+        match class {
+            Class::Software => DeviceClass::Software,
+            Class::Integrated => DeviceClass::Integrated,
+            Class::Discrete => DeviceClass::Discrete,
+        }
+    }
 }
 
 /// A number of bytes, with K, M or G behind it for powers of 1024.
@@ -107,6 +134,10 @@ impl DeviceArgs {
     fn opened(&self, mut device: Device, console: &Console) -> anyhow::Result<Device> {
         device.memory = self.device_memory;
         console.note(format!("adapter {}", device.info));
+        if let Some(class) = self.tiles {
+            device.tiles = Tiles::of(class.into());
+            console.note(format!("tile sizes of {} devices", format!("{class:?}").to_lowercase()));
+        }
         if device.info.is_software() {
             console.note("this is a software device: the CPU plays the GPU");
         }
@@ -122,7 +153,7 @@ struct SourceArgs {
     /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.
     /// `synthetic:N` draws N training images in place of 60,000.
     #[arg(long, value_name = "SET")]
-    data: Option<String>,
+    data: Option<PathBuf>,
     /// How pictures become images: as MNIST's were made, scaled to fit, or not at all [default: mnist, or the model's]
     #[arg(long, value_enum, value_name = "HOW")]
     prepare: Option<Prepare>,
@@ -141,6 +172,14 @@ fn agreed(asked: Option<Prepare>, model: Option<&Model>) -> anyhow::Result<Optio
             model.prepare
         ),
         (asked, model) => Ok(model.map(|model| model.prepare).or(asked)),
+    }
+}
+
+/// Puts the number of pictures that are not used into a report, if there are any.
+fn add_passed_over(report: &mut serde_json::Value, source: &Source) {
+    let pictures: usize = source.passed_over().iter().map(|one| one.pictures).sum();
+    if pictures > 0 {
+        report["passed_over"] = pictures.into();
     }
 }
 
@@ -168,7 +207,7 @@ fn tell_unfit(unfit: &Unfit, console: &Console) {
             "no ink is found on {} pictures; look at them with `data show`, or train with --prepare resize, which looks for none",
             blank.len()
         ));
-        blank.iter().take(LISTED).for_each(|path| console.note(format!("  {}", path.display())));
+        blank.iter().take(LISTED).for_each(|path| console.note(format!("  {}", text::Shown::from(path))));
         if blank.len() > LISTED {
             console.note(format!("  and {} more", blank.len() - LISTED));
         }
@@ -180,13 +219,22 @@ const LISTED: usize = 10;
 
 impl CacheArgs {
     /// Finds a set, and says what there is to be said about it.
-    fn locate(&self, wanted: &str, pictures: Pictures, console: &Console) -> anyhow::Result<Source> {
+    fn locate(&self, wanted: &Path, pictures: Pictures, console: &Console) -> anyhow::Result<Source> {
         let locator = Locator { pictures, ..self.locator() };
         let source = locator.locate(wanted, &|file, got, of| console.fetching(file, got, of));
         console.clear_bar();
         let source = source?;
         if let Some(notice) = &source.notice {
             console.warn(notice);
+        }
+        let passed_over = source.passed_over();
+        if !passed_over.is_empty() {
+            let pictures: usize = passed_over.iter().map(|one| one.pictures).sum();
+            console.warn(format!("{pictures} pictures are passed over"));
+            passed_over.iter().take(LISTED).for_each(|one| console.note(format!("  {one}")));
+            if passed_over.len() > LISTED {
+                console.note(format!("  and more in {} other places", passed_over.len() - LISTED));
+            }
         }
         Ok(source)
     }
@@ -208,22 +256,75 @@ impl CacheArgs {
     }
 }
 
-/// Runs a command. `began` is when the program did.
+/// The program: reads its command line, runs it, and says how it ended. `began` is when the program did.
+pub fn main(began: Instant) -> ExitCode {
+    let cli = match Cli::try_parse_from(wild::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let console = Console::new(cli.output.json, cli.output.quiet, cli.output.verbose);
+    let ended = run(cli.command, &console, began).and_then(|()| console.finish());
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    // Where even this cannot be written, the exit code says it.
+    let _ = writeln!(std::io::stderr(), "mnist-gpu: {}", text::lines(format_args!("{error:#}")));
+    if error.chain().any(is_silence) {
+        end_at_once();
+    }
+    ExitCode::FAILURE
+}
+
+/// Whether a device has stopped to answer: whoever waits for it, as drivers do when a process ends, waits for ever.
+fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
+    let gpu = match error.downcast_ref() {
+        Some(TrainError::Gpu(error) | TrainError::Interrupted { error, .. }) => Some(error),
+        _ => error.downcast_ref::<GpuError>(),
+    };
+    matches!(gpu, Some(GpuError::Silent(_)))
+}
+
+/// Ends the process without waiting for anything.
+fn end_at_once() -> ! {
+    files::abandon_all();
+    #[cfg(unix)]
+    // SAFETY: it takes a number and does not return.
+    unsafe {
+        libc::_exit(1)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(1)
+}
+
+/// Says what is wrong with a command line, or what was asked about it.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = match error.use_stderr() {
+        // It repeats what was typed.
+        true => write!(std::io::stderr(), "{}", text::lines(error)),
+        false => error.print().and_then(|()| std::io::stdout().flush()),
+    };
+    match printed {
+        Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "mnist-gpu: standard output cannot be written: {e}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(error.exit_code() as u8),
+    }
+}
+
+/// Runs a command.
 ///
 /// # Errors
 /// Whatever went wrong, as a message that names the thing and the remedy.
-pub fn run(cli: Cli, began: Instant) -> anyhow::Result<()> {
-    let console = Console::new(cli.output.json, cli.output.quiet, cli.output.verbose);
-    match cli.command {
-        Command::Train(args) => train::train(args, &console),
-        Command::Finetune(args) => train::finetune(args, &console),
-        Command::Eval(args) => eval::run(&args, &console),
-        Command::Predict(args) => predict::run(&args, &console),
-        Command::Verify(args) => verify::run(&args, &console),
-        Command::Plan(args) => plan::run(&args, &console),
-        Command::Network(args) => network::run(&args, &console),
-        Command::Bench(args) => bench::run(&args, &console, began),
-        Command::Adapters(args) => adapters::run(&args, &console),
-        Command::Data(args) => data::run(&args, &console),
+fn run(command: Command, console: &Console, began: Instant) -> anyhow::Result<()> {
+    match command {
+        Command::Train(args) => train::train(args, console),
+        Command::Finetune(args) => train::finetune(args, console),
+        Command::Eval(args) => eval::run(&args, console),
+        Command::Predict(args) => predict::run(&args, console),
+        Command::Verify(args) => verify::run(&args, console),
+        Command::Plan(args) => plan::run(&args, console),
+        Command::Network(args) => network::run(&args, console),
+        Command::Bench(args) => bench::run(&args, console, began),
+        Command::Adapters(args) => adapters::run(&args, console),
+        Command::Data(args) => data::run(&args, console),
     }
 }

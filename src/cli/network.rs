@@ -5,14 +5,14 @@ use crate::model::{Architecture, Layer, Model, Network, names_model};
 use crate::plan::{DeviceClass, Options, Tiles, names, record};
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Print a network: layers, shapes, parameters, multiply-adds, memory
 #[derive(Args)]
 pub struct NetworkArgs {
     /// tutorial, lenet5, deep, a TOML file with a list of layers, or a model
     #[arg(default_value = "tutorial", value_name = "NAME|FILE|MODEL")]
-    what: String,
+    what: PathBuf,
     /// Height and width of the images, where it is no model
     #[arg(long, value_name = "HxW", default_value = "28x28", value_parser = size)]
     input: [usize; 2],
@@ -74,7 +74,7 @@ pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
 }
 
 fn find(args: &NetworkArgs) -> anyhow::Result<Network> {
-    let path = Path::new(&args.what);
+    let path = &args.what;
     if names_model(path) || path.is_dir() {
         return Ok(Model::load(path)?.network);
     }

@@ -1,18 +1,19 @@
 //! `plan`: the steps of a batch.
 
-use super::Console;
+use super::{Class, Console};
 use crate::model::Architecture;
-use crate::plan::{DeviceClass, Options, Tiles, Work, record};
+use crate::plan::{Options, Tiles, Work, record};
 use crate::train::layers;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Print the steps of a batch; needs no device
 #[derive(Args)]
 pub struct PlanArgs {
     /// tutorial, lenet5, deep, or a file as for `train`
     #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
-    network: String,
+    network: PathBuf,
     /// Layers that do not learn, separated by commas, or none
     #[arg(long, value_name = "LAYERS", default_value = "none")]
     freeze: String,
@@ -30,13 +31,6 @@ pub struct PlanArgs {
     class: Class,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Class {
-    Software,
-    Integrated,
-    Discrete,
-}
-
 /// Runs `plan`.
 ///
 /// # Errors
@@ -47,16 +41,11 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
     let network = Architecture::find(&args.network)?.network([1, 28, 28], 10)?;
     let frozen = layers(&args.freeze);
     network.check_frozen(&frozen)?;
-    let class = match args.class {
-        Class::Software => DeviceClass::Software,
-        Class::Integrated => DeviceClass::Integrated,
-        Class::Discrete => DeviceClass::Discrete,
-    };
     let options = Options {
         frozen: frozen.clone(),
         work: if args.inference { Work::Infer } else { Work::Train },
         unfused: args.unfused,
-        ..Options::new(args.batch as usize, SET, SET, Tiles::of(class))
+        ..Options::new(args.batch as usize, SET, SET, Tiles::of(args.class.into()))
     };
     let plan = record(&network, &options)?;
     if console.json {

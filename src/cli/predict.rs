@@ -3,11 +3,12 @@
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
 use crate::data::{DataError, Image, Prepare, Reading, is_left_over, is_picture, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
-use crate::train::{Predictor, image_size};
+use crate::text::Shown;
+use crate::train::{Predictor, TrainError, image_size};
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// Say what pictures show
@@ -37,6 +38,9 @@ pub struct PredictArgs {
 const SURE: f64 = 0.6;
 /// Pictures that are read before the device looks at them.
 const PORTION: usize = 4096;
+/// Pictures of a list, and bytes of a name in it, at most.
+const MOST: usize = 1_000_000;
+const LONGEST: u64 = 1 << 16;
 
 /// Runs `predict`.
 ///
@@ -66,7 +70,12 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
                 Err(error) => skipped.push(error),
             }
         }
-        let seen = predictor.run(&device, &bytes)?;
+        let seen = match predictor.run(&device, &bytes) {
+            Err(error @ TrainError::NoAnswer { image }) => {
+                return Err(error).with_context(|| format!("{name}, shown {}", Shown::from(read[image].0)));
+            }
+            seen => seen?,
+        };
         for ((path, image), probabilities) in read.into_iter().zip(seen) {
             let said = Said::of(path, &image, &probabilities, &model);
             if console.json {
@@ -107,17 +116,12 @@ fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     }
     let is_input = |path: &Path| path == Path::new("-") || path.exists() || is_picture(path);
     if let Some(first) = what.first().filter(|first| model.is_none() && !is_input(first)) {
-        anyhow::bail!("there is no {}: give a model or `pretrained`, then pictures", first.display());
+        anyhow::bail!("there is no {}: give a model or `pretrained`, then pictures", Shown::from(first));
     }
     let mut files = Vec::new();
     for path in &what[usize::from(model.is_some())..] {
         if path == Path::new("-") {
-            for line in std::io::stdin().lock().lines() {
-                let line = line.context("standard input is no list of file names")?;
-                if !line.trim().is_empty() {
-                    add(Path::new(line.trim_end_matches('\r')), &mut files)?;
-                }
-            }
+            read_list(std::io::stdin().lock(), |path| add(path, &mut files))?;
         } else {
             add(path, &mut files)?;
         }
@@ -125,8 +129,45 @@ fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     Ok((model, files))
 }
 
+/// Reads a list of paths, one a line, as bytes where the system has paths of bytes.
+fn read_list(mut from: impl BufRead, mut add: impl FnMut(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = from.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+        if read.context("standard input cannot be read")? == 0 {
+            break;
+        }
+        let name = line.strip_suffix(b"\n").unwrap_or(&line);
+        let name = name.strip_suffix(b"\r").unwrap_or(name);
+        // What Windows' editors put before a text.
+        let name = if number == 1 { name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name) } else { name };
+        let fits = (line.len() as u64) < LONGEST && !name.contains(&0);
+        anyhow::ensure!(
+            fits,
+            "line {number} of standard input is no file name: it has a NUL, or more than {LONGEST} bytes"
+        );
+        if !name.trim_ascii().is_empty() {
+            add(&path_of(name).with_context(|| format!("line {number} of standard input"))?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn path_of(name: &[u8]) -> anyhow::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    Ok(std::ffi::OsStr::from_bytes(name).into())
+}
+
+#[cfg(not(unix))]
+fn path_of(name: &[u8]) -> anyhow::Result<PathBuf> {
+    Ok(std::str::from_utf8(name).context("it is no UTF-8")?.into())
+}
+
 /// A picture, or all that lie in a folder and in the folders in it.
 fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    anyhow::ensure!(files.len() < MOST, "more than {MOST} pictures are named; ask in parts");
     if !path.is_dir() {
         files.push(path.into());
         return Ok(());
@@ -160,12 +201,13 @@ impl<'a> Said<'a> {
     }
 
     fn line(&self) -> String {
-        let classes: Vec<String> =
-            self.top.iter().map(|(class, probability)| format!("{class} {:.1} %", 100.0 * probability)).collect();
+        let classes: Vec<String> = self
+            .top
+            .iter()
+            .map(|(class, probability)| format!("{} {:.1} %", Shown::from(*class), 100.0 * probability))
+            .collect();
         let warning = self.warning.map_or(String::new(), |warning| format!("; note: {warning}"));
-        // A name with control characters would act on the terminal.
-        let file = self.file.replace(char::is_control, "\u{fffd}");
-        format!("{file}: {}{warning}", classes.join(", "))
+        format!("{}: {}{warning}", Shown::from(&self.file), classes.join(", "))
     }
 
     fn json(&self) -> Value {

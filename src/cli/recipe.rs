@@ -2,8 +2,12 @@
 
 use super::SourceArgs;
 use crate::data::{Pictures, Prepare, Source};
+use crate::files;
 use crate::model::{Architecture, Model, NETWORKS, Nonlinearity, PRETRAINED};
-use crate::train::{Augment, Config, Method, Rates, Schedule, image_size};
+use crate::paths;
+use crate::text::Shown;
+use crate::train::settings::{self, Range};
+use crate::train::{Augment, Config, Method, Rates, Schedule, image_size, optional_seed};
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -16,14 +20,20 @@ use std::path::{Path, PathBuf};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Recipe {
     #[arg(skip)]
-    data: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "paths::optional")]
+    data: Option<PathBuf>,
+    /// Classes: labels from N on are refused, and a class without images counts too [default: as the labels count up to]
+    #[arg(long, value_name = "N", value_parser = classes)]
+    classes: Option<usize>,
     #[arg(skip)]
     prepare: Option<Prepare>,
     #[arg(skip)]
     skip_bad: Option<bool>,
     #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "paths::optional")]
     init: Option<PathBuf>,
     #[arg(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "paths::optional")]
     model: Option<PathBuf>,
     #[arg(skip)]
     network: Option<Architecture>,
@@ -73,7 +83,7 @@ pub struct Recipe {
     #[arg(long, value_name = "SHAPE")]
     schedule: Option<Schedule>,
     /// Epochs, such as 0.5, over which the rate grows from nothing [default: 0]
-    #[arg(long, value_name = "EPOCHS", value_parser = from_zero)]
+    #[arg(long, value_name = "EPOCHS", value_parser = time)]
     warmup: Option<f64>,
     /// Share of the inputs of every linear layer but the first that is left out in each step
     #[arg(long, value_name = "F", value_parser = percent)]
@@ -83,6 +93,7 @@ pub struct Recipe {
     label_smoothing: Option<f64>,
     /// Learn from this model's answers as well: a model file, a run folder or `pretrained`
     #[arg(long, value_name = "MODEL")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "paths::optional")]
     teacher: Option<PathBuf>,
     /// By which the logits of both are divided before they are compared [default: 4]
     #[arg(long, value_name = "F", value_parser = above_zero, requires = TEACHING)]
@@ -99,16 +110,17 @@ pub struct Recipe {
     augment: Option<Augment>,
     /// Decides initial parameters, split and order of images [default: 0]
     #[arg(long, value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_seed")]
     seed: Option<u64>,
     /// Images of the training file held out for validation; 0 for none [default: 5000 for train, 0 for finetune, or a
     /// set's folder val]
     ///
     /// Without the flag, `train` takes half of a set of fewer than 10,000 images. Where there is a folder val, all of it is
     /// for validation whatever the number, unless that is 0.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = validation)]
     validation: Option<usize>,
     /// Only the first N training images, in file order
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = limit)]
     limit: Option<usize>,
     #[arg(skip)]
     shuffle: Option<bool>,
@@ -120,7 +132,7 @@ pub struct Recipe {
     #[arg(long, value_name = "LAYERS")]
     freeze: Option<String>,
     /// Epochs after which frozen layers learn too [default: never]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = unfreeze_after)]
     unfreeze_after: Option<usize>,
     /// What the learning rate of those layers is then multiplied by [default: 0.1]
     #[arg(long, value_name = "F", value_parser = above_zero, requires = THAWING)]
@@ -131,7 +143,7 @@ pub struct Recipe {
     #[arg(skip)]
     patience: Option<usize>,
     /// Steps between loss entries in events.jsonl [default: 100]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = log_every)]
     log_every: Option<u64>,
     /// In a file alone: by the name of a network, what holds for that one.
     #[arg(skip)]
@@ -159,9 +171,9 @@ impl Recipe {
     pub fn find(path: &Path, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
         let text = match RECIPES.iter().find(|(name, _)| path == Path::new(name)) {
             Some((_, text)) => text.to_string(),
-            None => std::fs::read_to_string(path).with_context(|| {
+            None => files::read_text(path, files::LONGEST_TEXT).with_context(|| {
                 let hint = nearest(path.to_str().unwrap_or_default(), &RECIPES.map(|(name, _)| name));
-                format!("cannot read recipe {}{hint}", path.display())
+                format!("cannot read recipe {}{hint}", Shown::from(path))
             })?,
         };
         let recipe = || -> anyhow::Result<Recipe> {
@@ -175,7 +187,7 @@ impl Recipe {
             }
             toml::from_str::<Recipe>(&text)?.checked()?.of(network)
         };
-        recipe().with_context(|| format!("recipe {}", path.display()))
+        recipe().with_context(|| format!("recipe {}", Shown::from(path)))
     }
 
     /// What holds for a network: its own settings go before those of all.
@@ -194,34 +206,7 @@ impl Recipe {
 
     /// Settings of a file pass the same checks as flags.
     fn checked(self) -> anyhow::Result<Recipe> {
-        let value = |number: f64| number.to_string();
-        type Check = fn(&str) -> Result<f64, String>;
-        let checks: [(&str, Option<f64>, Check); 15] = [
-            ("patience", self.patience.map(|n| n as f64), above_zero),
-            ("temperature", self.temperature, above_zero),
-            ("alpha", self.alpha, share),
-            ("unfreeze-rate", self.unfreeze_rate, above_zero),
-            ("dropout", self.dropout, percent),
-            ("label-smoothing", self.label_smoothing, fraction),
-            ("lr", self.lr, above_zero),
-            ("momentum", self.momentum, fraction),
-            ("weight-decay", self.weight_decay, from_zero),
-            ("beta1", self.beta1, fraction),
-            ("beta2", self.beta2, fraction),
-            ("eps", self.eps, above_zero),
-            ("clip", self.clip, above_zero),
-            ("warmup", self.warmup, from_zero),
-            ("log-every", self.log_every.map(|n| n as f64), above_zero),
-        ];
-        for (key, number, check) in checks {
-            if let Some(Err(reason)) = number.map(|number| check(&value(number))) {
-                anyhow::bail!("{key}: {reason}");
-            }
-        }
-        if let Some(Err(reason)) = self.batch.map(|size| batch(&size.to_string())) {
-            anyhow::bail!("batch: {reason}");
-        }
-        anyhow::ensure!(self.epochs != Some(0) && self.steps != Some(0), "epochs and steps are whole numbers above 0");
+        settings::check(&toml::Table::try_from(&self)?).map_err(anyhow::Error::msg)?;
         Ok(self)
     }
 
@@ -229,7 +214,7 @@ impl Recipe {
     pub fn over(self, other: Recipe) -> Recipe {
         let shuffle = if self.no_shuffle { Some(false) } else { self.shuffle };
         let this = Recipe { shuffle, ..self };
-        first_of!(this, other; data, prepare, skip_bad, init, model, network, activation, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
+        first_of!(this, other; data, classes, prepare, skip_bad, init, model, network, activation, epochs, steps, batch, optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2,
             eps, clip, schedule, warmup, dropout, label_smoothing, teacher, temperature, alpha,
             augment, unfreeze_after, unfreeze_rate, rates, patience, seed, validation, limit, shuffle, freeze, log_every)
     }
@@ -239,11 +224,10 @@ impl Recipe {
         self,
         network: Option<Architecture>,
         source: &SourceArgs,
-        epochs: Option<u32>,
+        epochs: Option<usize>,
         steps: Option<u64>,
         patience: Option<usize>,
     ) -> Recipe {
-        let epochs = epochs.map(|epochs| epochs as usize);
         let skip_bad = source.skip_bad.then_some(true);
         Recipe {
             network,
@@ -313,8 +297,8 @@ impl Recipe {
     }
 
     /// The set that is asked for.
-    pub fn data(&self) -> &str {
-        self.data.as_deref().unwrap_or("auto")
+    pub fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new("auto"))
     }
 
     /// Layers to freeze, where something is said about it.
@@ -340,6 +324,7 @@ impl Recipe {
         }
         Ok(Config {
             data: source.wanted.clone(),
+            classes: self.classes,
             prepare: source.prepare().or(self.prepare).unwrap_or(default.prepare),
             skip_bad: self.skip_bad.unwrap_or(default.skip_bad),
             init: None,
@@ -393,8 +378,19 @@ const RECIPES: [(&str, &str); 3] = [
 ];
 
 /// Keys that a configuration may lack.
-const OPTIONAL: [&str; 10] =
-    ["init", "model", "activation", "teacher", "patience", "unfreeze-after", "steps", "limit", "clip", "dropout"];
+const OPTIONAL: [&str; 11] = [
+    "classes",
+    "init",
+    "model",
+    "activation",
+    "teacher",
+    "patience",
+    "unfreeze-after",
+    "steps",
+    "limit",
+    "clip",
+    "dropout",
+];
 
 /// The key of what holds for single networks.
 const FOR: &str = "for";
@@ -414,36 +410,64 @@ pub(super) fn nearest(unknown: &str, known: &[&str]) -> String {
     }
 }
 
-fn number(text: &str, accepted: impl Fn(f64) -> bool, what: &str) -> Result<f64, String> {
-    // Finite as float32 too: that is what kernels compute in.
-    let value = text.parse::<f64>().ok().filter(|value| (*value as f32).is_finite() && accepted(*value));
-    value.ok_or_else(|| format!("it takes a number {what}"))
-}
-
 fn above_zero(text: &str) -> Result<f64, String> {
-    number(text, |x| x as f32 > 0.0, "above 0")
+    Range::AboveZero.parse(text)
 }
 
 fn from_zero(text: &str) -> Result<f64, String> {
-    number(text, |x| x >= 0.0, "from 0")
+    Range::FromZero.parse(text)
+}
+
+fn time(text: &str) -> Result<f64, String> {
+    Range::Time.parse(text)
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..=1.0).contains(&x), "from 0 to 1")
+    Range::Share.parse(text)
 }
 
 fn fraction(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..1.0).contains(&x), "from 0 to below 1")
+    Range::Fraction.parse(text)
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    let whole = |x: f64| (x * 100.0 - libm::round(x * 100.0)).abs() < 1e-9;
-    number(text, |x| (0.0..1.0).contains(&x) && whole(x), "from 0 to below 1, with two decimals at most")
+    Range::Percent.parse(text)
 }
 
 fn batch(text: &str) -> Result<usize, String> {
-    let size = text.parse::<usize>().ok().filter(|size| (1..=65_535).contains(size));
-    size.ok_or_else(|| "it takes a whole number from 1 to 65535".into())
+    settings::count("batch", text)
+}
+
+pub(super) fn classes(text: &str) -> Result<usize, String> {
+    settings::count("classes", text)
+}
+
+fn validation(text: &str) -> Result<usize, String> {
+    settings::count("validation", text)
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    settings::count("limit", text)
+}
+
+fn unfreeze_after(text: &str) -> Result<usize, String> {
+    settings::count("unfreeze-after", text)
+}
+
+fn log_every(text: &str) -> Result<u64, String> {
+    settings::count("log-every", text).map(|count| count as u64)
+}
+
+pub(super) fn epochs(text: &str) -> Result<usize, String> {
+    settings::count("epochs", text)
+}
+
+pub(super) fn steps(text: &str) -> Result<u64, String> {
+    settings::count("steps", text).map(|count| count as u64)
+}
+
+pub(super) fn patience(text: &str) -> Result<usize, String> {
+    settings::count("patience", text)
 }
 
 #[cfg(test)]

@@ -2,19 +2,21 @@
 
 use super::{Console, SourceArgs, draw::draw};
 use crate::data::{DataSet, Part, Pictures};
+use crate::files;
 use crate::model::numbered_classes;
 use crate::reference::image_of;
+use crate::text::{self, Shown};
 use crate::train::Augment;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show images as the network is fed them: prepared, and changed at random if that is asked for
 #[derive(Args)]
 pub struct ShowArgs {
     /// As --data
-    name: Option<String>,
+    name: Option<PathBuf>,
     /// The image at this place of its file
     #[arg(long, value_name = "N", conflicts_with = "class")]
     index: Option<usize>,
@@ -44,7 +46,7 @@ const SIDE_BY_SIDE: usize = 4;
 const GAP: usize = 2;
 
 /// An image that is shown: where it lies, in which epoch, its class, and what it looks like.
-struct Shown {
+struct Sample {
     place: usize,
     epoch: usize,
     class: usize,
@@ -57,16 +59,16 @@ struct Shown {
 /// No such set, image or class; a file that is there already.
 pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
-        anyhow::bail!("{} exists; give another --out", out.display());
+        anyhow::bail!("{} exists; give another --out", Shown::from(out));
     }
     if let Some(out) =
         args.out.as_deref().filter(|out| out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")))
     {
-        anyhow::bail!("{} would be a PNG; give an --out that ends in .png", out.display());
+        anyhow::bail!("{} would be a PNG; give an --out that ends in .png", Shown::from(out));
     }
     let (prepare, skip_bad) = (args.source.prepare, args.source.skip_bad);
     let pictures = Pictures { prepare, skip_bad, seed: args.seed, size: None };
-    let wanted = args.name.as_deref().or(args.source.data.as_deref()).unwrap_or("auto");
+    let wanted = args.name.as_deref().or(args.source.data.as_deref()).unwrap_or(Path::new("auto"));
     let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.test { Part::Test } else { Part::Train })?;
     super::tell_unfit(&loaded.unfit, console);
@@ -76,9 +78,11 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
 
     let shown = pick(args, &set, &classes)?;
     if let Some(out) = &args.out {
+        let mut png = std::io::Cursor::new(Vec::new());
         sheet(&shown, &set)
-            .save_with_format(out, image::ImageFormat::Png)
-            .with_context(|| format!("cannot write {}", out.display()))?;
+            .write_to(&mut png, image::ImageFormat::Png)
+            .context("cannot make a PNG of so many images")?;
+        files::replace(out, png.get_ref()).with_context(|| format!("cannot write {}", Shown::from(out)))?;
     }
     if console.json {
         let images: Vec<_> = shown
@@ -91,7 +95,7 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     }
     // In the terminal one of each class is enough.
     let every = args.index.is_some() || args.class.is_some();
-    let in_terminal: Vec<&Shown> = shown
+    let in_terminal: Vec<&Sample> = shown
         .iter()
         .enumerate()
         .filter(|(at, s)| every || *at == 0 || shown[at - 1].class != s.class)
@@ -101,12 +105,12 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
         console.result(side_by_side(row, set.images.width, &classes));
     }
     if let Some(out) = &args.out {
-        console.note(format!("{} images in {}", shown.len(), out.display()));
+        console.note(format!("{} images in {}", shown.len(), Shown::from(out)));
     }
     Ok(())
 }
 
-fn pick(args: &ShowArgs, set: &DataSet, classes: &[String]) -> anyhow::Result<Vec<Shown>> {
+fn pick(args: &ShowArgs, set: &DataSet, classes: &[String]) -> anyhow::Result<Vec<Sample>> {
     let pixels = set.images.pixels();
     let of = |place: usize, epoch: usize| {
         let image = &set.images.bytes[place * pixels..][..pixels];
@@ -115,7 +119,7 @@ fn pick(args: &ShowArgs, set: &DataSet, classes: &[String]) -> anyhow::Result<Ve
             true => image_of(image, height, width, place as u32, &args.augment.bounds(args.seed, epoch)),
             false => image.to_vec(),
         };
-        Shown { place, epoch, class: usize::from(set.labels[place]), bytes }
+        Sample { place, epoch, class: usize::from(set.labels[place]), bytes }
     };
     let first = |class: usize| {
         (0..set.labels.len())
@@ -131,16 +135,17 @@ fn pick(args: &ShowArgs, set: &DataSet, classes: &[String]) -> anyhow::Result<Ve
     }
     if let Some(name) = &args.class {
         let class = classes.iter().position(|class| class == name);
-        let class = class.with_context(|| format!("there is no class {name:?}; there are {}", classes.join(", ")))?;
+        let class =
+            class.with_context(|| format!("there is no class {name:?}; there are {}", text::listed(classes)))?;
         return Ok(first(class).collect());
     }
     Ok((0..classes.len()).flat_map(first).collect())
 }
 
 /// A row of the sheet for each class or image.
-fn sheet(shown: &[Shown], set: &DataSet) -> image::GrayImage {
+fn sheet(shown: &[Sample], set: &DataSet) -> image::GrayImage {
     let (height, width) = (set.images.height, set.images.width);
-    let mut rows: Vec<Vec<&Shown>> = Vec::new();
+    let mut rows: Vec<Vec<&Sample>> = Vec::new();
     for s in shown {
         match rows.last_mut().filter(|row| row[0].class == s.class && row.len() < ROW) {
             Some(row) => row.push(s),
@@ -160,9 +165,9 @@ fn sheet(shown: &[Shown], set: &DataSet) -> image::GrayImage {
     sheet
 }
 
-fn side_by_side(row: &[&Shown], width: usize, classes: &[String]) -> String {
+fn side_by_side(row: &[&Sample], width: usize, classes: &[String]) -> String {
     let column = width + 2;
-    let title = |s: &&Shown| format!("{:column$}", format!("{}: {}", s.place, classes[s.class]));
+    let title = |s: &&Sample| format!("{:column$}", format!("{}: {}", s.place, Shown::from(&classes[s.class])));
     let mut out = row.iter().map(title).collect::<String>().trim_end().to_string();
     let drawn: Vec<Vec<String>> =
         row.iter().map(|s| draw(&s.bytes, width).lines().map(str::to_string).collect()).collect();

@@ -3,14 +3,18 @@
 use super::recipe::{Recipe, TEACHING, THAWING, named_or_absolute};
 use super::{Console, DeviceArgs, SourceArgs};
 use crate::data::{Locator, Source};
+use crate::files;
 use crate::model::{Architecture, ArchitectureError, Model, PRETRAINED, newest_run};
-use crate::train::{BEST, Config, Event, Outcome, Prepared, Trainer, check_free};
+use crate::text::Shown;
+use crate::train::{BEST, Config, Event, MODEL, Outcome, Prepared, Trainer, check_free};
 use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use serde_json::json;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Train the tutorial's network; ends with the accuracy on the test images
 #[derive(Args)]
@@ -44,22 +48,23 @@ struct Common {
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "resume")]
     recipe: Option<PathBuf>,
     /// Times every training image is used [default: 10, the tutorial's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = super::recipe::epochs)]
+    epochs: Option<usize>,
     /// tutorial, lenet5, deep, or a TOML file with a list of layers [default: tutorial]
     ///
     /// `network NAME` prints each; a file looks like `layers = [ { conv = { channels = 10, kernel = 5 } }, { max_pool = { size
     /// = 2 } }, "batch_norm", "relu", { linear = { units = 50 } }, "relu", { dropout = { percent = 50 } } ]`. A linear layer
     /// with as many units as there are classes follows. `finetune` keeps the network of its model.
-    #[arg(long, value_name = "NAME|FILE", value_parser = network, conflicts_with = "resume")]
-    network: Option<String>,
+    #[arg(long, value_name = "NAME|FILE", value_parser = OsStringValueParser::new().try_map(network))]
+    #[arg(conflicts_with = "resume")]
+    network: Option<PathBuf>,
     #[command(flatten)]
     settings: Recipe,
     /// Stop after N steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = super::recipe::steps)]
     steps: Option<u64>,
     /// Stop when the validation has not become better for N epochs; the best model is kept as best.safetensors
-    #[arg(long, value_name = "N", value_parser = patience)]
+    #[arg(long, value_name = "N", value_parser = super::recipe::patience)]
     patience: Option<usize>,
     /// The run's folder; must not exist, or be empty [default: runs/<UTC time>]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
@@ -70,15 +75,11 @@ struct Common {
 }
 
 /// Only what is no network's name and no file is a wrong command line; what a file says is another matter.
-fn network(wanted: &str) -> Result<String, ArchitectureError> {
-    match Architecture::find(wanted) {
+fn network(wanted: OsString) -> Result<PathBuf, ArchitectureError> {
+    match Architecture::find(&wanted) {
         Err(error @ ArchitectureError::Unknown { .. }) => Err(error),
         _ => Ok(wanted.into()),
     }
-}
-
-fn patience(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&epochs| epochs > 0).ok_or_else(|| "it takes a whole number of epochs above 0".into())
 }
 
 impl Common {
@@ -103,7 +104,7 @@ impl Common {
                 config.patience = self.patience;
             }
             if let Some(epochs) = self.epochs {
-                config.epochs = epochs as usize;
+                config.epochs = epochs;
             }
             if let Some(data) = &self.source.data {
                 config.data = data.clone();
@@ -111,7 +112,7 @@ impl Common {
         };
         let prepared = Prepared::resume(run, &locator, change, &|f, got, of| console.fetching(f, got, of));
         console.clear_bar();
-        prepared.with_context(|| format!("cannot resume {}", run.display()))
+        prepared.with_context(|| format!("cannot resume {}", Shown::from(run)))
     }
 }
 
@@ -128,7 +129,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     let out = out_folder(&args.common)?;
     let recipe = Recipe::from_init(args.init).over(args.common.recipe(None)?);
     if let (Some(model), Some(path)) = (recipe.model(), &args.common.recipe) {
-        let (model, path) = (model.display(), path.display());
+        let (model, path) = (Shown::from(model), Shown::from(path));
         anyhow::bail!(
             "{path} is of a run that fine-tuned {model}; repeat it with `mnist-gpu finetune --recipe {path}`"
         );
@@ -178,7 +179,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let frozen = recipe.frozen().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&frozen)?;
     let source = args.common.source.cache.locate(recipe.data(), recipe.pictures(Some(&model))?, console)?;
-    console.note(format!("model {}", path.display()));
+    console.note(format!("model {}", Shown::from(&path)));
     let [_, held_out] = source.training_images()?;
     let config = recipe.config(&source, frozen, held_out)?;
     let config = Config { model: Some(named_or_absolute(&path)?), prepare: model.prepare, ..config };
@@ -204,7 +205,7 @@ pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> an
         }
         path => path?,
     };
-    Ok((path.display().to_string(), Model::load(&path)?))
+    Ok((Shown::from(&path).to_string(), Model::load(&path)?))
 }
 
 /// `conv1, bn1 and conv2`.
@@ -221,13 +222,24 @@ fn out_folder(common: &Common) -> anyhow::Result<PathBuf> {
         check_free(out)?;
         return Ok(out.clone());
     }
-    let now = time::OffsetDateTime::now_utc();
-    let (date, clock) = (now.date(), now.time());
-    // To the millisecond, so that runs started together do not meet.
-    let [h, m, s] = [clock.hour(), clock.minute(), clock.second()];
-    let folder = Path::new("runs").join(format!("{date}T{h:02}-{m:02}-{s:02}.{:03}Z", clock.millisecond()));
+    let folder = Path::new("runs").join(run_name(SystemTime::now()));
     check_free(&folder)?;
     Ok(folder)
+}
+
+/// What a run is called that begins at a time: by its date and clock to the millisecond, so that runs started together do not
+/// meet; or by a number, where a clock is so wrong that there is no date.
+fn run_name(now: SystemTime) -> String {
+    let since = match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
+        Err(before) => i128::try_from(before.duration().as_nanos()).map_or(i128::MIN, |nanos| -nanos),
+    };
+    let date = time::OffsetDateTime::from_unix_timestamp_nanos(since).ok();
+    let Some(now) = date.filter(|date| (0..=9999).contains(&date.year())) else {
+        return format!("at-{since}");
+    };
+    let (date, [h, m, s]) = (now.date(), [now.hour(), now.minute(), now.second()]);
+    format!("{date}T{h:02}-{m:02}-{s:02}.{:03}Z", now.millisecond())
 }
 
 fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began: Instant) -> anyhow::Result<()> {
@@ -235,17 +247,20 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
     let device = common.device.open(console)?;
     let config = prepared.config.clone();
     let counts = [prepared.places.len(), prepared.held_out.len(), prepared.test.labels.len()];
+    let classes = prepared.model.network.classes();
     let (command, data) = (prepared.command, prepared.source.name.clone());
     let mut described = json!({"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]});
     super::add_skipped(&mut described, &prepared.unfit.skipped);
+    super::add_passed_over(&mut described, &prepared.source);
     console.note(format!(
-        "data {data} ({}): {} images to train on, {} for validation, {} to test",
+        "data {data} ({}): {} images to train on, {} for validation, {} to test; {classes} classes",
         prepared.source.place(),
         counts[0],
         counts[1],
         counts[2]
     ));
     super::tell_unfit(&prepared.unfit, console);
+    prepared.notes.iter().for_each(|note| console.warn(note));
     let trainable = prepared.model.network.trainable_count(&config.frozen);
     console.note(format!(
         "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters learn{}",
@@ -257,16 +272,10 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
         if config.frozen.is_empty() { String::new() } else { format!(", {} frozen", listed(&config.frozen)) }
     ));
 
-    // A second Ctrl-C ends the program at once.
-    let handler = || {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    };
-    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+    listen_for_signals(&STOP)?;
     let tell = |event: &Event| tell(event, console, &config);
     let trainer = Trainer::new(&device, prepared, out, &STOP, &tell)?;
-    console.note(format!("run {}", out.display()));
+    console.note(format!("run {}", Shown::from(out)));
     let setup = began.elapsed();
     let outcome = trainer.train();
     console.clear_bar();
@@ -275,14 +284,39 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
     match Config::best(&outcome.reports) {
         Some(best) if config.is_stalled(&outcome.reports) && done < config.epochs => console.note(format!(
             "stopped after epoch {done}: none was better since epoch {best}, which is kept in {}",
-            outcome.folder.join(BEST).display()
+            Shown::from(&outcome.folder.join(BEST))
         )),
         Some(best) if best < done => {
-            console.note(format!("epoch {best} was the best; it is kept in {}", outcome.folder.join(BEST).display()));
+            console
+                .note(format!("epoch {best} was the best; it is kept in {}", Shown::from(&outcome.folder.join(BEST))));
         }
         _ => {}
     }
     report(&outcome, command, described, &device, &config.frozen, [setup, began.elapsed()], console);
+    Ok(())
+}
+
+/// Sets `stop` at Ctrl-C, and at what ends a process in good order: SIGTERM, and SIGHUP where it is not ignored, as `nohup`
+/// has it. A second one ends the program at once.
+fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
+    let handler = || {
+        if stop.swap(true, Ordering::Relaxed) {
+            files::abandon_all();
+            std::process::exit(130);
+        }
+    };
+    #[cfg(unix)]
+    // SAFETY: a signal's disposition is asked for and set, and no function is installed.
+    let hang_up_is_ignored = unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    };
+    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+    #[cfg(unix)]
+    if hang_up_is_ignored {
+        // SAFETY: the same.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+    }
     Ok(())
 }
 
@@ -328,7 +362,7 @@ fn report(
     [setup, total]: [std::time::Duration; 2],
     console: &Console,
 ) {
-    let (tested, model) = (outcome.test.predicted.len(), outcome.folder.join("model.safetensors"));
+    let (tested, model) = (outcome.test.predicted.len(), outcome.folder.join(MODEL));
     let accuracy = outcome.correct as f64 / tested as f64;
     if !console.json {
         console.result(format!(
@@ -337,7 +371,7 @@ fn report(
             outcome.correct,
             outcome.test.mean_loss()
         ));
-        console.result(format!("model {}", model.display()));
+        console.result(format!("model {}", Shown::from(&model)));
         return;
     }
     let network = &outcome.model.network;
@@ -367,4 +401,23 @@ fn report(
             "total": total.as_secs_f64(),
         },
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_run_has_a_name_whatever_the_clock_says() {
+        let name = |seconds: i64| {
+            let by = Duration::from_secs(seconds.unsigned_abs());
+            run_name(if seconds < 0 { SystemTime::UNIX_EPOCH - by } else { SystemTime::UNIX_EPOCH + by })
+        };
+        assert_eq!(name(1_795_694_400), "2026-11-26T12-00-00.000Z");
+        assert_eq!(name(-200_000_000), "1963-08-31T04-26-40.000Z");
+        assert_eq!(name(253_402_300_800), "at-253402300800000000000");
+        assert_eq!(name(900_000_000_000_000), "at-900000000000000000000000");
+        assert!(name(-100_000_000_000).starts_with("at--"));
+    }
 }

@@ -2,13 +2,16 @@
 
 use super::{Check, DataError, File, Known};
 use crate::files;
+use crate::text::Shown;
 use flate2::read::MultiGzDecoder;
 use md5::Md5;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::io::{Read, Write};
-use std::path::Path;
+use std::fmt::Display;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Told of each part that arrives: file, bytes so far, bytes in all if the server says so.
 pub type Progress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
@@ -38,15 +41,17 @@ impl Fetcher {
     ///
     /// # Errors
     /// A file that no mirror gives; the message has every address and reason, and the command that does it by hand.
-    pub fn fetch(&self, set: &Known, folder: &Path, progress: Progress) -> Result<usize, DataError> {
-        let missing: Vec<&File> = set.files.iter().filter(|file| !is_right(&folder.join(file.name), file)).collect();
-        let unwritable = |e: std::io::Error| DataError::Unwritable { path: folder.into(), reason: e.to_string() };
+    pub fn fetch(&self, set: &Known, folder: &Path, how: Checking, progress: Progress) -> Result<usize, DataError> {
+        let wrong = |file: &&File| is_right(&folder.join(file.name), file, how).is_err();
+        let missing: Vec<&File> = set.files.iter().filter(wrong).collect();
         if !missing.is_empty() {
-            std::fs::create_dir_all(folder).map_err(unwritable)?;
+            let unwritable = |e: std::io::Error| DataError::Unwritable { path: folder.into(), reason: Shown::new(e) };
+            files::make_folder(folder).map_err(unwritable)?;
+            files::sweep(folder, None);
         }
         match &set.archive {
             Some(archive) if !missing.is_empty() => {
-                if !is_right(&folder.join(archive.name), archive) {
+                if is_right(&folder.join(archive.name), archive, how).is_err() {
                     self.fetch_file(set, archive, folder, progress)?;
                 }
                 missing.iter().try_for_each(|file| unpack(&folder.join(archive.name), file.name, folder))?;
@@ -63,7 +68,7 @@ impl Fetcher {
         for url in own.chain(public) {
             match self.download(&url, file, folder, progress) {
                 Ok(()) => return Ok(()),
-                Err(reason) => tried.push((url, reason)),
+                Err(reason) => tried.push((url, Shown::from(reason))),
             }
         }
         let url = tried.last().map(|(url, _)| url.clone()).unwrap_or_default();
@@ -74,7 +79,7 @@ impl Fetcher {
     fn download(&self, url: &str, file: &File, folder: &Path, progress: Progress) -> Result<(), String> {
         let path = folder.join(file.name);
         let mut temporary = files::beside(&path).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
-        let parts = self.start(url);
+        let parts = self.start(url).map_err(|e| format!("no thread can be started: {e}"))?;
         let began = Instant::now();
         let (mut got, mut total) = (0, None);
         loop {
@@ -102,19 +107,21 @@ impl Fetcher {
             return Err(format!("cut off after {got} of {} bytes", total.unwrap_or(0)));
         }
         check(temporary.path(), file)?;
-        files::keep(temporary, &path).map_err(|e| format!("cannot write {}: {e}", path.display()))
+        files::keep(temporary, &path).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        Seal::of(&path, true).map_err(|e| e.to_string())?.put(&path);
+        Ok(())
     }
 
     /// Downloads in a thread of its own, so that a server that stalls in the middle of a read can be given up.
-    fn start(&self, url: &str) -> mpsc::Receiver<Result<Part, String>> {
+    fn start(&self, url: &str) -> std::io::Result<mpsc::Receiver<Result<Part, String>>> {
         let (sender, receiver) = mpsc::sync_channel(16);
         let (url, patience) = (url.to_string(), self.patience);
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             let result = transfer(&url, patience, |part| sender.send(Ok(part)).is_ok());
             // The receiver is gone when it gave up on this transfer.
             let _ = sender.send(result.map(|()| Part::End));
-        });
-        receiver
+        })?;
+        Ok(receiver)
     }
 }
 
@@ -148,36 +155,118 @@ fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -
 
 /// Takes a file out of an archive, from whichever folder in it; whole under its name or not there at all.
 fn unpack(archive: &Path, name: &str, folder: &Path) -> Result<(), DataError> {
-    let failed = |reason: String| DataError::Archive { path: archive.into(), name: name.into(), reason };
-    let file = std::fs::File::open(archive).map_err(|e| failed(e.to_string()))?;
-    let mut zip = zip::ZipArchive::new(file).map_err(|e| failed(e.to_string()))?;
+    let failed = |reason: &dyn Display| DataError::Archive {
+        path: archive.into(),
+        name: name.into(),
+        reason: Shown::new(reason),
+    };
+    let (file, _) = files::open(archive).map_err(|e| failed(&e))?;
+    let mut zip = zip::ZipArchive::new(file).map_err(|e| failed(&e))?;
     let inside =
         zip.file_names().flatten().find(|inside| inside.rsplit('/').next() == Some(name)).map(|n| n.into_owned());
-    let inside = inside.ok_or_else(|| failed("there is no such file in it".into()))?;
-    let entry = zip.by_name(&inside).map_err(|e| failed(e.to_string()))?;
-    let mut bytes = Vec::new();
-    entry.take(LARGEST).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
-    files::replace(&folder.join(name), &bytes)
-        .map_err(|e| DataError::Unwritable { path: folder.join(name), reason: e.to_string() })
+    let inside = inside.ok_or_else(|| failed(&"there is no such file in it"))?;
+    let entry = zip.by_name(&inside).map_err(|e| failed(&e))?;
+    let path = folder.join(name);
+    let unwritable = |e: std::io::Error| DataError::Unwritable { path: (&path).into(), reason: Shown::new(e) };
+    let mut temporary = files::beside(&path).map_err(unwritable)?;
+    let copied = std::io::copy(&mut entry.take(LARGEST + 1), &mut temporary).map_err(|e| failed(&e))?;
+    if copied > LARGEST {
+        return Err(failed(&format!("it has more than {LARGEST} bytes")));
+    }
+    files::keep(temporary, &path).map_err(unwritable)?;
+    Seal::of(&path, true).map_err(unwritable)?.put(&path);
+    Ok(())
 }
 
-/// Whether a file is there and right.
-fn is_right(path: &Path, file: &File) -> bool {
-    path.is_file() && check(path, file).is_ok()
+/// How thoroughly a file in the cache is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checking {
+    /// Its content, if its size or time are not those with which it was last found right.
+    Changes,
+    /// Its content.
+    Content,
+}
+
+/// What is noted beside a file that was found right: as long as its size and time are these, so is its content.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Seal {
+    size: u64,
+    modified: SystemTime,
+    sha256: String,
+    /// Whether it was right as published, or came out of an archive that was. Otherwise it was only seen to be whole.
+    published: bool,
+}
+
+impl Seal {
+    fn of(path: &Path, published: bool) -> std::io::Result<Seal> {
+        let (file, size) = files::open(path)?;
+        let modified = file.metadata()?.modified()?;
+        Ok(Seal { size, modified, sha256: digest::<Sha256>(BufReader::with_capacity(1 << 16, file))?, published })
+    }
+
+    /// Where it is noted.
+    fn place(path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!(".{name}.checked"))
+    }
+
+    fn read(path: &Path) -> Option<Seal> {
+        serde_json::from_slice(&files::read(&Seal::place(path), 1 << 12).ok()?).ok()
+    }
+
+    /// Notes it. Where nothing can be written, the file is looked at anew the next time.
+    fn put(&self, path: &Path) {
+        let _ = serde_json::to_vec(self).map(|json| files::replace(&Seal::place(path), &json));
+    }
+}
+
+/// Whether a file of the cache is there and right.
+///
+/// # Errors
+/// Why it is not; none where it is not there at all.
+pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<String>> {
+    if !path.exists() {
+        return Err(None);
+    }
+    let unreadable = |e: std::io::Error| Some(e.to_string());
+    let (opened, size) = files::open(path).map_err(unreadable)?;
+    let modified = opened.metadata().and_then(|m| m.modified()).map_err(unreadable)?;
+    let seal = Seal::read(path);
+    if how == Checking::Changes && seal.as_ref().is_some_and(|seal| (seal.size, seal.modified) == (size, modified)) {
+        return Ok(());
+    }
+    check(path, file)?;
+    let now = Seal::of(path, file.check != Check::Unpacked).map_err(unreadable)?;
+    // What came out of an archive has no other hash than the one it had then.
+    let now = match seal.filter(|seal| seal.published && file.check == Check::Unpacked) {
+        Some(seal) if seal.sha256 != now.sha256 => {
+            return Err(Some(format!("its SHA-256 is {}, and was {} when it was unpacked", now.sha256, seal.sha256)));
+        }
+        Some(_) => Seal { published: true, ..now },
+        None => now,
+    };
+    now.put(path);
+    Ok(())
 }
 
 /// Compares a file with what is published of it.
-pub(super) fn check(path: &Path, file: &File) -> Result<(), String> {
-    let opened = std::fs::File::open(path).map_err(|e| e.to_string())?;
-    let reader = std::io::BufReader::with_capacity(1 << 16, opened);
+fn check(path: &Path, file: &File) -> Result<(), String> {
+    let (opened, _) = files::open(path).map_err(|e| e.to_string())?;
+    let reader = BufReader::with_capacity(1 << 16, opened);
+    let whole = |e: std::io::Error| format!("not a whole gzip file: {e}");
     let (found, expected, what) = match file.check {
         Check::Sha256(expected) => {
             (digest::<Sha256>(MultiGzDecoder::new(reader).take(LARGEST)), expected, "content has SHA-256")
         }
-        Check::Unpacked => return Ok(()),
+        // The reader compares the checksum at its end.
+        Check::Unpacked => {
+            return std::io::copy(&mut MultiGzDecoder::new(reader).take(LARGEST), &mut std::io::sink())
+                .map(|_| ())
+                .map_err(whole);
+        }
         Check::Md5(expected) => (digest::<Md5>(reader.take(LARGEST)), expected, "file has MD5"),
     };
-    let found = found.map_err(|e| format!("not a whole gzip file: {e}"))?;
+    let found = found.map_err(whole)?;
     if found == expected { Ok(()) } else { Err(format!("the {what} {found}, not {expected}")) }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, Unfit, is_picture};
 use crate::random::{Purpose, Stream};
+use crate::text::Shown;
+use crate::threads::on_all_cores;
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,6 +24,22 @@ pub struct Folder {
     /// Held out for validation, where there is a folder for it.
     validation: Vec<(PathBuf, u8)>,
     test: Vec<(PathBuf, u8)>,
+    /// Pictures that are in none of these.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Pictures that are not used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    pub place: PathBuf,
+    pub pictures: usize,
+    why: &'static str,
+}
+
+impl Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} in {}: {}", self.pictures, Shown::from(&self.place), self.why)
+    }
 }
 
 /// How a folder's pictures are read.
@@ -60,6 +79,23 @@ impl Folder {
             }
         }
         let [train, val, test] = found;
+        // Without a part for training the folders are classes, whatever they are called.
+        let used = |folder: &Path| train.is_none() || found.contains(&Some(folder));
+        let mut passed_over = loose(path);
+        for (_, folder) in inner.iter().filter(|(_, folder)| !used(folder)) {
+            passed_over.extend(passed(folder, pictures_below(folder), "beside a folder of training pictures"));
+        }
+        for part in if train.is_some() { [train, val, test] } else { [Some(path), None, None] }.into_iter().flatten() {
+            for (_, class) in folders(part)? {
+                let nested = folders_below(&class).iter().map(|inner| pictures_below(inner)).sum();
+                passed_over.extend(passed(&class, nested, "in folders inside the folder of a class"));
+                passed_over.extend(passed(
+                    &class,
+                    without_ending(&class),
+                    "without an ending that tells what they are",
+                ));
+            }
+        }
         let parts: [Classes; 3] = match (train, val, test) {
             (Some(train), Some(val), Some(test)) => [classes_of(train)?, classes_of(val)?, classes_of(test)?],
             (Some(train), None, Some(test)) | (Some(train), Some(test), None) => {
@@ -97,7 +133,7 @@ impl Folder {
         if train.is_empty() || test.is_empty() {
             return Err(DataError::NoPictures(path.into()));
         }
-        Ok(Folder { path: path.into(), classes, train, validation, test })
+        Ok(Folder { path: path.into(), classes, train, validation, test, passed_over })
     }
 
     /// Pictures to train on, and those that a folder holds out for validation.
@@ -170,7 +206,41 @@ pub fn is_left_over(path: &Path) -> bool {
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> DataError {
-    DataError::Unreadable { path: path.into(), reason: error.to_string() }
+    DataError::Unreadable { path: path.into(), reason: Shown::new(error) }
+}
+
+/// Something to tell of, if there is anything.
+fn passed(place: &Path, pictures: usize, why: &'static str) -> Option<PassedOver> {
+    (pictures > 0).then(|| PassedOver { place: place.into(), pictures, why })
+}
+
+/// Pictures that lie beside folders of classes or parts.
+fn loose(path: &Path) -> Vec<PassedOver> {
+    let count = pictures_in(path).map_or(0, |pictures| pictures.len());
+    passed(path, count, "in no folder of a class").into_iter().collect()
+}
+
+/// Folders in a folder; what cannot be read or is a link to elsewhere has none.
+fn folders_below(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|inner| inner.is_dir() && !inner.is_symlink() && !is_left_over(inner)).collect()
+}
+
+/// Pictures in a folder and in all those below it.
+fn pictures_below(path: &Path) -> usize {
+    let mut count = 0;
+    let mut open = vec![path.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        count += pictures_in(&folder).map_or(0, |pictures| pictures.len());
+        open.extend(folders_below(&folder));
+    }
+    count
+}
+
+/// Files of which nothing says what they are.
+fn without_ending(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_none() && path.is_file() && !is_left_over(path)).count()
 }
 
 /// The folders in a folder, by name, without hidden ones.
@@ -187,7 +257,7 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
         match name.ok().filter(shown) {
             Some(_) if is_left_over(&inner) => {}
             Some(name) => found.push((name, inner)),
-            None => return Err(DataError::ClassName(inner)),
+            None => return Err(DataError::ClassName(inner.into())),
         }
     }
     found.sort();
@@ -213,7 +283,7 @@ fn classes_of(path: &Path) -> Result<Classes, DataError> {
     for (name, folder) in folders(path)? {
         let files = pictures_in(&folder)?;
         if files.is_empty() {
-            return Err(DataError::EmptyClass(folder));
+            return Err(DataError::EmptyClass(folder.into()));
         }
         classes.insert(name, files);
     }
@@ -284,11 +354,7 @@ pub fn read_pictures(paths: &[&Path], reading: Reading) -> Vec<Result<super::Ima
             done.push((at, Grey::read(path).and_then(|grey| reading.prepare.apply(path, &grey, reading.size))));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(paths.len().max(1));
-    let mut read: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
+    let mut read: Vec<_> = on_all_cores(paths.len(), work).into_iter().flatten().collect();
     read.sort_by_key(|(at, _)| *at);
     read.into_iter().map(|(_, image)| image).collect()
 }

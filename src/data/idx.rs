@@ -4,8 +4,9 @@
 //! the elements (Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits).
 
 use super::DataError;
+use crate::files;
+use crate::text::Shown;
 use flate2::bufread::MultiGzDecoder;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -84,11 +85,10 @@ fn read<const DIMS: usize>(
     what: &'static str,
     (code, size): (u8, u64),
 ) -> Result<([u32; DIMS], Vec<u8>), DataError> {
-    let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: e.to_string() };
+    let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: Shown::new(e) };
     let header = |text: String| DataError::Header { path: path.into(), what, text };
 
-    let file = File::open(path).map_err(unreadable)?;
-    let on_disk = file.metadata().map_err(unreadable)?.len();
+    let (file, on_disk) = files::open(path).map_err(unreadable)?;
     let mut file = BufReader::with_capacity(1 << 16, file);
     let gzipped = file.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
     let mut content: Box<dyn Read> = if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
@@ -115,10 +115,8 @@ fn read<const DIMS: usize>(
         return Err(DataError::Truncated { path: path.into(), found, expected });
     }
 
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(expected as usize)
-        .map_err(|_| DataError::NoMemory { path: path.into(), bytes: expected })?;
+    let mut bytes =
+        files::reserved(expected).map_err(|_| DataError::NoMemory { path: path.into(), bytes: expected })?;
     // Memory is touched only as content arrives, whatever the header promises.
     content.by_ref().take(expected).read_to_end(&mut bytes).map_err(|e| damaged(path, e))?;
     if (bytes.len() as u64) < expected {
@@ -133,7 +131,7 @@ fn read<const DIMS: usize>(
 
 fn damaged(path: &Path, error: std::io::Error) -> DataError {
     let reason = format!("{error}; the file is cut off or damaged, fetch or copy it again");
-    DataError::Unreadable { path: path.into(), reason }
+    DataError::Unreadable { path: path.into(), reason: reason.into() }
 }
 
 /// Fills a buffer as far as the content reaches.

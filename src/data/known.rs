@@ -22,6 +22,13 @@ pub struct Known {
     pub normalisation: Option<(f32, f32)>,
 }
 
+impl Known {
+    /// Names of the classes, where they have any.
+    pub fn class_names(&self) -> Option<Vec<String>> {
+        (!self.class_names.is_empty()).then(|| self.class_names.split(' ').map(str::to_string).collect())
+    }
+}
+
 /// One file of a set.
 #[derive(Clone, Copy, Debug)]
 pub struct File {

@@ -1,6 +1,7 @@
 //! Pictures from files: decoded within limits, turned upright, made grey.
 
 use super::DataError;
+use crate::files;
 use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
@@ -56,12 +57,8 @@ impl Grey {
     /// A file that is none, is damaged, or is larger than any reasonable picture, as its header says before any of it is
     /// decoded.
     pub fn read(path: &Path) -> Result<Grey, DataError> {
-        let unreadable = |reason: String| DataError::Picture { path: path.into(), reason };
-        let size = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
-        if size > LARGEST_FILE {
-            return Err(unreadable(format!("it has {size} bytes and at most {LARGEST_FILE} are read")));
-        }
-        let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+        let unreadable = |reason: String| DataError::Picture { path: path.into(), reason: reason.into() };
+        let bytes = files::read(path, LARGEST_FILE).map_err(|e| unreadable(e.to_string()))?;
         Grey::decode(bytes).map_err(unreadable)
     }
 
@@ -73,9 +70,13 @@ impl Grey {
         if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
             return Err("it is no PNG, JPEG, BMP, GIF or WebP".into());
         }
-        let mut limits = Limits::default();
-        limits.max_alloc = Some(MOST_MEMORY);
-        reader.limits(limits);
+        let limit = |bytes: u64| {
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(bytes);
+            limits
+        };
+        // What comes before the pixels, such as a colour profile, is read by all cores at once.
+        reader.limits(limit(LARGE));
         let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
         let (width, height) = decoder.dimensions();
         if width.max(height) > LARGEST_SIDE || u64::from(width) * u64::from(height) > LARGEST {
@@ -95,6 +96,7 @@ impl Grey {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone =
             (decoder.total_bytes() > LARGE).then(|| ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        decoder.set_limits(limit(MOST_MEMORY)).map_err(|e| e.to_string())?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
         picture.apply_orientation(orientation);

@@ -1,12 +1,14 @@
 //! From what the user asked for to images and labels.
 
-use super::fetch::{check, hex};
+use super::fetch::{Checking, hex, is_right};
 use super::known::NAMES;
 use super::{
-    DataError, Fetcher, Folder, Images, Known, Layout, Prepare, Progress, Reading, find, read_first_column,
+    DataError, Fetcher, Folder, Images, Known, Layout, PassedOver, Prepare, Progress, Reading, find, read_first_column,
     read_images, read_labels, synthetic, unlike,
 };
+use crate::text::Shown;
 use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// One part of a data set.
@@ -52,11 +54,15 @@ impl DataSet {
         (mean as f32, (variance.sqrt() as f32).max(1e-3))
     }
 
-    /// Checks labels against a number of classes.
+    /// Checks that there is a label for each image, and that each label is one of so many classes.
     ///
     /// # Errors
-    /// The first label that is none of them.
-    pub fn check_labels(&self, name: &str, classes: usize) -> Result<(), DataError> {
+    /// There is not, or the first label that is none of them.
+    pub fn check(&self, name: &str, classes: usize) -> Result<(), DataError> {
+        let (images, labels) = (self.images.len(), self.labels.len());
+        if images != labels || self.images.bytes.len() != images * self.images.pixels() {
+            return Err(DataError::Uneven { images, labels });
+        }
         match self.labels.iter().position(|&label| usize::from(label) >= classes) {
             Some(index) => Err(DataError::Label { path: name.into(), label: self.labels[index], index, classes }),
             None => Ok(()),
@@ -64,15 +70,38 @@ impl DataSet {
     }
 }
 
-/// The number of classes of labels that count from 0.
-///
-/// # Errors
-/// Only one class.
-pub fn class_count(name: &str, labels: &[u8]) -> Result<usize, DataError> {
-    match labels.iter().max() {
-        Some(&largest) if largest > 0 => Ok(usize::from(largest) + 1),
-        _ => Err(DataError::OneClass(name.into())),
+/// How many classes a set has, and what they are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classes {
+    pub count: usize,
+    /// None where its labels are numbers and nothing more.
+    pub names: Option<Vec<String>>,
+    /// Those without a training image.
+    missing: Vec<usize>,
+}
+
+impl Classes {
+    /// What a person should know before a network with so many classes is trained: that some of them do not occur.
+    pub fn oddity(&self) -> Option<String> {
+        let (missing, count) = (self.missing.len(), self.count);
+        let remedy = match &self.names {
+            Some(_) => "",
+            None => ". If a label is wrong, mend it; with --classes N, labels from N on are refused",
+        };
+        (missing > 0).then(|| {
+            let (verb, runs) = (if missing == 1 { "has" } else { "have" }, runs(&self.missing));
+            format!("{missing} of the {count} classes {verb} no training images: {runs}{remedy}")
+        })
     }
+}
+
+/// `0, 10 to 254`.
+fn runs(numbers: &[usize]) -> String {
+    let parts = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match (run[0], run[run.len() - 1]) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// What identifies the data of a run: the SHA-256 of images and labels.
@@ -141,7 +170,7 @@ const MOST_SYNTHETIC: u32 = 10_000_000;
 pub struct Source {
     pub name: String,
     /// What was asked for, so that it can be found again.
-    pub wanted: String,
+    pub wanted: PathBuf,
     kind: Kind,
     /// Why this is not what `auto` looked for.
     pub notice: Option<String>,
@@ -170,13 +199,14 @@ impl Locator {
     ///
     /// # Errors
     /// It is unknown, or not here and not to be had.
-    pub fn locate(&self, wanted: &str, progress: Progress) -> Result<Source, DataError> {
+    pub fn locate(&self, wanted: impl AsRef<Path>, progress: Progress) -> Result<Source, DataError> {
+        let wanted = wanted.as_ref();
         let source = |name: &str, kind| Source { name: name.into(), wanted: wanted.into(), kind, notice: None };
-        match wanted {
+        match wanted.to_str().unwrap_or_default() {
             "synthetic" => Ok(source("synthetic", Kind::Synthetic(synthetic::TRAIN))),
-            wanted if wanted.starts_with("synthetic:") => {
+            name if name.starts_with("synthetic:") => {
                 let count =
-                    wanted["synthetic:".len()..].parse().ok().filter(|count| (2..=MOST_SYNTHETIC).contains(count));
+                    name["synthetic:".len()..].parse().ok().filter(|count| (2..=MOST_SYNTHETIC).contains(count));
                 let count = count.ok_or_else(|| DataError::SyntheticCount(wanted.into()))?;
                 Ok(source("synthetic", Kind::Synthetic(count)))
             }
@@ -191,50 +221,66 @@ impl Locator {
                 let (folder, known) = self.fetched(name, progress)?;
                 Ok(source(name, Kind::Folder(folder, Some(known))))
             }
-            folder if Path::new(folder).is_dir() => {
-                let path = std::path::absolute(folder)
-                    .map_err(|e| DataError::Unreadable { path: folder.into(), reason: e.to_string() })?;
-                if Folder::is_one(&path) {
-                    return self.pictures(path);
-                }
-                if let Some(reason) = unlike(&path) {
-                    return Err(DataError::NoData { folder: path, reason });
-                }
-                let known = recognise(&path);
-                let own = path.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
-                let name = known.map_or(own, |known| known.name.into());
-                let wanted = path.to_string_lossy().into_owned();
-                Ok(Source { name, wanted, kind: Kind::Folder(path, known), notice: None })
-            }
-            _ => Err(DataError::Unknown(wanted.into())),
+            _ => self.folder(wanted),
         }
     }
 
-    fn pictures(&self, path: PathBuf) -> Result<Source, DataError> {
+    /// A set in a folder of the user's.
+    fn folder(&self, wanted: &Path) -> Result<Source, DataError> {
+        let unreadable = |e: std::io::Error| DataError::Unreadable { path: wanted.into(), reason: Shown::new(e) };
+        match std::fs::read_dir(wanted) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(DataError::Unknown(wanted.into()));
+            }
+            entries => drop(entries.map_err(unreadable)?),
+        }
+        let path = std::path::absolute(wanted).map_err(unreadable)?;
+        let own = path.file_name().map_or("data".into(), |name| Shown::from(name).to_string());
+        let source = |name, kind, notice| Source { name, wanted: path.clone(), kind, notice };
+        if Folder::is_one(&path) {
+            let (folder, reading) = self.pictures(&path)?;
+            let notice = "of this folder the pictures are taken, and the IDX files in it are passed over";
+            let notice = file(&path, NAMES[0]).is_ok().then(|| notice.into());
+            return Ok(source(own, Kind::Pictures(folder, reading), notice));
+        }
+        if let Some(reason) = unlike(&path) {
+            return Err(DataError::NoData { folder: path.into(), reason });
+        }
+        let known = recognise(&path);
+        let name = known.map_or(own, |known| known.name.into());
+        Ok(source(name, Kind::Folder(path.clone(), known), None))
+    }
+
+    fn pictures(&self, path: &Path) -> Result<(Folder, Reading), DataError> {
         let Pictures { prepare, skip_bad, seed, size } = self.pictures;
-        let folder = Folder::open(&path, seed)?;
+        let folder = Folder::open(path, seed)?;
         let prepare = prepare.unwrap_or_default();
         let size = match (size, prepare) {
             (Some(size), _) => size,
             (None, Prepare::None) => folder.first_size()?,
             (None, _) => [28, 28],
         };
-        let name = path.file_name().map_or("data".into(), |name| name.to_string_lossy().into_owned());
-        let wanted = path.to_string_lossy().into_owned();
-        let kind = Kind::Pictures(folder, Reading { prepare, size, skip_bad });
-        Ok(Source { name, wanted, kind, notice: None })
+        Ok((folder, Reading { prepare, size, skip_bad }))
     }
 
     fn fetched(&self, name: &str, progress: Progress) -> Result<(PathBuf, &'static Known), DataError> {
         let known = find(name).ok_or_else(|| DataError::Unknown(name.into()))?;
         let cache = self.cache()?;
         let folder = cache.join(known.folder);
-        if self.offline {
-            if known.files.iter().any(|file| check(&folder.join(file.name), file).is_err()) {
-                return Err(DataError::Offline { name: name.into(), cache });
+        if !self.offline {
+            Fetcher::default().fetch(known, &folder, Checking::Changes, progress)?;
+            return Ok((folder, known));
+        }
+        for file in &known.files {
+            let path = folder.join(file.name);
+            match is_right(&path, file, Checking::Changes) {
+                Ok(()) => {}
+                Err(None) => return Err(DataError::Offline { name: name.into(), cache: cache.into() }),
+                Err(Some(reason)) => {
+                    let (path, reason) = (path.into(), reason.into());
+                    return Err(DataError::Damaged { path, reason, name: name.into() });
+                }
             }
-        } else {
-            Fetcher::default().fetch(known, &folder, progress)?;
         }
         Ok((folder, known))
     }
@@ -260,11 +306,14 @@ fn recognise(folder: &Path) -> Option<&'static Known> {
 
 /// A file of a folder, gzipped or not.
 fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
-    let candidates = [folder.join(name), folder.join(format!("{name}.gz"))];
-    candidates
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| DataError::Missing { folder: folder.into(), name: name.into() })
+    for path in [folder.join(name), folder.join(format!("{name}.gz"))] {
+        match std::fs::metadata(&path) {
+            Ok(_) => return Ok(path),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(DataError::Unreadable { path: path.into(), reason: Shown::new(e) }),
+        }
+    }
+    Err(DataError::Missing { folder: folder.into(), name: name.into() })
 }
 
 /// Names of a part's images and labels: those of a known set where they are there, else MNIST's.
@@ -298,13 +347,17 @@ fn read_pair(folder: &Path, known: Option<&'static Known>, part: Part) -> Result
     let labels = labels_of(&label_path, layout)?;
     if images.len() != labels.len() {
         return Err(DataError::Counts {
-            images: image_path,
+            images: image_path.into(),
             image_count: images.len(),
-            labels: label_path,
+            labels: label_path.into(),
             label_count: labels.len(),
         });
     }
-    Ok(DataSet { images, labels })
+    let set = DataSet { images, labels };
+    if let Some(names) = known.and_then(Known::class_names) {
+        set.check(&Shown::from(&label_path).to_string(), names.len())?;
+    }
+    Ok(set)
 }
 
 impl Source {
@@ -315,8 +368,8 @@ impl Source {
     pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
         let whole = |set| Ok(Loaded { set, files: Vec::new(), held_out: 0, unfit: Unfit::default() });
         match (&self.kind, part) {
-            (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)),
-            (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()),
+            (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)?),
+            (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()?),
             (Kind::Pictures(folder, reading), part) => folder.load(part, *reading),
             (Kind::Folder(folder, known), part) => whole(read_pair(folder, *known, part)?),
         }
@@ -326,10 +379,43 @@ impl Source {
     pub fn class_names(&self) -> Option<Vec<String>> {
         match &self.kind {
             Kind::Pictures(folder, _) => Some(folder.classes.clone()),
-            Kind::Folder(_, Some(known)) if !known.class_names.is_empty() => {
-                Some(known.class_names.split(' ').map(str::to_string).collect())
-            }
+            Kind::Folder(_, Some(known)) => known.class_names(),
             _ => None,
+        }
+    }
+
+    /// Decides once and for all how many classes the set has: as many as it has names for, or as are asked for, or as its
+    /// training labels count up to. Labels of both parts must be among them.
+    ///
+    /// # Errors
+    /// One class only, a label beyond, or another number than that of the names is asked for.
+    pub fn classes(&self, train: &DataSet, test: &DataSet, asked: Option<usize>) -> Result<Classes, DataError> {
+        let mut images = [0_usize; 256];
+        train.labels.iter().for_each(|&label| images[usize::from(label)] += 1);
+        let names = self.class_names();
+        let largest = images.iter().rposition(|&count| count > 0).unwrap_or(0);
+        let count = match (&names, asked) {
+            (Some(names), Some(asked)) if names.len() != asked => {
+                return Err(DataError::Classes { name: (&self.name).into(), classes: names.len(), asked });
+            }
+            (Some(names), _) => names.len(),
+            (None, Some(asked)) => asked,
+            (None, None) => largest + 1,
+        };
+        train.check(&format!("the training part of {}", self.name), count)?;
+        test.check(&format!("the test part of {}", self.name), count)?;
+        let missing: Vec<usize> = (0..count).filter(|&class| images[class] == 0).collect();
+        if count - missing.len() < 2 {
+            return Err(DataError::OneClass { path: (&self.name).into(), label: largest as u8 });
+        }
+        Ok(Classes { count, names, missing })
+    }
+
+    /// Pictures that are not used, by where they lie.
+    pub fn passed_over(&self) -> &[PassedOver] {
+        match &self.kind {
+            Kind::Pictures(folder, _) => &folder.passed_over,
+            _ => &[],
         }
     }
 
@@ -342,7 +428,7 @@ impl Source {
         let Kind::Pictures(folder, _) = &self.kind else { return Ok(()) };
         let place = |class: &String| {
             let place = known.iter().position(|known| known == class).map(|place| place as u8);
-            let name = || self.name.clone();
+            let name = || Shown::from(&self.name);
             place.ok_or_else(|| DataError::UnknownClass { name: name(), class: class.clone(), known: known.to_vec() })
         };
         let places = folder.classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
@@ -384,8 +470,8 @@ impl Source {
     /// Where it lies.
     pub fn place(&self) -> String {
         match &self.kind {
-            Kind::Folder(folder, _) => folder.display().to_string(),
-            Kind::Pictures(folder, _) => folder.path.display().to_string(),
+            Kind::Folder(folder, _) => Shown::from(folder).to_string(),
+            Kind::Pictures(folder, _) => Shown::from(&folder.path).to_string(),
             Kind::Synthetic(_) => "built in".into(),
         }
     }

@@ -4,8 +4,11 @@
 //! scaled, sheared, shifted and bent by a slow wave (elastic deformation), drawn with a pen of random width and hardness,
 //! and given a little noise. Every image has a random stream of its own, so any part can be made by itself.
 
-use super::{DataSet, Images};
+use super::{DataError, DataSet, Images};
+use crate::files;
 use crate::random::{Purpose, Stream};
+use crate::threads::on_all_cores;
+use std::sync::{Mutex, PoisonError};
 
 /// Side of an image.
 const SIDE: usize = 28;
@@ -16,41 +19,59 @@ pub const TRAIN: u32 = 60_000;
 const TEST: u32 = 10_000;
 
 /// So many images of the training part, which has [`TRAIN`] of them by itself and goes on behind the test part.
-pub fn train(count: u32) -> DataSet {
-    let mut set = generate(SEED, 0, count.min(TRAIN));
-    // In pieces, so that a large set is not held twice.
-    let more = count.saturating_sub(TRAIN) as usize;
-    set.images.bytes.reserve_exact(more * SIDE * SIDE);
-    for first in (TRAIN..count).step_by(TRAIN as usize) {
-        let more = generate(SEED, first + TEST, TRAIN.min(count - first));
-        set.images.bytes.extend(more.images.bytes);
-        set.labels.extend(more.labels);
-    }
-    set
+///
+/// # Errors
+/// There is no memory for them.
+pub fn train(count: u32) -> Result<DataSet, DataError> {
+    let (pixels, own) = (SIDE * SIDE, count.min(TRAIN) as usize);
+    let mut set = room(count)?;
+    fill(SEED, 0, &mut set.images.bytes[..own * pixels], &mut set.labels[..own]);
+    fill(SEED, TRAIN + TEST, &mut set.images.bytes[own * pixels..], &mut set.labels[own..]);
+    Ok(set)
 }
 
 /// The test part: other images, from the same distribution.
-pub fn test() -> DataSet {
+///
+/// # Errors
+/// There is no memory for them.
+pub fn test() -> Result<DataSet, DataError> {
     generate(SEED, TRAIN, TEST)
 }
 
 /// Images `first .. first + count` of a seed.
-pub fn generate(seed: u64, first: u32, count: u32) -> DataSet {
-    let pixels = SIDE * SIDE;
-    let mut bytes = vec![0; count as usize * pixels];
-    let mut labels = vec![0; count as usize];
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let share = (count as usize).div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        for (part, (bytes, labels)) in bytes.chunks_mut(share * pixels).zip(labels.chunks_mut(share)).enumerate() {
-            scope.spawn(move || {
-                for (at, (image, label)) in bytes.chunks_mut(pixels).zip(labels).enumerate() {
-                    *label = draw(seed, first + (part * share + at) as u32, image);
-                }
-            });
+///
+/// # Errors
+/// There is no memory for them.
+pub fn generate(seed: u64, first: u32, count: u32) -> Result<DataSet, DataError> {
+    let mut set = room(count)?;
+    fill(seed, first, &mut set.images.bytes, &mut set.labels);
+    Ok(set)
+}
+
+/// Blank images with labels of 0.
+fn room(count: u32) -> Result<DataSet, DataError> {
+    let (count, bytes) = (count as usize, count as usize * SIDE * SIDE);
+    let none = |_| DataError::NoMemory { path: "synthetic".into(), bytes: bytes as u64 };
+    let mut images = files::reserved(bytes as u64).map_err(none)?;
+    images.resize(bytes, 0);
+    Ok(DataSet { images: Images { height: SIDE, width: SIDE, bytes: images }, labels: vec![0; count] })
+}
+
+/// Draws images and labels of a seed, from `first` on, on all cores.
+fn fill(seed: u64, first: u32, images: &mut [u8], labels: &mut [u8]) {
+    /// Images that a core draws at a time.
+    const PORTION: usize = 256;
+    let portions = images.chunks_mut(PORTION * SIDE * SIDE).zip(labels.chunks_mut(PORTION));
+    let count = portions.len();
+    let left = Mutex::new(portions.enumerate());
+    on_all_cores(count, || {
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+        while let Some((portion, (images, labels))) = next() {
+            for (at, (image, label)) in images.chunks_mut(SIDE * SIDE).zip(labels).enumerate() {
+                *label = draw(seed, first + (portion * PORTION + at) as u32, image);
+            }
         }
     });
-    DataSet { images: Images { height: SIDE, width: SIDE, bytes }, labels }
 }
 
 type Point = [f32; 2];
@@ -210,31 +231,31 @@ mod tests {
 
     #[test]
     fn any_part_is_the_same_by_itself() {
-        let whole = generate(3, 10, 40);
-        let part = generate(3, 25, 5);
+        let whole = generate(3, 10, 40).unwrap();
+        let part = generate(3, 25, 5).unwrap();
         assert_eq!(part.labels, whole.labels[15..20]);
         assert_eq!(part.images.bytes, whole.images.bytes[15 * 784..20 * 784]);
-        assert_ne!(generate(4, 10, 40), whole);
+        assert_ne!(generate(4, 10, 40).unwrap(), whole);
     }
 
     #[test]
     fn more_training_images_go_on_behind_the_test_part() {
-        let more = train(TRAIN + 3);
+        let more = train(TRAIN + 3).unwrap();
         assert_eq!(more.labels.len(), TRAIN as usize + 3);
-        assert_eq!(more.images.bytes[TRAIN as usize * 784..], generate(SEED, TRAIN + TEST, 3).images.bytes);
-        assert_eq!(train(5), generate(SEED, 0, 5));
+        assert_eq!(more.images.bytes[TRAIN as usize * 784..], generate(SEED, TRAIN + TEST, 3).unwrap().images.bytes);
+        assert_eq!(train(5).unwrap(), generate(SEED, 0, 5).unwrap());
     }
 
     /// Only exact operations and one sine are used, whatever the system, so the digits are the same on every machine.
     #[test]
     fn the_digits_never_change() {
-        let digest = sha2::Sha256::digest(&generate(SEED, 0, 1000).images.bytes);
+        let digest = sha2::Sha256::digest(&generate(SEED, 0, 1000).unwrap().images.bytes);
         assert_eq!(digest[..8], [0xf9, 0x64, 0xdb, 0x5d, 0xd3, 0x43, 0xc3, 0x96]);
     }
 
     #[test]
     fn every_digit_is_drawn_and_has_ink_inside_its_border() {
-        let set = generate(SEED, 0, 2000);
+        let set = generate(SEED, 0, 2000).unwrap();
         for digit in 0..10 {
             let share = set.labels.iter().filter(|&&l| l == digit).count();
             assert!((140..260).contains(&share), "{share} of 2000 are {digit}");

@@ -2,6 +2,7 @@
 
 use super::GpuError;
 use crate::plan::DeviceClass;
+use crate::text::Shown;
 use serde::Serialize;
 
 /// An adapter as reports name it.
@@ -177,8 +178,8 @@ pub(super) fn choose(selection: &Selection) -> Result<(wgpu::Adapter, AdapterInf
     match default_index(selection, &infos) {
         Some(index) => Ok(found.swap_remove(index)),
         None => Err(GpuError::NoAdapter {
-            wanted: selection.wanted(),
-            found: infos.iter().enumerate().map(|(i, info)| format!("{i}: {info}")).collect(),
+            wanted: selection.wanted().into(),
+            found: infos.iter().enumerate().map(|(i, info)| Shown::new(format_args!("{i}: {info}"))).collect(),
         }),
     }
 }

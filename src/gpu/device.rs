@@ -1,9 +1,14 @@
 //! A device with its queue: buffers, read-back, and every way in which the driver can say no.
 
 use super::{AdapterInfo, GpuError, Selection, adapter};
+use crate::plan::Tiles;
+use crate::text::Shown;
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 /// A submission that takes this long is taken for dead. Submissions are meant to take a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -15,12 +20,16 @@ pub struct Device {
     pub checked: bool,
     /// Bytes that a data set may take on the device, if the user says so.
     pub memory: Option<u64>,
+    /// The tile sizes of its plans: those of its class, unless others are asked for.
+    pub tiles: Tiles,
+    /// How long an answer is waited for.
+    pub patience: Duration,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     /// The first error that no scope caught, or why the device is gone.
     failure: Arc<Mutex<Option<GpuError>>>,
-    /// Pipelines by their text: training and evaluation share most of them.
-    pub(super) pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    /// Pipelines by their text, and whether they have run-time checks: training and evaluation share most of them.
+    pub(super) pipelines: Mutex<HashMap<(String, bool), wgpu::ComputePipeline>>,
 }
 
 /// A read-back that is under way.
@@ -28,7 +37,7 @@ pub struct Pending {
     staging: wgpu::Buffer,
     submission: wgpu::SubmissionIndex,
     lens: Vec<usize>,
-    mapped: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
+    mapped: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
 impl Device {
@@ -77,7 +86,7 @@ impl Device {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| GpuError::NoDevice { name: info.name.clone(), reason: e.to_string() })?;
+            .map_err(|e| GpuError::NoDevice { name: (&info.name).into(), reason: Shown::new(e) })?;
 
         let failure = Arc::new(Mutex::new(None));
         let note = |failure: &Arc<Mutex<Option<GpuError>>>, error: GpuError| {
@@ -89,10 +98,21 @@ impl Device {
         let lost = failure.clone();
         device.set_device_lost_callback(move |reason, text| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&lost, GpuError::Lost(text));
+                note(&lost, GpuError::Lost(text.into()));
             }
         });
-        Ok(Device { info, checked, memory: None, device, queue, failure, pipelines: Mutex::default() })
+        let tiles = Tiles::of(info.class());
+        Ok(Device {
+            info,
+            checked,
+            memory: None,
+            tiles,
+            patience: PATIENCE,
+            device,
+            queue,
+            failure,
+            pipelines: Mutex::default(),
+        })
     }
 
     /// The error that the driver reported since the last call, if any.
@@ -239,7 +259,7 @@ impl Device {
             at += (len * 4) as u64;
         }
         let submission = self.queue.submit([encoder.finish()]);
-        let (sender, mapped) = mpsc::channel();
+        let (sender, mapped) = oneshot_channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is gone when the caller gave up on the answer.
             let _ = sender.send(result);
@@ -252,18 +272,33 @@ impl Device {
     /// # Errors
     /// Whatever the driver reported, or its silence.
     pub fn wait(&self, pending: Pending) -> Result<Vec<Vec<u32>>, GpuError> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(pending.submission), timeout: Some(PATIENCE) };
-        let polled = self.device.poll(wait);
+        let deadline = Instant::now() + self.patience;
+        let mut mapped = Box::pin(pending.mapped.receive());
+        // Nothing wakes this future: each look at it drives the device, until the answer is there or time is up.
+        let answer = pollster::block_on(poll_fn(|context| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let submission_index = Some(pending.submission.clone());
+            let _ = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: Some(left) });
+            if let Poll::Ready(answer) = mapped.as_mut().poll(context) {
+                return Poll::Ready(answer);
+            }
+            if left.is_zero() {
+                return Poll::Ready(None);
+            }
+            std::thread::sleep(left.min(Duration::from_millis(1)));
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }));
         self.check()?;
-        if polled.is_err() {
-            return Err(GpuError::Silent(PATIENCE.as_secs()));
+        match answer {
+            Some(Ok(())) => {}
+            Some(Err(e)) => return Err(GpuError::Lost(Shown::new(e))),
+            None => {
+                self.abandon();
+                return Err(GpuError::Silent(self.patience.as_secs()));
+            }
         }
-        match pending.mapped.recv_timeout(PATIENCE) {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(GpuError::Lost(e.to_string())),
-            Err(_) => return Err(GpuError::Silent(PATIENCE.as_secs())),
-        }
-        let view = pending.staging.slice(..).get_mapped_range().map_err(|e| GpuError::Lost(e.to_string()))?;
+        let view = pending.staging.slice(..).get_mapped_range().map_err(|e| GpuError::Lost(Shown::new(e)))?;
         let words: &[u32] = bytemuck::cast_slice(&view);
         let mut at = 0;
         let parts = pending.lens.iter().map(|len| {
@@ -271,6 +306,11 @@ impl Device {
             words[at - len..at].to_vec()
         });
         Ok(parts.collect())
+    }
+
+    /// Leaves a device alone that answers no more. To drop it would be to wait for it.
+    fn abandon(&self) {
+        std::mem::forget((self.device.clone(), self.queue.clone()));
     }
 
     /// Reads a part of a buffer, in elements, after everything submitted so far.

@@ -8,23 +8,24 @@ mod timer;
 
 pub use adapter::{AdapterInfo, Selection, adapters, default_index};
 pub use device::{Device, Pending};
-pub use pipeline::Lone;
+pub(crate) use pipeline::Lone;
 pub use player::Player;
 pub use timer::Timer;
 
 use crate::plan::shader::ShaderError;
+use crate::text::Shown;
 
 /// What can go wrong between this program and a device.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
     #[error(
-        "no adapter matches {wanted:?}; this machine offers: {}",
+        "no adapter matches {wanted}; this machine offers: {}",
         if .found.is_empty() { "none. Install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
-        mesa-vulkan-drivers`)".to_string() } else { .found.join("; ") }
+        mesa-vulkan-drivers`)".to_string() } else { .found.iter().map(Shown::to_string).collect::<Vec<_>>().join("; ") }
     )]
-    NoAdapter { wanted: String, found: Vec<String> },
+    NoAdapter { wanted: Shown, found: Vec<Shown> },
     #[error("{name} gives no device: {reason}")]
-    NoDevice { name: String, reason: String },
+    NoDevice { name: Shown, reason: Shown },
     #[error("buffer {buffer:?} needs {needed} bytes and this device's {limit} is {allowed}; {remedy}")]
     Limit { buffer: String, needed: u64, limit: &'static str, allowed: u64, remedy: String },
     #[error(
@@ -43,7 +44,7 @@ pub enum GpuError {
     )]
     OutOfMemory(String),
     #[error("the device was lost: {0}")]
-    Lost(String),
+    Lost(Shown),
     #[error("the device gave no answer for {0} seconds")]
     Silent(u64),
     #[error(

@@ -5,18 +5,40 @@ use crate::plan::Spec;
 use crate::plan::shader::{self, Slot};
 
 impl Device {
-    /// The pipeline of a shader whose bindings are these, compiled at its first use.
-    pub(super) fn pipeline(&self, name: &str, text: &str, slots: &[Slot]) -> Result<wgpu::ComputePipeline, GpuError> {
+    /// The pipeline of a shader whose bindings are these, compiled at its first use, with run-time checks or without.
+    ///
+    /// # Errors
+    /// The driver refuses it.
+    ///
+    /// # Safety
+    /// Without checks, the shader must not reach beyond its bindings whatever they hold, nor loop without end.
+    pub(super) unsafe fn pipeline(
+        &self,
+        name: &str,
+        text: &str,
+        slots: &[Slot],
+        checked: bool,
+    ) -> Result<wgpu::ComputePipeline, GpuError> {
         let known = || self.pipelines.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(pipeline) = known().get(text) {
+        let key = (text.to_string(), checked);
+        if let Some(pipeline) = known().get(&key) {
             return Ok(pipeline.clone());
         }
-        let pipeline = self.compile(name, text, slots)?;
-        known().insert(text.into(), pipeline.clone());
+        // SAFETY: the caller's promise.
+        let pipeline = unsafe { self.compile(name, text, slots, checked)? };
+        known().insert(key, pipeline.clone());
         Ok(pipeline)
     }
 
-    fn compile(&self, name: &str, text: &str, slots: &[Slot]) -> Result<wgpu::ComputePipeline, GpuError> {
+    /// # Safety
+    /// As for [`Device::pipeline`].
+    unsafe fn compile(
+        &self,
+        name: &str,
+        text: &str,
+        slots: &[Slot],
+        checked: bool,
+    ) -> Result<wgpu::ComputePipeline, GpuError> {
         let gpu = &self.device;
         let stored = slots.iter().filter(|slot| !slot.uniform).count() as u32;
         let allowed = gpu.limits().max_storage_buffers_per_shader_stage;
@@ -26,12 +48,10 @@ impl Device {
         self.scoped(name, || {
             let source =
                 wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
-            let module = if self.checked {
+            let module = if checked {
                 gpu.create_shader_module(source)
             } else {
-                // SAFETY: every loop of the shaders in `shaders/` is bounded by constants or by the update's table, every
-                // index is guarded by the plan's sizes, and no divisor is zero; the conformance tests run with and without
-                // the checks, with guarded padding around every buffer.
+                // SAFETY: the caller's promise.
                 unsafe { gpu.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked()) }
             };
             let entries: Vec<_> = slots
@@ -69,8 +89,8 @@ impl Device {
     }
 }
 
-/// A shader outside of any plan, bound by name.
-pub struct Lone {
+/// One of the program's own shaders outside of any plan, bound by name.
+pub(crate) struct Lone {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -87,7 +107,8 @@ impl Lone {
     pub fn new(device: &Device, spec: &Spec, buffers: &[(&str, &wgpu::Buffer)]) -> Result<Lone, GpuError> {
         let (name, text) = (spec.stem, shader::specialise(spec, spec.wgsl)?);
         let slots = shader::slots(name, &text)?;
-        let pipeline = device.pipeline(name, &text, &slots)?;
+        // SAFETY: the probes loop as often as their constants say, and guard each index by a constant.
+        let pipeline = unsafe { device.pipeline(name, &text, &slots, device.checked)? };
         let buffer = |slot: &Slot| buffers.iter().find(|(of, _)| *of == slot.name).map(|(_, buffer)| *buffer);
         let entries: Vec<_> = slots
             .iter()

@@ -3,7 +3,9 @@
 use super::{Device, GpuError};
 use crate::plan::shader::{self, Slot};
 use crate::plan::{Access, Plan, Spec, names};
+use crate::threads::on_all_cores;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A plan that is ready to run.
 pub struct Player {
@@ -21,7 +23,7 @@ struct Recorded {
 
 impl Player {
     /// Makes pipelines, buffers and bind groups. Buffers named in `shared` are the caller's; the others are made here, with
-    /// the plan's content or zeros.
+    /// the plan's content or zeros. Whatever they will hold, run-time checks keep every kernel inside of its bindings.
     ///
     /// # Errors
     /// A shader that does not fit its plan, a driver that refuses it, or too little memory.
@@ -29,7 +31,7 @@ impl Player {
         Player::with_sources(device, plan, shared, |spec| spec.wgsl)
     }
 
-    /// The same with other shaders: for tests that prove a broken one is noticed, and for tuning without a build.
+    /// The same with other shaders: for tests that prove a broken one is noticed.
     ///
     /// # Errors
     /// As [`Player::new`].
@@ -38,6 +40,45 @@ impl Player {
         plan: Plan,
         shared: &[(&str, &wgpu::Buffer)],
         source: impl Fn(&Spec) -> &'s str,
+    ) -> Result<Player, GpuError> {
+        // SAFETY: there is nothing to promise where there are checks.
+        unsafe { Player::make(device, plan, shared, source, true) }
+    }
+
+    /// The same without run-time checks, unless the device was opened with them.
+    ///
+    /// # Errors
+    /// As [`Player::new`].
+    ///
+    /// # Safety
+    /// The shaders must stay inside of their bindings. Those in `shaders/` do: every loop is bounded by constants or by the
+    /// update's table, every index is guarded by the plan's sizes, and no divisor is zero, as long as `order` holds places of
+    /// the data set, `labels` classes of the network, and the cursor stands within the epoch.
+    pub unsafe fn unchecked<'s>(
+        device: &Device,
+        plan: Plan,
+        shared: &[(&str, &wgpu::Buffer)],
+        source: impl Fn(&Spec) -> &'s str,
+    ) -> Result<Player, GpuError> {
+        // SAFETY: the caller's promise.
+        unsafe { Player::make(device, plan, shared, source, device.checked) }
+    }
+
+    /// A player whose buffers get what this program has looked at before: sets from a [`crate::train::GpuSet`].
+    pub(crate) fn trusted(device: &Device, plan: Plan, shared: &[(&str, &wgpu::Buffer)]) -> Result<Player, GpuError> {
+        // SAFETY: a set was checked when it was brought to the device, an order is when it is written, and the cursor is
+        // written beside it. The conformance tests run with and without the checks, between guards.
+        unsafe { Player::unchecked(device, plan, shared, |spec| spec.wgsl) }
+    }
+
+    /// # Safety
+    /// As for [`Player::unchecked`], where `checked` is false.
+    unsafe fn make<'s>(
+        device: &Device,
+        plan: Plan,
+        shared: &[(&str, &wgpu::Buffer)],
+        source: impl Fn(&Spec) -> &'s str,
+        checked: bool,
     ) -> Result<Player, GpuError> {
         let buffers = plan
             .buffers
@@ -57,7 +98,8 @@ impl Player {
             port.uniform &= port.bound() as u64 * 4 <= largest;
         }
         let texts = specs.iter().map(|spec| shader::specialise(spec, source(spec))).collect::<Result<Vec<_>, _>>()?;
-        let pipelines = compile(device, &specs, &texts)?;
+        // SAFETY: the caller's promise.
+        let pipelines = unsafe { compile(device, &specs, &texts, checked)? };
 
         let steps = plan
             .steps
@@ -156,40 +198,36 @@ fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     }
 }
 
-/// One pipeline for each distinct text, compiled on as many threads as there are cores.
-fn compile(
+/// One pipeline for each distinct text, compiled on all cores.
+///
+/// # Safety
+/// As for [`Player::unchecked`], where `checked` is false.
+unsafe fn compile(
     device: &Device,
     specs: &[Spec],
     texts: &[String],
+    checked: bool,
 ) -> Result<HashMap<String, wgpu::ComputePipeline>, GpuError> {
     let mut work: Vec<(&Spec, &String)> = specs.iter().zip(texts).collect();
     work.sort_by_key(|(_, text)| *text);
     work.dedup_by_key(|(_, text)| *text);
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(work.len());
-    let mut made = HashMap::new();
-    std::thread::scope(|scope| {
-        let run = || {
-            let mut mine = Vec::new();
-            while let Some((spec, text)) = work.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                mine.push(pipeline(device, spec, text).map(|p| ((*text).clone(), p)));
-            }
-            mine
-        };
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        for handle in handles {
-            for result in handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                let (text, pipeline) = result?;
-                made.insert(text, pipeline);
-            }
+    let next = AtomicUsize::new(0);
+    let made = on_all_cores(work.len(), || {
+        let mut mine = Vec::new();
+        while let Some((spec, text)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let made = bindings(spec, text).and_then(|slots| {
+                // SAFETY: the caller's promise.
+                unsafe { device.pipeline(spec.stem, text, &slots, checked) }
+            });
+            mine.push(made.map(|pipeline| ((*text).clone(), pipeline)));
         }
-        Ok(())
-    })
-    .map(|()| made)
+        mine
+    });
+    made.into_iter().flatten().collect()
 }
 
-/// WGSL to pipeline. The bindings are read out of the shader and must be the plan's ports, in order.
-fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePipeline, GpuError> {
+/// The bindings, as they are read out of a shader. They must be the plan's ports, in order.
+fn bindings(spec: &Spec, text: &str) -> Result<Vec<Slot>, GpuError> {
     let slots = shader::slots(spec.stem, text)?;
     let expected: Vec<_> = (0..)
         .zip(&spec.ports)
@@ -204,5 +242,5 @@ fn pipeline(device: &Device, spec: &Spec, text: &str) -> Result<wgpu::ComputePip
         let names = |list: &[Slot]| list.iter().map(|slot| format!("{slot:?}")).collect();
         return Err(GpuError::Bindings { kernel: spec.stem.into(), expected: names(&expected), found: names(&slots) });
     }
-    device.pipeline(spec.stem, text, &slots)
+    Ok(slots)
 }

@@ -1,6 +1,8 @@
 //! What a network is before the data are known: a name, or a list of layers from a file.
 
 use super::{Layer, NETWORKS, Network, NetworkError, hidden_layers};
+use crate::files;
+use crate::text::Shown;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Display};
@@ -29,16 +31,16 @@ impl Default for Architecture {
 /// What is wrong with a network file. Every message has the file, and the line where there is one.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchitectureError {
-    #[error("there is no network {name:?}: give {}, or a file with a list of layers", NETWORKS.join(", "))]
-    Unknown { name: String },
+    #[error("there is no network {name}: give {}, or a file with a list of layers", NETWORKS.join(", "))]
+    Unknown { name: Shown },
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error("cannot read {path}: {reason}")]
-    Unreadable { path: PathBuf, reason: String },
+    Unreadable { path: Shown, reason: Shown },
     #[error("{path} is no network: {reason}")]
-    Invalid { path: PathBuf, reason: String },
+    Invalid { path: Shown, reason: String },
     #[error("{path}, line {line}: {error}")]
-    DoesNotFit { path: PathBuf, line: usize, error: NetworkError },
+    DoesNotFit { path: Shown, line: usize, error: NetworkError },
 }
 
 /// A network file: `layers = [..]`.
@@ -53,13 +55,13 @@ impl Architecture {
     ///
     /// # Errors
     /// Neither, or a file that is no list of layers.
-    pub fn find(wanted: &str) -> Result<Architecture, ArchitectureError> {
-        if hidden_layers(wanted).is_some() {
-            return Ok(Architecture::Named(wanted.into()));
+    pub fn find(wanted: impl AsRef<Path>) -> Result<Architecture, ArchitectureError> {
+        let path = wanted.as_ref();
+        if let Some(name) = path.to_str().filter(|name| hidden_layers(name).is_some()) {
+            return Ok(Architecture::Named(name.into()));
         }
-        let path = Path::new(wanted);
         if !path.exists() {
-            return Err(ArchitectureError::Unknown { name: wanted.into() });
+            return Err(ArchitectureError::Unknown { name: path.into() });
         }
         let (layers, lines) = read(path)?;
         Ok(Architecture::Listed(Listed { layers, file: Some((path.into(), lines)) }))
@@ -97,18 +99,18 @@ impl Architecture {
             (Err(error), Some(_)) => error,
         };
         // As many layers as fit, and one more: that is the one to blame.
-        let fits = |count: &usize| whole(&listed.layers[..*count]).is_ok();
-        let count = (0..listed.layers.len()).take_while(fits).count();
+        let counts: Vec<usize> = (0..listed.layers.len()).collect();
+        let count = counts.partition_point(|&count| whole(&listed.layers[..count]).is_ok());
         let (path, lines) = listed.file.clone().unwrap_or_default();
         let line = count.checked_sub(1).and_then(|at| lines.get(at)).copied().unwrap_or(1);
-        Err(ArchitectureError::DoesNotFit { path, line, error })
+        Err(ArchitectureError::DoesNotFit { path: path.into(), line, error })
     }
 }
 
 /// The layers of a file, with their lines.
 fn read(path: &Path) -> Result<(Vec<Layer>, Vec<usize>), ArchitectureError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ArchitectureError::Unreadable { path: path.into(), reason: e.to_string() })?;
+    let text = files::read_text(path, files::LONGEST_TEXT)
+        .map_err(|e| ArchitectureError::Unreadable { path: path.into(), reason: Shown::new(e) })?;
     let file: File =
         toml::from_str(&text).map_err(|e| ArchitectureError::Invalid { path: path.into(), reason: e.to_string() })?;
     let line = |at: usize| 1 + text[..at].matches('\n').count();

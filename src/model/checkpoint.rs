@@ -1,12 +1,15 @@
 //! A trained network as a file: safetensors with PyTorch's names and shapes, and one metadata key with what else a network
 //! needs. A file without that key, such as one that PyTorch saved, is read as the tutorial's network.
 
+use super::unique::has_unique_keys;
 use super::{Layer, Network, NetworkError};
 use crate::data::Prepare;
-use crate::files::replace;
+use crate::files;
+use crate::text::{self, Shown};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The metadata key. There is only one, because safetensors does not keep the order of several.
@@ -22,35 +25,39 @@ const FORMAT: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("cannot read {path}: {reason}")]
-    Unreadable { path: PathBuf, reason: String },
+    Unreadable { path: Shown, reason: Shown },
     #[error("{path} is no whole safetensors file, such as PyTorch's safetensors.torch.save_file writes: {reason}")]
-    Damaged { path: PathBuf, reason: String },
+    Damaged { path: Shown, reason: Shown },
     #[error("{path} holds metadata that this version does not understand: {reason}")]
-    Metadata { path: PathBuf, reason: String },
+    Metadata { path: Shown, reason: Shown },
     #[error("{path} has no metadata, so it is taken for the tutorial's network, but {reason}")]
-    Bare { path: PathBuf, reason: String },
-    #[error("{path} lacks the tensor {name}; it holds {}", .found.join(", "))]
-    Missing { path: PathBuf, name: String, found: Vec<String> },
+    Bare { path: Shown, reason: Shown },
+    #[error("{path} lacks the tensor {name}; it holds {}", text::listed(.found))]
+    Missing { path: Shown, name: Shown, found: Vec<String> },
     #[error("{path} holds a tensor {name} that the network does not have")]
-    Extra { path: PathBuf, name: String },
+    Extra { path: Shown, name: Shown },
     #[error("{path}: tensor {name} has shape {found:?} and the network needs {expected:?}")]
-    Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    Shape { path: Shown, name: Shown, found: Vec<usize>, expected: Vec<usize> },
     #[error("{path}: tensor {name} holds {found} and only F32 is read; convert it with `.float()`")]
-    Type { path: PathBuf, name: String, found: String },
+    Type { path: Shown, name: Shown, found: Shown },
     #[error("{path}: tensor {name} holds {value} at place {index}; the file is damaged or its training diverged")]
-    NotFinite { path: PathBuf, name: String, value: f32, index: usize },
+    NotFinite { path: Shown, name: Shown, value: f32, index: usize },
+    #[error(
+        "{path}: tensor {name} holds {value} at place {index}, and a variance is never below 0; the file is damaged"
+    )]
+    Negative { path: Shown, name: Shown, value: f32, index: usize },
     #[error("{path}: {error}")]
-    Network { path: PathBuf, error: NetworkError },
+    Network { path: Shown, error: NetworkError },
     #[error("cannot write {path}: {reason}; what was there before is unchanged")]
-    Unwritable { path: PathBuf, reason: String },
+    Unwritable { path: Shown, reason: Shown },
     #[error(
         "{0} is a folder without model.safetensors; give a model file or the folder of a run that finished an epoch"
     )]
-    NoModel(PathBuf),
+    NoModel(Shown),
     #[error("there is no run under {0}; train one with `mnist-gpu train`, name a model file, or say `pretrained`")]
-    NoRun(PathBuf),
+    NoRun(Shown),
     #[error("there is no model file or run folder {0}")]
-    Nowhere(PathBuf),
+    Nowhere(Shown),
 }
 
 /// What is subtracted from a pixel in 0..1, and what it is then divided by.
@@ -95,6 +102,27 @@ struct Metadata {
     training: serde_json::Value,
 }
 
+impl Metadata {
+    /// Checks what a network will compute with, and what its answers are called.
+    fn check(&self, network: &Network) -> Result<(), String> {
+        let (names, classes) = (&self.class_names, network.classes());
+        if names.len() != classes {
+            return Err(format!("{} names for {classes} classes", names.len()));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(format!("two classes are called {twice:?}"));
+        }
+        let n = self.normalisation;
+        let is_usable = n.deviation > 0.0 && n.table().iter().all(|value| value.is_finite());
+        if is_usable {
+            Ok(())
+        } else {
+            Err(format!("a mean of {:?} and a deviation of {:?} make no finite number of a pixel", n.mean, n.deviation))
+        }
+    }
+}
+
 impl Model {
     /// Reads a model from a file, or from a run folder; [`PRETRAINED`] names the one inside this program.
     ///
@@ -107,6 +135,7 @@ impl Model {
     }
 
     fn from_bytes(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
+        let path = || Shown::from(&file);
         let tensors = parse(&file, raw)?;
         let metadata = metadata::<Metadata>(&file, raw)?;
         let is_bare = metadata.is_none();
@@ -116,23 +145,28 @@ impl Model {
         };
         if metadata.format != FORMAT {
             let reason = format!("format {} where this program knows {FORMAT}", metadata.format);
-            return Err(CheckpointError::Metadata { path: file, reason });
+            return Err(CheckpointError::Metadata { path: path(), reason: reason.into() });
         }
         let network = Network::new(metadata.input, &metadata.layers)
-            .map_err(|error| CheckpointError::Network { path: file.clone(), error })?;
-        if metadata.class_names.len() != network.classes() {
-            let reason = format!("{} names for {} classes", metadata.class_names.len(), network.classes());
-            return Err(CheckpointError::Metadata { path: file, reason });
-        }
+            .map_err(|error| CheckpointError::Network { path: path(), error })?;
+        metadata.check(&network).map_err(|reason| CheckpointError::Metadata { path: path(), reason: reason.into() })?;
         let n = metadata.normalisation;
-        if !(n.mean.is_finite() && n.deviation.is_finite() && n.deviation > 0.0) {
-            let reason = format!("normalisation {n:?}");
-            return Err(CheckpointError::Metadata { path: file, reason });
-        }
         let parameters = arena(&file, &tensors, &network, "", true).map_err(|error| match is_bare {
-            true => CheckpointError::Bare { path: file.clone(), reason: error.to_string() },
+            true => CheckpointError::Bare { path: path(), reason: Shown::new(error) },
             false => error,
         })?;
+        // What a network divides by is the root of these.
+        for p in network.parameters().iter().filter(|p| p.name.ends_with(".running_var")) {
+            let values = &parameters[p.start..][..p.len()];
+            if let Some(index) = values.iter().position(|value| *value < 0.0) {
+                return Err(CheckpointError::Negative {
+                    path: path(),
+                    name: (&p.name).into(),
+                    value: values[index],
+                    index,
+                });
+            }
+        }
         Ok(Model {
             network,
             parameters,
@@ -229,11 +263,19 @@ pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
     if path == Path::new(PRETRAINED) && !path.exists() {
         return Ok(path.into());
     }
-    if path.is_dir() {
-        let file = path.join("model.safetensors");
-        return if file.is_file() { Ok(file) } else { Err(CheckpointError::NoModel(path.into())) };
+    let look = |path: &Path| match std::fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(CheckpointError::Unreadable { path: path.into(), reason: Shown::new(e) }),
+    };
+    match look(path)? {
+        None => Err(CheckpointError::Nowhere(path.into())),
+        Some(found) if !found.is_dir() => Ok(path.into()),
+        Some(_) => {
+            let file = path.join("model.safetensors");
+            if look(&file)?.is_some() { Ok(file) } else { Err(CheckpointError::NoModel(path.into())) }
+        }
     }
-    if path.exists() { Ok(path.into()) } else { Err(CheckpointError::Nowhere(path.into())) }
 }
 
 /// What a file holds, or what the program holds under [`PRETRAINED`].
@@ -266,21 +308,48 @@ pub fn newest_run(runs: &Path) -> Result<PathBuf, CheckpointError> {
         .ok_or_else(|| CheckpointError::NoRun(runs.into()))
 }
 
+/// Bytes of a header, at most: far more than any network that this program knows needs.
+const MOST_HEADER: u64 = 16 << 20;
+
+/// Reads a file, as much as its header promises and not before that is seen to be there.
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    std::fs::read(path).map_err(|e| CheckpointError::Unreadable { path: path.into(), reason: e.to_string() })
+    let unreadable = |e: std::io::Error| CheckpointError::Unreadable { path: path.into(), reason: Shown::new(e) };
+    let damaged = |reason: String| CheckpointError::Damaged { path: path.into(), reason: reason.into() };
+    let (mut file, size) = files::open(path).map_err(unreadable)?;
+    let mut length = [0; 8];
+    if size < 8 {
+        return Err(damaged(format!("it has {size} bytes")));
+    }
+    file.read_exact(&mut length).map_err(unreadable)?;
+    let header = u64::from_le_bytes(length);
+    if !(2..=MOST_HEADER.min(size - 8)).contains(&header) {
+        return Err(damaged(format!("a header of {header} bytes in a file of {size}")));
+    }
+    let mut bytes = length.to_vec();
+    file.by_ref().take(header).read_to_end(&mut bytes).map_err(unreadable)?;
+    let text = bytes.get(8..).and_then(|text| str::from_utf8(text).ok());
+    let text = text.ok_or_else(|| damaged("a header that is not UTF-8".into()))?;
+    has_unique_keys(text).map_err(|e| damaged(e.to_string()))?;
+    let tensors: HashMap<String, serde_json::Value> = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    let end = tensors.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64()).max().unwrap_or(0);
+    if end.checked_add(header + 8) != Some(size) {
+        return Err(damaged(format!("its header promises {end} bytes of tensors, and {} follow", size - 8 - header)));
+    }
+    bytes.try_reserve_exact(end as usize).map_err(|_| unreadable(ErrorKind::OutOfMemory.into()))?;
+    file.take(end).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
 }
 
 fn parse<'a>(path: &Path, raw: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
-    SafeTensors::deserialize(raw).map_err(|e| CheckpointError::Damaged { path: path.into(), reason: e.to_string() })
+    SafeTensors::deserialize(raw).map_err(|e| CheckpointError::Damaged { path: path.into(), reason: Shown::new(e) })
 }
 
 fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(raw)
-        .map_err(|e| CheckpointError::Damaged { path: path.into(), reason: e.to_string() })?;
+        .map_err(|e| CheckpointError::Damaged { path: path.into(), reason: Shown::new(e) })?;
     let Some(text) = header.metadata().as_ref().and_then(|map| map.get(KEY)) else { return Ok(None) };
-    serde_json::from_str(text)
-        .map(Some)
-        .map_err(|e| CheckpointError::Metadata { path: path.into(), reason: e.to_string() })
+    let read = has_unique_keys(text).and_then(|()| serde_json::from_str(text));
+    read.map(Some).map_err(|e| CheckpointError::Metadata { path: path.into(), reason: Shown::new(e) })
 }
 
 /// What the metadata of a bare file would be.
@@ -288,8 +357,8 @@ fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError>
     let classes = match tensors.tensor("fc2.bias").map(|t| t.shape().to_vec()) {
         Ok(shape) if shape.len() == 1 => shape[0],
         _ => {
-            let reason = format!("it has no fc2.bias; it holds {}", tensors.names().join(", "));
-            return Err(CheckpointError::Bare { path: path.into(), reason });
+            let reason = format!("it has no fc2.bias; it holds {}", text::listed(tensors.names()));
+            return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
         }
     };
     Ok(Metadata {
@@ -331,7 +400,7 @@ fn arena(
         let tensor = find(path, tensors, &name)?;
         if tensor.shape() != p.shape {
             let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
-            return Err(CheckpointError::Shape { path: path.into(), name, found, expected });
+            return Err(CheckpointError::Shape { path: path.into(), name: name.into(), found, expected });
         }
         arena.resize(p.start, 0.0);
         arena.extend(floats(path, &name, &tensor)?);
@@ -341,7 +410,7 @@ fn arena(
     let counter = |name: &str| name.ends_with(".num_batches_tracked");
     let known = |name: &str| counter(name) || network.parameters().iter().any(|p| p.name == name);
     match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
-        Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.to_string() }),
+        Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.into() }),
         None => Ok(arena),
     }
 }
@@ -349,7 +418,7 @@ fn arena(
 fn floats(path: &Path, name: &str, tensor: &TensorView) -> Result<Vec<f32>, CheckpointError> {
     if tensor.dtype() != Dtype::F32 {
         let found = format!("{:?}", tensor.dtype());
-        return Err(CheckpointError::Type { path: path.into(), name: name.into(), found });
+        return Err(CheckpointError::Type { path: path.into(), name: name.into(), found: found.into() });
     }
     let values: Vec<f32> =
         tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -375,7 +444,7 @@ fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a s
 }
 
 fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<(), CheckpointError> {
-    let unwritable = |reason: String| CheckpointError::Unwritable { path: path.into(), reason };
+    let unwritable = |reason: String| CheckpointError::Unwritable { path: path.into(), reason: reason.into() };
     let json = serde_json::to_string(metadata).map_err(|e| unwritable(e.to_string()))?;
     let bytes: Vec<Vec<u8>> =
         tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
@@ -387,7 +456,7 @@ fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<()
         .map_err(|e| unwritable(e.to_string()))?;
     let header = Some(HashMap::from([(KEY.to_string(), json)]));
     let content = safetensors::serialize(views, header).map_err(|e| unwritable(e.to_string()))?;
-    replace(path, &content).map_err(|e| unwritable(e.to_string()))
+    files::replace(path, &content).map_err(|e| unwritable(e.to_string()))
 }
 
 #[cfg(test)]

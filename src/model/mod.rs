@@ -4,6 +4,7 @@ mod architecture;
 mod checkpoint;
 mod init;
 mod network;
+mod unique;
 
 pub use architecture::{Architecture, ArchitectureError};
 pub use checkpoint::{

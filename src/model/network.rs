@@ -122,6 +122,8 @@ pub enum NetworkError {
     NoClassifier,
     #[error("there are no images of {0:?} (channels, height, width)")]
     Input([usize; 3]),
+    #[error("a network of {0} layers is too deep; it may have {MOST_LAYERS}")]
+    TooManyLayers(usize),
     #[error("with {layer} the network has more than 2^30 parameters; take fewer units or smaller images")]
     TooManyParameters { layer: String },
     #[error("images of {0}x{1} pixels are too large; a network takes at most 4096x4096")]
@@ -137,6 +139,9 @@ pub const ALIGN: usize = 64;
 
 /// Elements of an arena, at most: what a shader's 32-bit byte offsets reach.
 const MOST: usize = 1 << 30;
+
+/// Layers, at most: each is some kernels, buffers and bindings.
+const MOST_LAYERS: usize = 1000;
 
 /// A checked network.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,6 +162,9 @@ impl Network {
         }
         if input[1] > 4096 || input[2] > 4096 {
             return Err(NetworkError::TooLarge(input[1], input[2]));
+        }
+        if layers.len() > MOST_LAYERS {
+            return Err(NetworkError::TooManyLayers(layers.len()));
         }
         let mut nodes: Vec<Node> = Vec::new();
         let mut parameters: Vec<Parameter> = Vec::new();

@@ -362,6 +362,11 @@ impl UpdateShape {
         self.ranges.iter().map(|r| groups(r.len.into())).sum()
     }
 
+    /// Slices of the gradient that has most of them.
+    fn most_slices(&self) -> u64 {
+        self.ranges.iter().map(|range| range.slices.into()).max().unwrap_or(0)
+    }
+
     /// The same, in rows.
     fn workgroups(&self) -> [u32; 3] {
         [self.groups().min(UPDATE_ROW), self.groups().div_ceil(UPDATE_ROW), 1]
@@ -396,6 +401,11 @@ impl NormShape {
     /// Elements of x.
     pub fn elements(&self) -> usize {
         size([self.padded, self.channels, self.pixels])
+    }
+
+    /// Values of a channel.
+    fn values(&self) -> u64 {
+        product([self.padded, self.pixels])
     }
 
     /// What each channel has.
@@ -474,6 +484,10 @@ const fn update_u32(name: &'static str, len: usize) -> Port {
     port(name, Element::U32, Access::Update, len)
 }
 
+/// How often an invocation may go through loops, in all. llvmpipe leaves a loop after 65,535 iterations, whatever is left to do
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa), and says nothing; and no device is fast where so much is done in one row.
+pub const MOST_ITERATIONS: u32 = 65_535;
+
 macro_rules! shader {
     ($stem:literal) => {
         ($stem, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl")))
@@ -490,6 +504,48 @@ impl Kernel {
     /// The kernel's name: that of its shader, its twin and its test.
     pub fn stem(&self) -> &'static str {
         self.spec().stem
+    }
+
+    /// How often an invocation goes through the loops that compilers do not unroll, at most.
+    pub fn iterations(&self) -> u64 {
+        let halvings = 16;
+        match self {
+            Kernel::LoadImages(_, tiles) | Kernel::AugmentImages(_, tiles) => tiles.load_p.into(),
+            Kernel::LoadFeatures(s, tiles) => tiles.load_i(s.len).into(),
+            Kernel::ConvForward(s, _) => product([s.c_in, s.k, s.k + 1]),
+            Kernel::ConvBackwardInput(s, _) => product([s.c_out, s.k, s.k + 1]),
+            Kernel::ConvBackwardWeight(s, slices) => product([s.batch.div_ceil(*slices), s.h_out(), s.w_out() + 2]),
+            Kernel::ConvPoolForward(s, _) => s.conv.c_in.into(),
+            Kernel::ConvPoolBackwardInput(s, _) => s.conv.c_out.into(),
+            Kernel::ConvPoolBackwardWeight(s, slices, _) => {
+                product([(s.conv.batch * s.h_out()).div_ceil(*slices), s.w_out() + 1])
+            }
+            Kernel::MaxPoolForward(s) => product([s.pool, s.pool + 1]),
+            Kernel::FcForward(s, tiles) => (s.c_in / tiles.fc_terms(s.c_in)).into(),
+            Kernel::FcBackwardInput(s, tiles) => (s.c_out / tiles.fc_terms(s.c_out)).into(),
+            Kernel::FcBackwardWeight(s, slices, tiles) => {
+                product([s.batch.div_ceil(*slices), tiles.fc_weight_o(s.c_out) + 1])
+            }
+            Kernel::BatchNormStatistics(s, tiles) => {
+                2 * (s.values().div_ceil(tiles.norm_lanes(s.values()).into()) + halvings)
+            }
+            Kernel::BatchNormBackwardWeight(s, tiles) => {
+                s.values().div_ceil(tiles.norm_lanes(s.values()).into()) + halvings
+            }
+            Kernel::BatchNormForward(s, tiles) | Kernel::BatchNormBackwardInput(s, tiles) => {
+                tiles.norm_p(s.pixels).into()
+            }
+            Kernel::CrossEntropyForward(s) | Kernel::CrossEntropyBackward(s) => 4 * u64::from(s.classes),
+            Kernel::DistillationBackward(s) => 8 * u64::from(s.classes),
+            Kernel::SgdUpdate(s, _) | Kernel::AdamUpdate(s, _) => s.most_slices(),
+            Kernel::RmspropUpdate(s) | Kernel::GradientNorm(s) => s.most_slices() + halvings,
+            Kernel::GradientClip(groups) => u64::from(groups.div_ceil(WORKGROUP)) + halvings,
+            Kernel::MaxPoolBackward(_)
+            | Kernel::ActivationForward(_)
+            | Kernel::ActivationBackward(_)
+            | Kernel::Dropout(_)
+            | Kernel::Advance(_) => 0,
+        }
     }
 
     /// Everything about the kernel that follows from its sizes.
@@ -729,7 +785,7 @@ impl Kernel {
                 let channels = s.channels as usize;
                 (
                     shader!("batch_norm_statistics"),
-                    constants![s => batch, channels, pixels, @wg = tiles.workgroup],
+                    constants![s => batch, channels, pixels, @wg = tiles.norm_lanes(s.values())],
                     vec![
                         read("x", s.elements()),
                         read_u32("cursor", CURSOR),
@@ -778,7 +834,7 @@ impl Kernel {
                 ];
                 (
                     shader!("batch_norm_backward_weight"),
-                    constants![s => channels, pixels, @batch = s.padded, @wg = tiles.workgroup],
+                    constants![s => channels, pixels, @batch = s.padded, @wg = tiles.norm_lanes(s.values())],
                     ports.concat(),
                     [s.channels, 1, 1],
                 )

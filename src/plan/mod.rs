@@ -62,15 +62,30 @@ impl Step {
     }
 }
 
-/// A batch, recorded.
+/// A batch, recorded. Only [`record`] makes plans: what a player takes for granted is checked there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    pub batch: usize,
-    pub buffers: Vec<Buffer>,
-    pub steps: Vec<Step>,
+    pub(crate) batch: usize,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Plan {
+    /// Images in a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// What the steps are bound to.
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
+    /// The kernels of a batch, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// The index of a buffer by its name.
     pub fn buffer(&self, name: &str) -> Option<usize> {
         self.buffers.iter().position(|b| b.name == name)

@@ -2,8 +2,8 @@
 
 use super::{
     Activation, ActivationShape, Arg, AugmentShape, Buffer, ConvPoolShape, ConvShape, DropoutShape, Element, FcShape,
-    FeatureShape, Kernel, LoadShape, LossShape, NormShape, Optimizer, Plan, PoolShape, Port, Range, Spec, Step, Tiles,
-    UpdateShape, names,
+    FeatureShape, Kernel, LoadShape, LossShape, MOST_ITERATIONS, NormShape, Optimizer, Plan, PoolShape, Port, Range,
+    Spec, Step, Tiles, UpdateShape, names,
 };
 use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
 
@@ -83,6 +83,15 @@ pub enum PlanError {
         }
     )]
     TooManyWorkgroups { step: String, groups: u32, batch: usize },
+    #[error(
+        "{step} would go through its loops {iterations} times in one invocation, and {MOST_ITERATIONS} are trusted: some \
+         drivers leave a loop then and say nothing. Take a smaller --batch, kernel, pooling cell or image"
+    )]
+    TooLong { step: String, iterations: u64 },
+    #[error(
+        "a plan needs images: there are {set} in the set, {rows} in an epoch and {batch} in a batch, of which 65535 fit"
+    )]
+    NoImages { set: usize, rows: usize, batch: usize },
     #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]
     TooLarge { name: String, len: u64 },
 }
@@ -148,13 +157,16 @@ fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a
         };
         let mut activation = Activation::None;
         if !options.unfused {
-            if let (Op::Conv, next) = (&op, nodes.get(at).map(|n| &n.layer)) {
-                // A convolution without pooling is one with cells of a single value.
-                op = Op::ConvPool(1);
-                if let Some(Layer::MaxPool { size }) = next {
-                    op = Op::ConvPool(*size as u32);
-                    output = nodes[at].output;
-                    at += 1;
+            if let Layer::Conv { kernel, .. } = node.layer {
+                match nodes.get(at).map(|n| &n.layer) {
+                    Some(Layer::MaxPool { size }) if options.tiles.fuses(kernel, *size) => {
+                        op = Op::ConvPool(*size as u32);
+                        output = nodes[at].output;
+                        at += 1;
+                    }
+                    // A convolution without pooling is one with cells of a single value.
+                    _ if options.tiles.fuses(kernel, 1) => op = Op::ConvPool(1),
+                    _ => {}
                 }
             }
             let weights_next = nodes.get(at + 1).is_some_and(|n| n.layer.has_parameters());
@@ -282,6 +294,10 @@ impl Recorder<'_> {
         let spec = kernel.spec();
         if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > 65_535) {
             return Err(PlanError::TooManyWorkgroups { step: label.into(), groups, batch: self.options.batch });
+        }
+        let iterations = kernel.iterations();
+        if iterations > MOST_ITERATIONS.into() {
+            return Err(PlanError::TooLong { step: label.into(), iterations });
         }
         match spec.ports.iter().find(|port| port.len > 1 << 30) {
             Some(port) => Err(PlanError::TooLarge { name: format!("{label}: {}", port.name), len: port.len as u64 }),
@@ -592,6 +608,10 @@ fn out(stage: &Stage) -> String {
 /// # Errors
 /// Frozen layers that do not exist, and sizes beyond what a dispatch can do.
 pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
+    let Options { set, rows, batch, .. } = *options;
+    if set == 0 || rows == 0 || !(1..=65_535).contains(&batch) {
+        return Err(PlanError::NoImages { set, rows, batch });
+    }
     if options.work != Work::Infer {
         net.check_frozen(&options.frozen)?;
     }

@@ -11,6 +11,10 @@ use crate::model::ALIGN;
 /// Batches are padded to a multiple of this, where they are cut into parts.
 const PART: u32 = 8;
 
+/// Multiply-adds of a single pooled value in a fused kernel, at most. Its weight gradient chooses among as many inputs for each
+/// of the sums of a channel, and drivers take minutes for more.
+const FUSED: usize = 1000;
+
 /// What kind of device a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceClass {
@@ -20,6 +24,11 @@ pub enum DeviceClass {
     Integrated,
     /// A GPU with memory of its own.
     Discrete,
+}
+
+impl DeviceClass {
+    /// Every class.
+    pub const ALL: [DeviceClass; 3] = [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete];
 }
 
 /// Upper bounds of the tile sizes. A kernel takes the largest divisor of its size within the bound, so that no tile but the
@@ -37,6 +46,8 @@ pub struct Tiles {
     load_i: u32,
     /// Multiply-adds in the unrolled body of a convolution, at most: what is longer, drivers compile for minutes or never.
     unrolled: u32,
+    /// Sums that an invocation of a convolution holds, at most: each is compared or stored by itself.
+    conv_sums: u32,
     conv_o: u32,
     conv_i: u32,
     conv_j: u32,
@@ -68,6 +79,7 @@ impl Tiles {
                 load_p: 28,
                 load_i: 16,
                 unrolled: 6000,
+                conv_sums: 256,
                 conv_o: 5,
                 conv_i: 2,
                 conv_j: 12,
@@ -88,6 +100,7 @@ impl Tiles {
                 load_p: 4,
                 load_i: 1,
                 unrolled: 1000,
+                conv_sums: 256,
                 conv_o: 4,
                 conv_i: 1,
                 conv_j: 2,
@@ -108,6 +121,7 @@ impl Tiles {
                 load_p: 4,
                 load_i: 1,
                 unrolled: 1000,
+                conv_sums: 256,
                 conv_o: 2,
                 conv_i: 1,
                 conv_j: 1,
@@ -156,8 +170,10 @@ impl Tiles {
     /// The table with another value of an entry.
     ///
     /// # Panics
-    /// If there is none of this name.
+    /// If there is none of this name, or it cannot have this value.
     pub fn with(mut self, entry: &str, value: u32) -> Tiles {
+        let fits = (1..=256).contains(&value) || entry == "conv_lanes";
+        assert!(value > 0 && fits && (entry != "load_p" || value.is_multiple_of(4)), "{entry} of {value}");
         *self.entry(entry) = value;
         self
     }
@@ -189,6 +205,11 @@ impl Tiles {
     pub(super) fn load_i(&self, features: u32) -> u32 {
         divisor(features, self.load_i)
     }
+    /// Invocations that sum a channel of so many values: more of them for more, so that none loops for too long.
+    pub(super) fn norm_lanes(&self, values: u64) -> u32 {
+        let most = (super::MOST_ITERATIONS / 4) as u64;
+        values.div_ceil(most).next_power_of_two().clamp(self.workgroup.into(), 256) as u32
+    }
     /// Values of a channel of batch normalisation.
     pub(super) fn norm_p(&self, pixels: u32) -> u32 {
         divisor(pixels, self.load_p)
@@ -203,21 +224,35 @@ impl Tiles {
     }
     /// Output channels, rows and columns of cells of `conv_pool_forward`.
     pub(super) fn conv_pool_forward(&self, s: &ConvPoolShape) -> (u32, u32, u32) {
-        let cell = s.pool * s.pool * s.conv.k * s.conv.k;
-        let tile_j = divisor(s.w_out(), self.conv_j.min(self.unrolled / cell));
-        let tile_o = divisor(s.conv.c_out, self.conv_o.min(self.unrolled / (cell * tile_j)));
-        (tile_o, divisor(s.h_out(), self.conv_i.min(self.unrolled / (cell * tile_j * tile_o))), tile_j)
+        // Cells that the body has room for, of which others take so many already.
+        let room = |taken: u32| self.cells(s) / taken;
+        let tile_j = divisor(s.w_out(), self.conv_j.min(room(1)));
+        let tile_o = divisor(s.conv.c_out, self.conv_o.min(room(tile_j)));
+        (tile_o, divisor(s.h_out(), self.conv_i.min(room(tile_j * tile_o))), tile_j)
+    }
+    /// Cells, or blocks of inputs, that the body of a convolution may compute. Choosing a winner and unpooling are compiled the
+    /// slower, the larger the cells are.
+    fn cells(&self, s: &ConvPoolShape) -> u32 {
+        let (cell, k) = (s.pool * s.pool, s.conv.k);
+        (self.unrolled / (cell * k * k)).min(self.conv_sums / cell) * 2 / s.pool.max(2)
+    }
+    /// Whether a convolution with this kernel is computed in one body with pooling of these cells; 1 is none. Beyond that the
+    /// two are kernels of their own, whose bodies stay short whatever their sizes.
+    pub(super) fn fuses(&self, k: usize, pool: usize) -> bool {
+        let (cell, weights) = (pool.saturating_mul(pool), k.saturating_mul(k));
+        cell.max(weights) <= self.conv_sums as usize && cell.saturating_mul(weights) <= FUSED
     }
     /// Input channels, rows and columns of blocks of `conv_pool_backward_input`.
     pub(super) fn conv_pool_backward_input(&self, s: &ConvPoolShape) -> (u32, u32, u32) {
-        let (block, (rows, columns)) = (s.pool * s.pool * s.conv.k * s.conv.k, s.blocks());
-        let tile_j = divisor(columns, self.conv_block.min(self.unrolled / block));
-        let mut tile_i = divisor(rows, self.conv_block.min(self.unrolled / (block * tile_j)));
+        let (rows, columns) = s.blocks();
+        let room = |taken: u32| self.cells(s) / taken;
+        let tile_j = divisor(columns, self.conv_block.min(room(1)));
+        let mut tile_i = divisor(rows, self.conv_block.min(room(tile_j)));
         // Smaller tiles rather than idle lanes.
         while tile_i.is_multiple_of(2) && s.conv.batch * (columns / tile_j) * (rows / tile_i) < self.workgroup {
             tile_i /= 2;
         }
-        (divisor(s.conv.c_in, self.conv_c.min(self.unrolled / (block * tile_j * tile_i))), tile_i, tile_j)
+        (divisor(s.conv.c_in, self.conv_c.min(room(tile_j * tile_i))), tile_i, tile_j)
     }
     /// Whether `conv_pool_backward_input` leaves lanes of its only workgroup idle.
     pub(super) fn is_idle(&self, s: &ConvPoolShape) -> bool {
@@ -263,18 +298,20 @@ impl Tiles {
     pub(super) fn fc_weight_o(&self, units: u32) -> u32 {
         divisor(units, self.fc_weight_o)
     }
-    /// Slices of the weight gradient of a convolution that takes `lanes` invocations for each, of so many units at most.
-    fn slices(&self, lanes: u32, units: u32) -> u32 {
-        self.conv_lanes.div_ceil(lanes).min(units)
+    /// Slices of the weight gradient of a convolution that takes `lanes` invocations for each, of so many units at most, each of
+    /// which takes so many iterations.
+    fn slices(&self, lanes: u32, units: u32, iterations: u32) -> u32 {
+        let least = units.div_ceil((super::MOST_ITERATIONS / iterations).max(1));
+        self.conv_lanes.div_ceil(lanes).max(least).min(units)
     }
     /// Slices of `conv_backward_weight`.
     pub fn conv_slices(&self, s: &ConvShape) -> u32 {
-        self.slices(s.c_out * s.c_in * s.k, s.batch)
+        self.slices(s.c_out * s.c_in * s.k, s.batch, s.h_out() * (s.w_out() + 2))
     }
     /// Slices of `conv_pool_backward_weight`, whose unit is a row of cells.
     pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
         let lanes = s.conv.c_in * (s.conv.c_out / self.conv_pool_backward_weight(s));
-        self.slices(lanes, s.conv.batch * s.h_out())
+        self.slices(lanes, s.conv.batch * s.h_out(), s.w_out() + 1)
     }
     /// Slices of a fully connected layer's weight gradient.
     pub fn fc_slices(&self, batch: u32) -> u32 {

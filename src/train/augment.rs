@@ -111,7 +111,12 @@ impl FromStr for Augment {
             values[at] = value.ok_or_else(|| format!("{key} takes a {kind} from 0 to {largest}, such as {key}=1"))?;
         }
         let [shift, rotate, scale, shear, elastic, crop, erase, flip] = values;
-        Ok(Augment { shift, rotate, scale, shear, elastic, crop, erase, flip })
+        let augment = Augment { shift, rotate, scale, shear, elastic, crop, erase, flip };
+        let fixed = augment.bounds(0, 1);
+        match KEYS.iter().zip(values).zip(&fixed[2..]).find(|((_, value), bound)| *value > 0.0 && **bound == 0) {
+            Some((((key, _), value), _)) => Err(format!("{key}={value} is too little to change a pixel; leave it out")),
+            None => Ok(augment),
+        }
     }
 }
 
@@ -128,9 +133,14 @@ mod tests {
         }
         assert!("digits".parse::<Augment>().unwrap().flip == 0.0, "a mirrored digit is none");
         assert!("things".parse::<Augment>().unwrap().flip == 1.0);
-        for (text, word) in
-            [("", "shift"), ("spin=3", "spin"), ("rotate=200", "180"), ("crop=1.5", "whole"), ("shift", "shift=1")]
-        {
+        for (text, word) in [
+            ("", "shift"),
+            ("spin=3", "spin"),
+            ("rotate=200", "180"),
+            ("crop=1.5", "whole"),
+            ("shift", "shift=1"),
+            ("shift=1e-9", "too little"),
+        ] {
             assert!(text.parse::<Augment>().unwrap_err().contains(word), "{text}");
         }
     }

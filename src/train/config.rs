@@ -1,8 +1,10 @@
 //! Everything that can be set of a training.
 
+use super::settings::Range;
 use super::{Augment, EpochReport, Method, Schedule, TrainError};
 use crate::data::Prepare;
 use crate::model::{Architecture, Nonlinearity};
+use crate::paths;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -13,16 +15,20 @@ use std::str::FromStr;
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
     /// What `--data` was.
-    pub data: String,
+    #[serde(with = "paths")]
+    pub data: PathBuf,
+    /// Classes, where the labels are not to be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
     /// How pictures become images: those of the data, and those that the model will be shown.
     pub prepare: Prepare,
     /// Leave out pictures that cannot be read.
     pub skip_bad: bool,
     /// The file whose parameters a training starts from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "paths::optional")]
     pub init: Option<PathBuf>,
     /// The model that a fine-tuning starts from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "paths::optional")]
     pub model: Option<PathBuf>,
     pub network: Architecture,
     /// In place of the network's own.
@@ -49,7 +55,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
     /// A model from whose answers this one learns too.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "paths::optional")]
     pub teacher: Option<PathBuf>,
     /// By which the logits of both are divided before they are compared.
     pub temperature: f64,
@@ -70,6 +76,7 @@ pub struct Config {
     pub augment: Augment,
     /// Epochs over which the learning rate grows from nothing.
     pub warmup: f64,
+    #[serde(with = "seed")]
     pub seed: u64,
     pub validation: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +95,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             data: "auto".into(),
+            classes: None,
             prepare: Prepare::default(),
             skip_bad: false,
             init: None,
@@ -146,6 +154,12 @@ impl Config {
                     "--unfreeze-after {after} is never reached in {} epochs; take a smaller number, or more --epochs",
                     self.epochs
                 ));
+            }
+        }
+        let epochs = [1, self.unfreeze_after.map_or(1, |after| after + 1)];
+        for (layer, rate) in epochs.iter().flat_map(|&epoch| self.rates_in(epoch)) {
+            if !(rate.is_finite() && rate > 0.0) {
+                return idle(format!("the rate of {layer}, --rates times --unfreeze-rate, comes to {rate} as float32"));
             }
         }
         self.check_patience(held_out)
@@ -223,11 +237,12 @@ impl FromStr for Rates {
     fn from_str(text: &str) -> Result<Rates, String> {
         let part = |part: &str| {
             let (layer, rate) = part.split_once('=')?;
-            let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
+            let rate = Range::AboveZero.parse(rate).ok()?;
             Some((layer.trim().to_string(), rate))
         };
         let parts = text.split(',').filter(|_| text != "none").map(part).collect::<Option<Vec<_>>>();
-        let parts = parts.ok_or("it takes layers with factors above 0, such as conv1=0.1,fc2=2, or none")?;
+        let parts = parts
+            .ok_or("it takes layers with factors above 0 that float32 can hold, such as conv1=0.1,fc2=2, or none")?;
         match parts.iter().enumerate().find(|(at, (layer, _))| parts[..*at].iter().any(|(other, _)| other == layer)) {
             Some((_, (layer, _))) => Err(format!("{layer} has two factors")),
             None => Ok(Rates(parts)),
@@ -236,6 +251,59 @@ impl FromStr for Rates {
 }
 
 super::serde_as_text!(Rates);
+
+/// A seed, which TOML has no number for from 2^63 on: it is text there.
+pub mod seed {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+
+    /// For `#[serde(with = "seed")]`.
+    pub fn serialize<S: Serializer>(seed: &u64, to: S) -> Result<S::Ok, S::Error> {
+        match i64::try_from(*seed) {
+            Ok(number) => to.serialize_i64(number),
+            Err(_) => to.serialize_str(&seed.to_string()),
+        }
+    }
+
+    /// The same.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        match Written::deserialize(from) {
+            Ok(Written::Number(seed)) => Ok(seed),
+            Ok(Written::Text(text)) => {
+                text.parse().map_err(|_| D::Error::custom("a seed is a whole number below 2^64"))
+            }
+            Err(_) => Err(D::Error::custom("a seed is a whole number below 2^64")),
+        }
+    }
+}
+
+/// The same, where it may be absent.
+pub mod optional_seed {
+    use serde::{Deserializer, Serializer};
+
+    /// For `#[serde(with = "optional_seed")]`, beside `default` and `skip_serializing_if`.
+    pub fn serialize<S: Serializer>(seed: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+        super::seed::serialize(&seed.unwrap_or(0), to)
+    }
+
+    /// The same.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        super::seed::deserialize(from).map(Some)
+    }
+}
+
+/// The seed of the training that a model's metadata tell of; 0 where they tell of none.
+pub fn seed_of(training: &serde_json::Value) -> u64 {
+    #[derive(Deserialize)]
+    struct Seed(#[serde(with = "seed")] u64);
+    serde_json::from_value(training["config"]["seed"].clone()).map_or(0, |Seed(seed)| seed)
+}
 
 /// Layers as `--freeze` takes them: separated by commas, or none.
 mod list {

@@ -4,7 +4,7 @@ use super::GpuSet;
 use super::pace::Pace;
 use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::{Network, Normalisation};
-use crate::plan::{Options, Plan, PlanError, Tiles, Work, names, record};
+use crate::plan::{Options, Plan, PlanError, Work, names, record};
 use std::time::Instant;
 
 /// What a network makes of some images, in the order in which they were asked for.
@@ -59,12 +59,12 @@ impl Evaluator {
         set: &GpuSet,
         rows: usize,
     ) -> Result<Evaluator, super::TrainError> {
-        let tiles = Tiles::of(device.info.class());
+        let tiles = device.tiles;
         let options = Options { work: Work::Infer, ..Options::new(BATCH, set.held, rows, tiles) };
         let plan = largest_batch(device, network, &options, set.batches(1))?;
         let batch = plan.batch;
         let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];
-        let player = Player::new(device, plan, &shared)?;
+        let player = Player::trusted(device, plan, &shared)?;
         device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
         Ok(Evaluator { player, batch, rows })
     }

@@ -50,7 +50,7 @@ pub fn compute(
     let of_all = Options { work: Work::Features, rows: set.len, ..options.clone() };
     let plan = largest_batch(device, network, &of_all, set.batches(1))?;
     let batch = plan.batch;
-    let player = Player::new(device, plan, &[(names::PARAMETERS, parameters), (names::IMAGES, &set.images)])?;
+    let player = Player::trusted(device, plan, &[(names::PARAMETERS, parameters), (names::IMAGES, &set.images)])?;
     device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
     device.write(player.buffer(names::CURSOR), &[0, 0, set.len as u32]);
     let order: Vec<u32> = (0..set.len as u32).collect();

@@ -5,6 +5,7 @@
 //! submission before: the host packs the next window while the device still works on the last, and nothing is overwritten
 //! that is yet to be read. Kernels see the same rows either way, so the results have the same bits.
 
+use super::TrainError;
 use crate::data::DataSet;
 use crate::gpu::{Device, GpuError};
 use crate::plan::names;
@@ -33,11 +34,13 @@ struct Streamed {
 
 impl GpuSet {
     /// Brings images to the device as they are, a byte a pixel, and takes them out of `set`. Where they are more than the
-    /// device has room for, a window is made, for `batch` images at least.
+    /// device has room for, a window is made, for `batch` images at least. Kernels believe every label that comes through
+    /// here.
     ///
     /// # Errors
-    /// Not even a batch fits.
-    pub fn new(device: &Device, set: &mut DataSet, batch: usize) -> Result<GpuSet, GpuError> {
+    /// Labels beyond so many classes, or not even a batch fits.
+    pub fn new(device: &Device, set: &mut DataSet, batch: usize, classes: usize) -> Result<GpuSet, TrainError> {
+        set.check("a set on its way to the device", classes)?;
         let (len, pixels) = (set.labels.len(), set.images.pixels());
         let bytes = std::mem::take(&mut set.images.bytes);
         if bytes.len() as u64 <= device.room() {
@@ -47,7 +50,7 @@ impl GpuSet {
                     return Ok(GpuSet { images, labels, len, held: len, streamed: None });
                 }
                 Err(GpuError::OutOfMemory(_)) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         let (needed, (allowed, limit)) = ((batch * pixels) as u64, device.room_limit());
@@ -56,7 +59,7 @@ impl GpuSet {
                 0 => "not one image would fit; give more --device-memory, or take smaller images".into(),
                 fits => format!("{fits} images would fit, so take a --batch no larger"),
             };
-            return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy });
+            return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy }.into());
         }
         let held = (allowed.min(WINDOW) as usize / pixels).max(batch).min(len);
         Ok(GpuSet {
@@ -79,7 +82,11 @@ impl GpuSet {
     }
 
     /// Before the first submission: says to the kernels, through `buffer`, in which order the images come.
+    ///
+    /// # Panics
+    /// If one of them is none of the set's.
     pub fn begin(&self, device: &Device, buffer: &wgpu::Buffer, order: &[u32]) {
+        assert!(order.iter().all(|&place| (place as usize) < self.len), "an order holds places of the set");
         if !self.is_streamed() {
             device.write(buffer, order);
         }

@@ -25,6 +25,7 @@ mod config;
 mod evaluate;
 mod events;
 mod features;
+mod folder;
 mod gpu_set;
 mod optimizer;
 mod pace;
@@ -32,16 +33,18 @@ mod predict;
 mod run;
 mod schedule;
 mod score;
+pub mod settings;
 mod setup;
 
 pub use augment::Augment;
-pub use config::{Config, Rates, layers};
+pub use config::{Config, Rates, layers, optional_seed, seed, seed_of};
 pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
+pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
 pub use optimizer::Method;
 pub use predict::Predictor;
-pub use run::{BEST, Outcome, Trainer, check_free};
+pub use run::{Outcome, Trainer};
 pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub use setup::{Prepared, Progress, Record, image_size};
@@ -50,7 +53,7 @@ use crate::data::DataError;
 use crate::gpu::GpuError;
 use crate::model::{ArchitectureError, CheckpointError, NetworkError};
 use crate::plan::PlanError;
-use std::path::PathBuf;
+use crate::text::Shown;
 
 /// What can end a training run or an evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -77,38 +80,48 @@ pub enum TrainError {
     )]
     FrozenHead { layer: String, old: usize, new: usize },
     #[error("{0} exists and is not empty; give another --out, or go on with it by --resume")]
-    Exists(PathBuf),
+    Exists(Shown),
+    #[error(
+        "{run} is in use by {}; wait until it has ended, or stop it",
+        .holder.map_or("another process".into(), |id| format!("process {id}"))
+    )]
+    Busy { run: Shown, holder: Option<u32> },
+    #[error(
+        "the model's answer to image {image} is not a finite number: its parameters or its normalisation are too large to \
+         compute with, so none of its answers can be trusted"
+    )]
+    NoAnswer { image: usize },
     #[error("{path} cannot be written: {reason}")]
-    Folder { path: PathBuf, reason: String },
+    Folder { path: Shown, reason: Shown },
     #[error("the data of {run} has changed since: {text}; resume with the same --data")]
-    OtherData { run: PathBuf, text: String },
+    OtherData { run: Shown, text: String },
     #[error("{run} has finished its {done} epochs; give a larger --epochs to go on")]
-    Finished { run: PathBuf, done: usize },
+    Finished { run: Shown, done: usize },
     #[error("{run} stands at step {step}, so it cannot go on to --steps {steps}; give a larger number, or none")]
-    PastSteps { run: PathBuf, step: u64, steps: u64 },
+    PastSteps { run: Shown, step: u64, steps: u64 },
     #[error(
         "schedule {schedule} was laid out for {epochs} epochs, and the rate of each step follows from that; resume without \
-         --epochs, or start a new run with --init {}", .run.display()
+         --epochs, or start a new run with --init {}", .run
     )]
-    Scheduled { run: PathBuf, schedule: Schedule, epochs: usize },
+    Scheduled { run: Shown, schedule: Schedule, epochs: usize },
     #[error("{0}")]
     Idle(String),
     #[error("teacher {path} does not fit: {text}")]
-    Teacher { path: PathBuf, text: String },
+    Teacher { path: Shown, text: Shown },
     #[error(
         "{run} stopped because its last {patience} epochs brought nothing better; give a larger --patience to go on"
     )]
-    Stalled { run: PathBuf, patience: usize },
-    #[error("the record in {run}/resume.safetensors contradicts itself; the file is damaged")]
-    BadRecord { run: PathBuf },
+    Stalled { run: Shown, patience: usize },
+    #[error("the record in {run}/resume.safetensors contradicts itself: {reason}. The file is damaged")]
+    BadRecord { run: Shown, reason: Shown },
     #[error("the loss of step {step} is not finite: the training diverged. Take a smaller --lr than {rate}. {kept}")]
-    Diverged { step: u64, rate: f64, kept: String },
+    Diverged { step: u64, rate: f64, kept: Shown },
     #[error(
-        "stopped after step {step}; its checkpoint is written. Go on with: mnist-gpu train --resume {}", .run.display()
+        "stopped after step {step}; its checkpoint is written. Go on with: mnist-gpu train --resume {}", .run
     )]
-    Stopped { step: u64, run: PathBuf },
+    Stopped { step: u64, run: Shown },
     #[error("a start of this program, to be measured, failed: {0}")]
-    Start(String),
+    Start(Shown),
     #[error("{error}. {kept}")]
-    Interrupted { error: GpuError, kept: String },
+    Interrupted { error: GpuError, kept: Shown },
 }

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::plan::{HYPER, Optimizer};
+use crate::text::Shown;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,7 @@ impl Config {
             add(format!("clipped to {norm}"));
         }
         if let Some(teacher) = &self.teacher {
-            add(format!("taught by {} at {}, temperature {}", teacher.display(), self.alpha, self.temperature));
+            add(format!("taught by {} at {}, temperature {}", Shown::from(teacher), self.alpha, self.temperature));
         }
         if let Some(share) = self.dropout {
             add(format!("dropout {share}"));
@@ -104,7 +105,7 @@ impl Config {
     /// `1 / (1 - beta1^t)` and `sqrt(1 - beta2^t)`. `epoch` counts from 1 and has so many `steps`; t counts all steps.
     pub fn rates(&self, epoch: usize, steps: usize) -> Vec<f32> {
         let of_step = |i: usize| {
-            let t = ((epoch - 1) * steps + i + 1) as f64;
+            let t = (epoch - 1) as f64 * steps as f64 + (i + 1) as f64;
             let scale = 1.0 / (1.0 - libm::pow(self.beta1, t));
             let root = libm::sqrt(1.0 - libm::pow(self.beta2, t));
             let rate = self.schedule.rate(self.lr, self.warmup, epoch, i, steps, self.epochs);

@@ -2,9 +2,9 @@
 
 use super::TrainError;
 use super::evaluate::{BATCH, bits, floats, largest_batch};
-use crate::gpu::{Device, GpuError, Player, check_steps};
+use crate::gpu::{Device, Player, check_steps};
 use crate::model::Model;
-use crate::plan::{Options, Tiles, Work, names};
+use crate::plan::{Options, Work, names};
 
 /// A network on a device, ready for batches of images.
 pub struct Predictor {
@@ -22,11 +22,11 @@ impl Predictor {
     /// It does not fit the device.
     pub fn new(device: &Device, model: &Model, images: usize) -> Result<Predictor, TrainError> {
         let held = images.clamp(1, BATCH);
-        let options = Options { work: Work::Infer, ..Options::new(held, held, held, Tiles::of(device.info.class())) };
+        let options = Options { work: Work::Infer, ..Options::new(held, held, held, device.tiles) };
         let plan = largest_batch(device, &model.network, &options, held)?;
         let batch = plan.batch;
         let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
-        let player = Player::new(device, plan, &[(names::PARAMETERS, &parameters)])?;
+        let player = Player::trusted(device, plan, &[(names::PARAMETERS, &parameters)])?;
         device.write(player.buffer(names::TABLE), &bits(&model.normalisation.table()));
         device.write(player.buffer(names::ORDER), &(0..batch as u32).collect::<Vec<_>>());
         let logits = model.network.nodes().last().map_or(String::new(), |node| format!("{}.out", node.name));
@@ -42,8 +42,8 @@ impl Predictor {
     /// The probabilities of every class for each of some images, which lie one behind the other.
     ///
     /// # Errors
-    /// What the driver says.
-    pub fn run(&self, device: &Device, images: &[u8]) -> Result<Vec<Vec<f64>>, GpuError> {
+    /// What the driver says, and an answer that is no finite number.
+    pub fn run(&self, device: &Device, images: &[u8]) -> Result<Vec<Vec<f64>>, TrainError> {
         let pixels = self.pixels;
         let mut all = Vec::with_capacity(images.len() / pixels);
         for part in images.chunks(self.batch * pixels) {
@@ -57,7 +57,13 @@ impl Predictor {
             let logits = (self.player.buffer(&self.logits), 0, rows * self.classes);
             let read = device.wait(device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1), logits]))?;
             check_steps(1, read[0][0])?;
-            all.extend(floats(&read[1]).chunks(self.classes).map(softmax));
+            for logits in floats(&read[1]).chunks(self.classes) {
+                let probabilities = softmax(logits);
+                if !logits.iter().all(|x| x.is_finite()) || !probabilities.iter().all(|x| x.is_finite()) {
+                    return Err(TrainError::NoAnswer { image: all.len() });
+                }
+                all.push(probabilities);
+            }
         }
         Ok(all)
     }

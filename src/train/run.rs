@@ -2,15 +2,16 @@
 
 use super::evaluate::{bits, floats, mean};
 use super::features;
+use super::folder::{BEST, MODEL, RESUME, RunFolder};
 use super::pace::Pace;
 use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
 use crate::data::epoch_order;
+use crate::files::Log;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
 use crate::model::{Model, Resume};
-use crate::plan::{Options, Tiles, Work, names, record};
+use crate::plan::{Options, Work, names, record};
 use crate::random::{Purpose, Stream};
-use std::fs::File;
-use std::io::Write;
+use crate::text::Shown;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,15 +20,12 @@ use std::time::{Duration, Instant};
 const INTERRUPTED: &str = "interrupted";
 const STEPS: &str = "--steps reached";
 
-/// The model of the epoch with the best validation, beside that of the last.
-pub const BEST: &str = "best.safetensors";
-
 /// A run on a device.
 pub struct Trainer<'a> {
     device: &'a Device,
     run: Prepared,
-    folder: PathBuf,
-    log: File,
+    folder: RunFolder,
+    log: Log,
     player: Player,
     learner: Learner,
     /// Layers that do not learn with this player.
@@ -41,6 +39,8 @@ pub struct Trainer<'a> {
     stop: &'a AtomicBool,
     tell: &'a dyn Fn(&Event),
     pace: Pace,
+    /// Whether there was a checkpoint before it began.
+    resumed: bool,
     /// When the run was last seen to be whole on disk.
     saved: Option<u64>,
 }
@@ -71,7 +71,7 @@ impl Learner {
             rates: config.rates_in(epoch),
             augment: config.augment.is_some(),
             teacher: run.teacher.as_ref().map(|teacher| teacher.network.clone()),
-            ..Options::new(config.batch.min(rows), set.held, rows, Tiles::of(device.info.class()))
+            ..Options::new(config.batch.min(rows), set.held, rows, device.tiles)
         };
         // Whatever is wrong with the network is said before anything is computed.
         record(network, &options)?;
@@ -93,7 +93,7 @@ impl Learner {
             shared.push((names::FEATURES, &features.buffer));
         }
         shared.extend([(names::IMAGES, &set.images), (names::LABELS, &set.labels)]);
-        let player = Player::new(device, record(network, &options)?, &shared)?;
+        let player = Player::trusted(device, record(network, &options)?, &shared)?;
         let write = |name: &str, words: &[u32]| {
             if let Some(at) = player.plan().buffer(name) {
                 device.write(player.buffer_at(at), words);
@@ -147,8 +147,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<Trainer<'a>, TrainError> {
         let network = run.model.network.clone();
         let (rows, batch) = (run.places.len(), run.config.batch);
-        let train_set = GpuSet::new(device, &mut run.train, batch.min(rows))?;
-        let test_set = GpuSet::new(device, &mut run.test, 1)?;
+        let train_set = GpuSet::new(device, &mut run.train, batch.min(rows), network.classes())?;
+        let test_set = GpuSet::new(device, &mut run.test, 1, network.classes())?;
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
         let states = run.config.plan_optimizer().states().iter().zip(&run.progress.states);
         let states: Vec<_> = states
@@ -163,9 +163,12 @@ impl<'a> Trainer<'a> {
         let test = evaluator(&test_set, test_set.len)?;
         device.check()?;
 
-        let folder = run.resume.clone().unwrap_or_else(|| out.into());
-        let log = open_folder(&folder, run.resume.is_some())?;
-        write_recipe(&folder, &run.config)?;
+        let resumed = run.resume.is_some();
+        let mut folder = match run.resume.take() {
+            Some(folder) => folder,
+            None => RunFolder::make(out)?,
+        };
+        let log = folder.begin(&run.config, &run.progress.reports)?;
         Ok(Trainer {
             frozen: run.config.frozen_in(run.progress.epoch).to_vec(),
             device,
@@ -181,6 +184,7 @@ impl<'a> Trainer<'a> {
             stop,
             tell,
             pace: Pace::new(),
+            resumed,
             saved: None,
         })
     }
@@ -193,7 +197,7 @@ impl<'a> Trainer<'a> {
         match self.go() {
             Ok((test, correct, train_time)) => Ok(Outcome {
                 dispatches_per_step: self.player.plan().steps.len(),
-                folder: self.folder,
+                folder: self.folder.path().into(),
                 model: self.run.model,
                 steps: self.run.progress.step,
                 reports: self.run.progress.reports,
@@ -231,7 +235,7 @@ impl<'a> Trainer<'a> {
         }
         let train_time = began.elapsed();
         if stopped == Some(INTERRUPTED) {
-            return Err(TrainError::Stopped { step, run: self.folder.clone() });
+            return Err(TrainError::Stopped { step, run: self.folder.path().into() });
         }
 
         let order: Vec<u32> = (0..self.test_set.len as u32).collect();
@@ -420,70 +424,41 @@ impl<'a> Trainer<'a> {
             "config": config,
         });
         // The model first: should the disk be full behind it, there is something to evaluate.
-        self.run.model.save(&self.folder.join("model.safetensors"))?;
+        let folder = self.folder.path();
+        self.run.model.save(&folder.join(MODEL))?;
         let reports = &self.run.progress.reports;
         let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
         if ended.is_some_and(|last| super::Config::best(reports) == Some(last.epoch)) {
-            self.run.model.save(&self.folder.join(BEST))?;
+            self.run.model.save(&folder.join(BEST))?;
         }
-        state.save(&self.folder.join("resume.safetensors"), &self.run.model.network, names)?;
+        state.save(&folder.join(RESUME), &self.run.model.network, names)?;
         self.saved = Some(step);
         Ok(())
     }
 
     /// Writes an event to the log and tells it.
     fn event(&mut self, event: &Event) -> Result<(), TrainError> {
-        let path = self.folder.join("events.jsonl");
-        let failed = |reason: String| TrainError::Folder { path: path.clone(), reason };
-        let mut line = serde_json::to_string(event).map_err(|e| failed(e.to_string()))?;
-        line.push('\n');
-        self.log.write_all(line.as_bytes()).map_err(|e| failed(e.to_string()))?;
+        let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {
+            path: self.folder.path().join("events.jsonl").into(),
+            reason: Shown::new(reason),
+        };
+        let line = serde_json::to_string(event).map_err(|e| failed(&e))?;
+        self.log.line(&line).map_err(|e| failed(&e))?;
         (self.tell)(event);
         Ok(())
     }
 
     /// What is left of the run after an error.
-    fn kept(&self) -> String {
-        match (self.saved, &self.run.resume) {
-            (Some(step), _) => format!("The checkpoint of step {step} in {} is intact.", self.folder.display()),
-            (None, Some(folder)) => format!("The checkpoint in {} is as it was.", folder.display()),
-            (None, None) => "No epoch was finished, so there is no checkpoint.".into(),
-        }
+    fn kept(&self) -> Shown {
+        let folder = Shown::from(self.folder.path());
+        Shown::from(match (self.saved, self.resumed) {
+            (Some(step), _) => format!("The checkpoint of step {step} in {folder} is intact."),
+            (None, true) => format!("The checkpoint in {folder} is as it was."),
+            (None, false) => "No epoch was finished, so there is no checkpoint.".into(),
+        })
     }
 
     fn interrupted(&self, error: GpuError) -> TrainError {
         TrainError::Interrupted { error, kept: self.kept() }
     }
-}
-
-/// Makes a run folder, or opens the one that is gone on in, and its log.
-fn open_folder(folder: &Path, resumed: bool) -> Result<File, TrainError> {
-    let failed = |e: std::io::Error| TrainError::Folder { path: folder.into(), reason: e.to_string() };
-    if !resumed {
-        check_free(folder)?;
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    // A new run's log must be new: two runs that found the same folder free shall not share it.
-    let log = folder.join("events.jsonl");
-    File::options().append(true).create(true).create_new(!resumed).open(log).map_err(failed)
-}
-
-/// Writes down what decides the run, so that it can be repeated.
-fn write_recipe(folder: &Path, config: &super::Config) -> Result<(), TrainError> {
-    let path = folder.join("recipe.toml");
-    let failed = |reason: String| TrainError::Folder { path: path.clone(), reason };
-    let text = toml::to_string(config).map_err(|e| failed(e.to_string()))?;
-    crate::files::replace(&path, text.as_bytes()).map_err(|e| failed(e.to_string()))
-}
-
-/// Checks that a run folder can be made here without harm to anything.
-///
-/// # Errors
-/// There is something already.
-pub fn check_free(folder: &Path) -> Result<(), TrainError> {
-    let free = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
-    };
-    if free { Ok(()) } else { Err(TrainError::Exists(folder.into())) }
 }

@@ -24,8 +24,8 @@ impl Schedule {
     /// The rate of step `i`, from 0, of an epoch, from 1, of `steps` steps, in a run of `epochs`. During the first `warmup`
     /// epochs, which need not be whole, it is multiplied by the part of them that has passed.
     pub fn rate(self, rate: f64, warmup: f64, epoch: usize, i: usize, steps: usize, epochs: usize) -> f64 {
-        let done = ((epoch - 1) * steps + i) as f64;
-        let total = (epochs * steps) as f64;
+        let done = (epoch - 1) as f64 * steps as f64 + i as f64;
+        let total = epochs as f64 * steps as f64;
         let scheduled = match self {
             Schedule::Constant => rate,
             Schedule::Step { every, factor } => rate * libm::pow(factor, ((epoch - 1) / every as usize) as f64),
@@ -40,7 +40,7 @@ impl Schedule {
                 }
             }
         };
-        scheduled * ((done + 1.0) / (warmup * steps as f64)).min(1.0)
+        if warmup > 0.0 { scheduled * ((done + 1.0) / (warmup * steps as f64)).min(1.0) } else { scheduled }
     }
 
     /// Whether the rate of a step depends on how many epochs the run will have.

@@ -9,14 +9,19 @@ use crate::plan::names;
 /// A model's answers for a whole set, in file order. Takes the images out of the set.
 ///
 /// # Errors
-/// They do not fit each other, or the device.
+/// They do not fit each other, or the device; an answer is no finite number.
 pub fn evaluate_model(device: &Device, model: &Model, set: &mut DataSet) -> Result<Summary, TrainError> {
     check_size(&model.network, set)?;
     let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
-    let on_device = GpuSet::new(device, set, 1)?;
+    let on_device = GpuSet::new(device, set, 1, model.network.classes())?;
     let rows = set.labels.len();
     let evaluator = Evaluator::new(device, &model.network, model.normalisation, &parameters, &on_device, rows)?;
-    Ok(evaluator.run(device, &on_device, &(0..rows as u32).collect::<Vec<_>>())?)
+    let seen = evaluator.run(device, &on_device, &(0..rows as u32).collect::<Vec<_>>())?;
+    let is_number = |image: &usize| seen.loss[*image].is_finite() && seen.probability[*image].is_finite();
+    match (0..rows).find(|image| !is_number(image)) {
+        Some(image) => Err(TrainError::NoAnswer { image }),
+        None => Ok(seen),
+    }
 }
 
 impl Summary {

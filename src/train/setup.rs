@@ -1,12 +1,14 @@
 //! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
 
-use super::{Config, EpochReport, TrainError};
-use crate::data::{DataError, DataSet, Locator, Part, Pictures, Source, Unfit, class_count, fingerprint, hold_out};
+use super::folder::{RESUME, RunFolder};
+use super::{Config, EpochReport, TrainError, settings};
+use crate::data::{Classes, DataError, DataSet, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
 use crate::model::{
     Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
 };
+use crate::text;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where a run stands: the record in `resume.safetensors`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,8 +53,10 @@ pub struct Prepared {
     pub fingerprint: String,
     pub progress: Progress,
     pub unfit: Unfit,
+    /// What a person should know before it begins.
+    pub notes: Vec<String>,
     /// The run folder to go on in.
-    pub resume: Option<PathBuf>,
+    pub resume: Option<RunFolder>,
 }
 
 impl Prepared {
@@ -61,10 +65,9 @@ impl Prepared {
     /// # Errors
     /// Data, network or parameters that do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
-        let Data { train, test, held_out, unfit } = load(&config, &source)?;
-        let names = source.class_names();
-        let classes = classes(&source, &train, &test)?;
-        let mut network = config.network.network([1, train.images.height, train.images.width], classes)?;
+        let Data { train, test, held_out, unfit, classes } = load(&config, &source)?;
+        let notes = Vec::from_iter(classes.oddity());
+        let mut network = config.network.network([1, train.images.height, train.images.width], classes.count)?;
         network = network.with_activation(config.activation);
         network = with_dropout(network, &config)?;
         network.check_frozen(&config.frozen)?;
@@ -78,12 +81,13 @@ impl Prepared {
         let model = Model {
             parameters,
             normalisation: Normalisation { mean, deviation },
-            class_names: names.unwrap_or_else(|| numbered_classes(classes)),
+            class_names: classes.names.unwrap_or_else(|| numbered_classes(classes.count)),
             prepare: config.prepare,
             training: serde_json::Value::Null,
             network,
         };
-        Prepared::new("train", config, source, model, train, test, places, held_out, unfit).with_teacher()
+        let prepared = Prepared::new("train", config, source, model, train, test, places, held_out, unfit);
+        Prepared { notes, ..prepared }.with_teacher()
     }
 
     /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
@@ -93,10 +97,10 @@ impl Prepared {
     /// Data and model that do not fit each other.
     pub fn finetune(config: Config, source: Source, mut model: Model) -> Result<Prepared, TrainError> {
         model.network.check_frozen(&config.frozen)?;
-        let Data { mut train, mut test, held_out, unfit } = load(&config, &source)?;
+        let Data { mut train, mut test, held_out, unfit, classes } = load(&config, &source)?;
         check_size(&model.network, &train)?;
-        let mut names = source.class_names();
-        let classes = classes(&source, &train, &test)?;
+        let mut notes = Vec::from_iter(classes.oddity());
+        let Classes { count, mut names, .. } = classes;
         // The same classes in another order are those of the model.
         let same = |own: &Vec<String>| {
             own.len() == model.class_names.len() && own.iter().all(|name| model.class_names.contains(name))
@@ -108,12 +112,19 @@ impl Prepared {
             names = Some(model.class_names.clone());
         }
         let old = model.network.classes();
-        if classes != old {
+        if count != old {
             let head = model.network.learning_layers().pop().unwrap_or_default();
             if config.frozen.contains(&head) {
-                return Err(TrainError::FrozenHead { layer: head, old, new: classes });
+                return Err(TrainError::FrozenHead { layer: head, old, new: count });
             }
-            let network = model.network.with_classes(classes)?;
+            let remedy = match names.is_none() && count < old {
+                true => format!("; where the others just do not occur in this set, --classes {old} keeps it"),
+                false => String::new(),
+            };
+            notes.push(format!(
+                "the data have {count} classes and the model {old}, so its last layer {head} starts anew{remedy}"
+            ));
+            let network = model.network.with_classes(count)?;
             let mut parameters = vec![0.0; network.arena_len()];
             for (new, old) in network.parameters().iter().zip(model.network.parameters()) {
                 if new.layer == head {
@@ -122,7 +133,10 @@ impl Prepared {
                     parameters[new.start..][..new.len()].copy_from_slice(&model.parameters[old.start..][..old.len()]);
                 }
             }
-            model = Model { network, parameters, class_names: numbered_classes(classes), ..model };
+            model = Model { network, parameters, class_names: numbered_classes(count), ..model };
+        } else if let Some(names) = names.as_ref().filter(|names| **names != model.class_names) {
+            let [old, new] = [&model.class_names, names].map(text::listed);
+            notes.push(format!("the model knows the classes {old}; they are now {new}"));
         }
         if let Some(names) = names {
             model.class_names = names;
@@ -130,7 +144,8 @@ impl Prepared {
         model.network = with_dropout(model.network, &config)?;
         let (places, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
-        Prepared::new("finetune", config, source, model, train, test, places, held_out, unfit).with_teacher()
+        let prepared = Prepared::new("finetune", config, source, model, train, test, places, held_out, unfit);
+        Prepared { notes, ..prepared }.with_teacher()
     }
 
     /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
@@ -144,17 +159,18 @@ impl Prepared {
         change: impl FnOnce(&mut Config),
         progress: crate::data::Progress,
     ) -> Result<Prepared, TrainError> {
+        // Nobody else changes what is read from now on.
+        let folder = RunFolder::reopen(run)?;
         let model = Model::load(run)?;
         let states = |record: &Record| record.config.plan_optimizer().states();
-        let state: Resume<Record> = Resume::load(&run.join("resume.safetensors"), &model.network, states)?;
+        let state: Resume<Record> = Resume::load(&run.join(RESUME), &model.network, states)?;
+        let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
+        state.record.check(&model.network, state.losses.len()).map_err(bad)?;
         let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
         let before = config.epochs;
         change(&mut config);
         if config.schedule.knows_its_end() && config.epochs != before {
             return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs: before });
-        }
-        if config.batch == 0 || config.log_every == 0 || rows > state.losses.len() {
-            return Err(TrainError::BadRecord { run: run.into() });
         }
         if epoch > config.epochs {
             return Err(TrainError::Finished { run: run.into(), done: epoch.saturating_sub(1) });
@@ -173,17 +189,14 @@ impl Prepared {
         };
         let source = Locator { pictures, ..locator.clone() }.locate(&config.data, progress)?;
         config.data = source.wanted.clone();
-        let Data { mut train, mut test, held_out, unfit } = load(&config, &source)?;
+        let Data { mut train, mut test, held_out, unfit, .. } = load(&config, &source)?;
         check_size(&model.network, &train)?;
         for set in [&mut train, &mut test] {
             source.relabel(set, &model.class_names)?;
-            set.check_labels(&source.name, model.network.classes())?;
+            set.check(&source.name, model.network.classes())?;
         }
         let (places, held_out) = parts(&train, held_out, &config)?;
         config.check_patience(held_out.len())?;
-        if rows > places.len() {
-            return Err(TrainError::BadRecord { run: run.into() });
-        }
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
         let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out, unfit);
@@ -191,9 +204,16 @@ impl Prepared {
             let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
             return Err(TrainError::OtherData { run: run.into(), text });
         }
+        let batch = prepared.config.batch.min(prepared.places.len());
+        let of_epoch = prepared.places.len().div_ceil(batch) as u64;
+        let stands = (epoch as u64 - 1) * of_epoch + rows.div_ceil(batch) as u64;
+        if !rows.is_multiple_of(batch) || rows >= prepared.places.len() || step != stands {
+            let all = prepared.places.len();
+            return Err(bad(format!("step {step}, but epoch {epoch} and {rows} of its {all} images, {batch} a batch")));
+        }
         let losses = state.losses.into_iter().take(rows).collect();
         prepared.progress = Progress { states: state.states, step, epoch, losses, reports };
-        prepared.resume = Some(run.into());
+        prepared.resume = Some(folder);
         prepared.with_teacher()
     }
 
@@ -210,7 +230,7 @@ impl Prepared {
             model.normalisation = teacher.normalisation;
         }
         let text = if teacher.class_names != model.class_names {
-            let (taught, here) = (teacher.class_names.join(", "), model.class_names.join(", "));
+            let [taught, here] = [&teacher.class_names, &model.class_names].map(text::listed);
             format!("it tells {taught} apart, and the data have {here}")
         } else if teacher.network.input() != model.network.input() {
             format!(
@@ -227,7 +247,7 @@ impl Prepared {
             self.teacher = Some(teacher);
             return Ok(self);
         };
-        Err(TrainError::Teacher { path: path.clone(), text })
+        Err(TrainError::Teacher { path: path.into(), text: text.into() })
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one place")]
@@ -263,16 +283,41 @@ impl Prepared {
             fingerprint,
             progress,
             unfit,
+            notes: Vec::new(),
             resume: None,
         }
     }
 }
 
-/// How many classes the data have: as many as they have names for, or labels.
-fn classes(source: &Source, train: &DataSet, test: &DataSet) -> Result<usize, DataError> {
-    match source.class_names() {
-        Some(names) => Ok(names.len()),
-        None => class_count(&source.name, &[train.labels.as_slice(), &test.labels].concat()),
+impl Record {
+    /// Checks what is read as what is written: settings as flags are, and the rest against itself and the tensors beside it.
+    fn check(&self, network: &Network, losses: usize) -> Result<(), String> {
+        let Record { command, config, epoch, rows, reports, .. } = self;
+        if !["train", "finetune"].contains(&command.as_str()) {
+            return Err(format!("there is no command {command:?}"));
+        }
+        let table = toml::Table::try_from(config).map_err(|e| e.to_string())?;
+        settings::check(&table)?;
+        network.check_frozen(&config.frozen).map_err(|e| e.to_string())?;
+        if *epoch == 0 || *epoch > config.epochs + 1 {
+            return Err(format!("epoch {epoch} of {}", config.epochs));
+        }
+        if reports.len() + 1 != *epoch || reports.iter().zip(1..).any(|(report, epoch)| report.epoch != epoch) {
+            return Err(format!("epoch {epoch} is under way, and {} are reported", reports.len()));
+        }
+        let is_number = |x: f64| x.is_finite();
+        let told = |r: &EpochReport| {
+            is_number(r.train_loss)
+                && r.validation_loss.is_none_or(is_number)
+                && r.validation_accuracy.is_none_or(|part| (0.0..=1.0).contains(&part))
+        };
+        if let Some(report) = reports.iter().find(|report| !told(report)) {
+            return Err(format!("the losses of epoch {}", report.epoch));
+        }
+        if *rows != losses {
+            return Err(format!("{rows} images are done of the epoch, and {losses} have a loss"));
+        }
+        Ok(())
     }
 }
 
@@ -306,6 +351,7 @@ struct Data {
     test: DataSet,
     held_out: usize,
     unfit: Unfit,
+    classes: Classes,
 }
 
 /// Both parts, checked against each other.
@@ -323,6 +369,8 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     let mut unfit = train.unfit;
     unfit.extend(test.unfit);
     let (mut train, test, held_out) = (train.set, test.set, train.held_out);
+    // By all of the labels, whatever the limit leaves of them.
+    let classes = source.classes(&train, &test, config.classes)?;
     if let Some(limit) = config.limit {
         train.limit(limit, held_out);
     }
@@ -330,7 +378,7 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     if size(&train) != size(&test) {
         return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
     }
-    Ok(Data { train, test, held_out, unfit })
+    Ok(Data { train, test, held_out, unfit, classes })
 }
 
 /// Checks that a network takes these images.

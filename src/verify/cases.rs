@@ -22,12 +22,12 @@ pub enum Fill {
 /// A kernel with its inputs, which follow from the seed.
 #[derive(Clone, Debug)]
 pub struct Case {
-    pub name: String,
-    pub kernel: Kernel,
-    pub fill: Fill,
+    pub(super) name: String,
+    pub(super) kernel: Kernel,
+    fill: Fill,
     /// Step, first row and rows in all, where the kernel reads a cursor.
-    pub cursor: [u32; 3],
-    pub seed: u64,
+    cursor: [u32; 3],
+    seed: u64,
 }
 
 /// Every kernel.
@@ -289,6 +289,8 @@ fn norms(kernel: impl Fn(NormShape, Tiles) -> Kernel) -> Vec<(Kernel, [u32; 3])>
         // As behind a fully connected layer.
         ([70, 72, 20, 1], RELU, NONE, DeviceClass::Software, [1, 70, 150]),
         ([16, 16, 5, 144], RELU, RELU, DeviceClass::Integrated, [0, 0, 16]),
+        // So many values that eight lanes would loop longer than some drivers do.
+        ([1024, 1024, 1, 576], NONE, NONE, DeviceClass::Software, [0, 0, 1024]),
     ]
     .map(|([batch, padded, channels, pixels], activation, activation_in, class, cursor)| {
         let shape = NormShape { batch, padded, channels, pixels, activation, activation_in };
@@ -341,6 +343,16 @@ fn of_each(kernel: impl Fn(UpdateShape, bool) -> Kernel) -> Vec<(Kernel, [u32; 3
 }
 
 impl Case {
+    /// Its sizes, what its inputs look like, and their seed.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is run.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     /// Whether every result must be exact.
     pub fn exact(&self) -> bool {
         self.fill == Fill::Integers

@@ -3,7 +3,7 @@
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
 use crate::model::{Initial, Layer, Network, NetworkError, tutorial_layers};
-use crate::plan::{Access, Element, Optimizer, Options, Tiles, names, record};
+use crate::plan::{Access, DeviceClass, Element, Optimizer, Options, Tiles, names, record};
 use crate::random::{Purpose, Stream};
 use crate::reference::{Tensor, play_in_order};
 
@@ -16,13 +16,14 @@ pub struct StepReport {
 }
 
 /// The networks that are stepped, with their input's height and width.
-pub const NETWORKS: [(&str, [usize; 3]); 6] = [
+pub const NETWORKS: [(&str, [usize; 3]); 7] = [
     ("tutorial", [1, 28, 28]),
     ("lenet-sigmoid", [1, 28, 28]),
     ("three-convs", [1, 20, 22]),
     ("no-conv", [1, 9, 11]),
     ("dropout", [1, 11, 9]),
     ("batch-norm", [1, 14, 13]),
+    ("large-cell", [1, 20, 38]),
 ];
 
 /// The layers of one of [`NETWORKS`].
@@ -74,18 +75,33 @@ fn layers(name: &str) -> Vec<Layer> {
             Layer::Relu,
             linear(3),
         ],
+        // Too large for a kernel that convolves and pools, as is a kernel of 17.
+        "large-cell" => {
+            vec![conv(3, 3), Layer::MaxPool { size: 17 }, Layer::Relu, linear(12), Layer::Sigmoid, linear(4)]
+        }
         "no-conv" => vec![linear(32), Layer::Relu, linear(16), Layer::Sigmoid, linear(3)],
         _ => tutorial_layers(10),
     }
 }
 
 /// Steps every network for an epoch of two batches, the second of them short, fused and unfused, with and without a frozen
-/// layer. On a device that works in parts a batch of twelve is two parts and some padding.
+/// layer, with the tile sizes of these classes of devices, whatever the device is. Where a class works in parts, a batch of
+/// twelve is two parts and some padding.
 ///
 /// # Errors
 /// What the driver says.
-pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
+pub fn steps(device: &Device, classes: &[DeviceClass]) -> Result<StepReport, GpuError> {
     let mut report = StepReport::default();
+    classes.iter().try_for_each(|class| steps_of(device, *class, &mut report))?;
+    Ok(report)
+}
+
+fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Result<(), GpuError> {
+    let options = |class| Options::new(12, 30, 21, Tiles::of(class));
+    let told = format!("{class:?}").to_lowercase();
+    let case = |net: &Network, options: &Options, what: &str, report: &mut StepReport| {
+        case(device, net, options, &format!("{what}, {told} tiles"), report)
+    };
     for (name, input) in NETWORKS {
         let net = network(name, input).unwrap_or_else(|e| panic!("network {name}: {e}"));
         let second = net.learning_layers()[1].clone();
@@ -95,30 +111,26 @@ pub fn steps(device: &Device) -> Result<StepReport, GpuError> {
                 if unfused { ", unfused" } else { "" },
                 if frozen.is_empty() { String::new() } else { format!(", {second} frozen") }
             );
-            let options = Options { frozen, unfused, ..options(device) };
-            case(device, &net, &options, &what, &mut report)?;
+            let options = Options { frozen, unfused, ..options(class) };
+            case(&net, &options, &what, report)?;
         }
     }
-    let augmented = Options { augment: true, ..options(device) };
+    let augmented = Options { augment: true, ..options(class) };
     let net = network("dropout", [1, 11, 9]).unwrap_or_else(|e| panic!("network dropout: {e}"));
-    case(device, &net, &augmented, "dropout, augmented", &mut report)?;
+    case(&net, &augmented, "dropout, augmented", report)?;
     let teacher = network("lenet-sigmoid", [1, 28, 28]).unwrap_or_else(|e| panic!("network lenet-sigmoid: {e}"));
-    let taught = Options { teacher: Some(teacher), ..options(device) };
+    let taught = Options { teacher: Some(teacher), ..options(class) };
     let net = network("tutorial", [1, 28, 28]).unwrap_or_else(|e| panic!("network tutorial: {e}"));
     let (adam, adamw) = (Optimizer::Adam { decoupled: false }, Optimizer::Adam { decoupled: true });
     let nesterov = Optimizer::Sgd { nesterov: true };
-    case(device, &net, &taught, "tutorial, taught by lenet-sigmoid", &mut report)?;
+    case(&net, &taught, "tutorial, taught by lenet-sigmoid", report)?;
     for (optimizer, what) in [(adam, "adam"), (adamw, "adamw"), (Optimizer::Rmsprop, "rmsprop"), (nesterov, "nesterov")]
     {
         let rates = vec![("conv2".into(), 0.25)];
-        let options = Options { optimizer, clip: true, rates, ..options(device) };
-        case(device, &net, &options, &format!("tutorial, {what}, clipped"), &mut report)?;
+        let options = Options { optimizer, clip: true, rates, ..options(class) };
+        case(&net, &options, &format!("tutorial, {what}, clipped"), report)?;
     }
-    Ok(report)
-}
-
-fn options(device: &Device) -> Options {
-    Options::new(12, 30, 21, Tiles::of(device.info.class()))
+    Ok(())
 }
 
 /// One of [`NETWORKS`], checked.
@@ -137,7 +149,7 @@ fn case(
     report: &mut StepReport,
 ) -> Result<(), GpuError> {
     let plan = record(net, options).unwrap_or_else(|e| panic!("{what}: {e}"));
-    let player = Player::new(device, plan, &[])?;
+    let player = Player::trusted(device, plan, &[])?;
     let plan = player.plan();
     let mut stream = Stream::new(report.cases as u64, Purpose::Verification, 1000);
     for buffer in &plan.buffers {

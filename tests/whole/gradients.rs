@@ -28,7 +28,7 @@ fn loss(plan: &Plan, content: &[(&str, Vec<u32>)], parameters: &[f64]) -> (f64, 
     player.step();
     let mean = player.buffer(names::LOSS).floats().iter().sum::<f64>() / BATCH as f64;
     let mut sides = Vec::new();
-    for buffer in &plan.buffers {
+    for buffer in plan.buffers() {
         if buffer.name.ends_with(".winner") {
             sides.extend(player.buffer(&buffer.name).integers());
         } else if buffer.name.ends_with(".out") {

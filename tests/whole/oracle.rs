@@ -1,7 +1,8 @@
 //! The whole step against PyTorch in float64, on every device and on the reference.
 //!
 //! `tests/oracle` holds a small oracle of this project's own, so that a clone proves the agreement by itself. A larger one,
-//! of the real MNIST, is used where `MNIST_GPU_ORACLE` names a folder with `data/mnist` and `oracle`.
+//! of the real MNIST, is at hand where `MNIST_GPU_ORACLE` names a folder with `data/mnist` and `oracle`: `cargo test --test
+//! whole -- --ignored on_mnist`.
 
 use crate::{devices, play};
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
@@ -59,7 +60,7 @@ fn under(tensors: &Tensors, prefix: &str) -> Tensors {
 }
 
 fn folder(path: &Path) -> mnist_gpu::data::Source {
-    Locator { offline: true, ..Locator::default() }.locate(&path.to_string_lossy(), &|_, _, _| {}).unwrap()
+    Locator { offline: true, ..Locator::default() }.locate(path, &|_, _, _| {}).unwrap()
 }
 
 fn network() -> Network {
@@ -94,13 +95,10 @@ fn small() -> Oracle {
     }
 }
 
-/// The folder that `MNIST_GPU_ORACLE` names, if it does.
-fn large_root() -> Option<PathBuf> {
+/// The folder that `MNIST_GPU_ORACLE` names. Whoever asks for these tests has it.
+fn large_root() -> PathBuf {
     let root = std::env::var_os("MNIST_GPU_ORACLE").map(PathBuf::from);
-    if root.is_none() {
-        println!("MNIST_GPU_ORACLE is not set: the oracle of the real MNIST is not at hand");
-    }
-    root
+    root.expect("MNIST_GPU_ORACLE names the folder with the oracle of the real MNIST")
 }
 
 fn large(root: &Path) -> Oracle {
@@ -153,7 +151,7 @@ fn check(who: &str, oracle: &Oracle, plan: &mnist_gpu::plan::Plan, played: &mut 
     let [mut out, mut grad] = [0.0_f64; 2];
     for (name, expected) in &oracle.first {
         if let Some(of) = name.strip_suffix(".grad") {
-            let slices = played.floats(names::GRADIENTS, plan.buffers[plan.buffer(names::GRADIENTS).unwrap()].len);
+            let slices = played.floats(names::GRADIENTS, plan.buffers()[plan.buffer(names::GRADIENTS).unwrap()].len);
             let found = play::gradient(plan, &net, of, &slices);
             grad = grad.max(close(&format!("{who}: {name}"), &found, expected, bounds.grad));
         } else {
@@ -231,22 +229,21 @@ fn every_device_trains_as_pytorch_does() {
 }
 
 #[test]
-fn every_device_trains_on_mnist_as_pytorch_does() {
-    if let Some(root) = large_root() {
-        on_devices(&large(&root));
-    }
+#[ignore = "wants the oracle of the real MNIST, by MNIST_GPU_ORACLE"]
+fn on_mnist_every_device_trains_as_pytorch_does() {
+    on_devices(&large(&large_root()));
 }
 
 #[test]
-fn the_reference_is_pytorch_on_mnist_too() {
-    if let Some(root) = large_root() {
-        on_reference(&large(&root));
-    }
+#[ignore = "wants the oracle of the real MNIST, by MNIST_GPU_ORACLE"]
+fn on_mnist_the_reference_is_pytorch_too() {
+    on_reference(&large(&large_root()));
 }
 
 #[test]
-fn frozen_layers_stay_bit_for_bit_and_the_others_train_as_pytorch_does() {
-    let Some(root) = large_root() else { return };
+#[ignore = "wants the oracle of the real MNIST, by MNIST_GPU_ORACLE"]
+fn on_mnist_frozen_layers_stay_bit_for_bit_and_the_others_train_as_pytorch_does() {
+    let root = large_root();
     let (net, oracle) = (network(), large(&root));
     let expected = tensors(&root.join("oracle/frozen20.safetensors"));
     for device in devices::every(&[false]) {
@@ -299,9 +296,64 @@ fn optimizers() -> Vec<Trained> {
     ]
 }
 
+/// The optimizers of `tests/oracle/make_optimizers.py`, whose constants are all different.
+fn small_optimizers() -> [(&'static str, Config); 5] {
+    let of = |optimizer, lr, weight_decay| Config { batch: 16, optimizer, lr, weight_decay, ..Config::default() };
+    let sgd = |lr, momentum, weight_decay, nesterov| Config { momentum, nesterov, ..of(Method::Sgd, lr, weight_decay) };
+    [
+        ("sgd", sgd(0.05, 0.9, 0.01, false)),
+        ("nesterov", sgd(0.03, 0.8, 0.02, true)),
+        ("adam", Config { beta1: 0.8, beta2: 0.97, eps: 1e-3, ..of(Method::Adam, 0.004, 0.02) }),
+        ("adamw", Config { beta1: 0.85, beta2: 0.95, eps: 2e-3, ..of(Method::Adamw, 0.005, 0.05) }),
+        ("rmsprop", Config { momentum: 0.6, beta2: 0.9, eps: 1e-2, ..of(Method::Rmsprop, 0.003, 0.01) }),
+    ]
+}
+
 #[test]
 fn every_optimizer_trains_as_pytorchs_does() {
-    let Some(root) = large_root() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all = tensors(&root.join("tests/oracle/optimizers.safetensors"));
+    let set = small().set;
+    let layers = [
+        Layer::Conv { channels: 2, kernel: 5 },
+        Layer::MaxPool { size: 4 },
+        Layer::Sigmoid,
+        Layer::Linear { units: 10 },
+    ];
+    let net = Network::new([1, 28, 28], &layers).unwrap();
+    let init = arena(&net, &under(&all, "init."));
+    for (name, config) in small_optimizers() {
+        let expected = under(&all, &format!("{name}."));
+        let content = play::content(&set, &init, &config);
+        let of = |class| {
+            let options = play::options(&set, config.batch, class);
+            record(&net, &Options { optimizer: config.plan_optimizer(), ..options }).unwrap()
+        };
+        let check = |who: &str, played: &mut dyn Played, bound: f64| {
+            (0..STEPS).for_each(|_| played.step());
+            let found = played.floats(names::PARAMETERS, net.arena_len());
+            let of = |p: &mnist_gpu::model::Parameter| {
+                close(&format!("{name} on {who}: {}", p.name), &found[p.start..][..p.len()], &expected[&p.name], bound)
+            };
+            let worst = net.parameters().iter().map(of).fold(0.0, f64::max);
+            println!("{name} on {who}: the largest difference is {worst:.1e}");
+        };
+        let plan = of(DeviceClass::Integrated);
+        let mut player = reference::Player::new(&plan);
+        play::fill_reference(&mut player, &plan, &content);
+        check("the reference", &mut OnReference(player), FLOAT64.after);
+        for device in devices::every(&[false]) {
+            let player = Player::new(&device, of(device.info.class()), &[]).unwrap();
+            play::fill_device(&device, &player, &content);
+            check(&device.info.to_string(), &mut OnDevice(&device, player), 2e-6);
+        }
+    }
+}
+
+#[test]
+#[ignore = "wants the oracle of the real MNIST, by MNIST_GPU_ORACLE"]
+fn on_mnist_every_optimizer_trains_as_pytorchs_does() {
+    let root = large_root();
     let oracle = large(&root);
     let curves: serde_json::Value =
         serde_json::from_slice(&std::fs::read(root.join("oracle/optim/losses.json")).unwrap()).unwrap();
@@ -350,8 +402,9 @@ fn every_optimizer_trains_as_pytorchs_does() {
 }
 
 #[test]
-fn pytorchs_network_gets_pytorchs_images_wrong() {
-    let Some(root) = large_root() else { return };
+#[ignore = "wants the oracle of the real MNIST, by MNIST_GPU_ORACLE"]
+fn on_mnist_pytorchs_network_gets_pytorchs_images_wrong() {
+    let root = large_root();
     let facts: serde_json::Value =
         serde_json::from_slice(&std::fs::read(root.join("oracle/trained.json")).unwrap()).unwrap();
     let list = |key: &str| -> Vec<u64> { facts[key].as_array().unwrap().iter().map(|x| x.as_u64().unwrap()).collect() };
@@ -376,7 +429,7 @@ fn make_digits() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/digits");
     std::fs::create_dir_all(&folder).unwrap();
     for (part, first, count) in [("train", 0, 16 * STEPS as u32), ("t10k", 10_000, 100)] {
-        let set = synthetic::generate(1, first, count);
+        let set = synthetic::generate(1, first, count).unwrap();
         let (side, count) = (28_u32.to_be_bytes(), count.to_be_bytes());
         let images = [&[0, 0, 8, 3], &count[..], &side[..], &side[..], &set.images.bytes].concat();
         let labels = [&[0, 0, 8, 1], &count[..], &set.labels].concat();

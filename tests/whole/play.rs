@@ -53,7 +53,7 @@ pub fn fill_device(device: &Device, player: &Player, content: &[(&str, Vec<u32>)
 pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&str, Vec<u32>)]) {
     for (name, bits) in content {
         if let Some(at) = plan.buffer(name) {
-            let tensor = reference::Tensor::from_bits(plan.buffers[at].element, bits);
+            let tensor = reference::Tensor::from_bits(plan.buffers()[at].element, bits);
             *player.buffer(name) = tensor;
         }
     }
@@ -62,7 +62,7 @@ pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&
 /// A parameter's gradient out of the buffer of slices: their sum.
 pub fn gradient(plan: &Plan, net: &Network, name: &str, slices: &[f64]) -> Vec<f64> {
     let start = net.parameters().iter().find(|p| p.name == name).map(|p| p.start as u32);
-    let ranges = plan.steps.iter().find_map(|step| match &step.kernel {
+    let ranges = plan.steps().iter().find_map(|step| match &step.kernel {
         Kernel::SgdUpdate(shape, _) => Some(&shape.ranges),
         _ => None,
     });

@@ -4,7 +4,7 @@
 use crate::{devices, play};
 use mnist_gpu::gpu::Player;
 use mnist_gpu::model::initialise;
-use mnist_gpu::plan::{Options, names, record};
+use mnist_gpu::plan::{DeviceClass, Options, names, record};
 use mnist_gpu::random::{Purpose, Stream};
 use mnist_gpu::train::Config;
 use mnist_gpu::{reference, verify};
@@ -12,9 +12,9 @@ use mnist_gpu::{reference, verify};
 #[test]
 fn every_step_of_every_network_agrees_with_its_twin() {
     for device in devices::every(&[false, true]) {
-        let report = verify::steps(&device).unwrap();
+        let report = verify::steps(&device, &DeviceClass::ALL).unwrap();
         println!("{} of {} epochs on {}", report.passed, report.cases, device.info);
-        assert!(report.cases >= 12 && report.failures.is_empty(), "{}: {:#?}", device.info, report.failures);
+        assert!(report.cases >= 36 && report.failures.is_empty(), "{}: {:#?}", device.info, report.failures);
         assert_eq!(report.passed, report.cases);
     }
 }
@@ -32,8 +32,9 @@ fn an_epoch_ends_where_the_reference_ends() {
             let mut stream = Stream::new(5, Purpose::Verification, 3000);
             let set = play::noise(&net, 40, &mut stream);
             let config = Config { batch: 7, lr: 0.02, momentum: 0.9, ..Config::default() };
-            for unfused in [false, true] {
-                let options = Options { unfused, ..play::options(&set, 7, device.info.class()) };
+            let each = DeviceClass::ALL.into_iter().flat_map(|class| [(class, false), (class, true)]);
+            for (class, unfused) in each {
+                let options = Options { unfused, ..play::options(&set, 7, class) };
                 let plan = record(&net, &options).unwrap();
                 let content = play::content(&set, &initialise(&net, 9), &config);
                 let player = Player::new(&device, plan.clone(), &[]).unwrap();
@@ -56,7 +57,7 @@ fn an_epoch_ends_where_the_reference_ends() {
                         let found = f64::from(f32::from_bits(bits));
                         assert!(
                             found.is_finite() && (found - expected).abs() <= BOUND,
-                            "{}: {name}, unfused {unfused}: {buffer} at {i}: {found:e}, reference {expected:e}",
+                            "{}: {name}, {class:?}, unfused {unfused}: {buffer} at {i}: {found:e}, reference {expected:e}",
                             device.info
                         );
                     }

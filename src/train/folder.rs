@@ -1,0 +1,234 @@
+//! The folder of a run. It belongs to one process at a time, and what never became a run does not stand in the way of one.
+
+use super::{Config, EpochReport, Event, TrainError};
+use crate::files::{self, Lock, Log};
+use crate::text::Shown;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Files of a run folder.
+pub const MODEL: &str = "model.safetensors";
+/// The model of the epoch with the best validation, beside that of the last.
+pub const BEST: &str = "best.safetensors";
+pub const RESUME: &str = "resume.safetensors";
+const RECIPE: &str = "recipe.toml";
+const EVENTS: &str = "events.jsonl";
+const LOCK: &str = "run.lock";
+
+/// How every line of a log begins.
+const BEGINNING: &[u8] = b"{\"event\":";
+/// Bytes of a line of a log, at most.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// A run folder that this process has.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    lock: Option<Lock>,
+    /// What is taken away again if the run never begins: the folder too, where it was made for it.
+    unbegun: Option<Made>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    Files,
+    Folder,
+}
+
+fn failed(path: &Path, reason: std::io::Error) -> TrainError {
+    TrainError::Folder { path: path.into(), reason: Shown::new(reason) }
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run.
+    ///
+    /// # Errors
+    /// There is something already, or it cannot be made.
+    pub fn make(path: &Path) -> Result<RunFolder, TrainError> {
+        check_free(path)?;
+        let made = if path.is_dir() { Made::Files } else { Made::Folder };
+        files::make_folder(path).map_err(|e| failed(path, e))?;
+        let mut folder = RunFolder::lock(path)?;
+        // Another process may have been faster.
+        check_free(path)?;
+        folder.unbegun = Some(made);
+        folder.remove_files();
+        Ok(folder)
+    }
+
+    /// Takes the folder of a run that goes on.
+    ///
+    /// # Errors
+    /// Another process has it, or it is none.
+    pub fn reopen(path: &Path) -> Result<RunFolder, TrainError> {
+        if let Err(e) = std::fs::read_dir(path) {
+            return Err(failed(path, e));
+        }
+        let folder = RunFolder::lock(path)?;
+        files::sweep(path, None);
+        Ok(folder)
+    }
+
+    fn lock(path: &Path) -> Result<RunFolder, TrainError> {
+        let lock = Lock::take(&path.join(LOCK)).map_err(|(error, holder)| match error.kind() {
+            ErrorKind::WouldBlock => TrainError::Busy { run: path.into(), holder },
+            _ => failed(&path.join(LOCK), error),
+        })?;
+        Ok(RunFolder { path: path.into(), lock: Some(lock), unbegun: None })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins or goes on: writes the recipe down, opens the log, and adds to it what a killed process has not told of the
+    /// epochs that are saved. From now on the folder stays.
+    ///
+    /// # Errors
+    /// Nothing can be written.
+    pub fn begin(&mut self, config: &Config, reports: &[EpochReport]) -> Result<Log, TrainError> {
+        let (recipe, events) = (self.path.join(RECIPE), self.path.join(EVENTS));
+        let mut log = Log::open(&events).map_err(|e| failed(&events, e))?;
+        let told = epochs_told(&events).map_err(|e| failed(&events, e))?;
+        for report in reports.iter().filter(|report| !told.contains(&report.epoch)) {
+            let line = serde_json::to_string(&Event::Epoch(report)).map_err(|e| failed(&events, e.into()))?;
+            log.line(&line).map_err(|e| failed(&events, e))?;
+        }
+        let text = toml::to_string(config).map_err(|e| failed(&recipe, std::io::Error::other(e)))?;
+        files::replace(&recipe, text.as_bytes()).map_err(|e| failed(&recipe, e))?;
+        self.unbegun = None;
+        Ok(log)
+    }
+
+    /// Removes what a run that never began has left.
+    fn remove_files(&self) {
+        files::sweep(&self.path, None);
+        for name in [EVENTS, RECIPE] {
+            let _ = std::fs::remove_file(self.path.join(name));
+        }
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.unbegun.is_some() {
+            self.remove_files();
+        }
+        self.lock.take();
+        if self.unbegun == Some(Made::Folder) {
+            // Only if it is empty.
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// Checks that a run folder can be made here without harm to anything.
+///
+/// # Errors
+/// There is something already.
+pub fn check_free(folder: &Path) -> Result<(), TrainError> {
+    if folder.as_os_str().is_empty() {
+        let reason = std::io::Error::new(ErrorKind::InvalidInput, "an empty name is no folder; give --out another");
+        return Err(failed(folder, reason));
+    }
+    match std::fs::read_dir(folder) {
+        Ok(entries) => {
+            if is_free(folder, entries) {
+                Ok(())
+            } else {
+                Err(TrainError::Exists(folder.into()))
+            }
+        }
+        // A link that leads nowhere is there too.
+        Err(e) if e.kind() == ErrorKind::NotFound && !folder.is_symlink() => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotADirectory => Err(TrainError::Exists(folder.into())),
+        Err(e) => Err(failed(folder, e)),
+    }
+}
+
+/// Whether a folder holds nothing, or only what a run has left that ended before its first checkpoint.
+fn is_free(folder: &Path, entries: std::fs::ReadDir) -> bool {
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let known = |name: &std::ffi::OsString| {
+        [EVENTS, RECIPE, LOCK].iter().any(|known| name == known) || files::is_temporary(name, None)
+    };
+    names.iter().all(|name| known(name) && (name == LOCK || is_ours(folder)))
+}
+
+/// Whether the log of a folder is one of this program, or one that it could not begin.
+fn is_ours(folder: &Path) -> bool {
+    let read = |(file, _): (std::fs::File, u64)| {
+        let mut start = Vec::new();
+        file.take(BEGINNING.len() as u64).read_to_end(&mut start).map(|_| start)
+    };
+    let start = files::open(&folder.join(EVENTS)).and_then(read);
+    start.is_ok_and(|start| start.is_empty() || start == BEGINNING)
+}
+
+/// The epochs of which a log tells.
+fn epochs_told(log: &Path) -> std::io::Result<Vec<usize>> {
+    let (file, _) = files::open(log)?;
+    let mut reader = BufReader::new(file);
+    let (mut epochs, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        if reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+            return Ok(epochs);
+        }
+        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&line) else { continue };
+        if event["event"] == "epoch" {
+            epochs.extend(event["epoch"].as_u64().map(|epoch| epoch as usize));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_became_a_run_is_taken_away_and_blocks_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        // A run that cannot begin leaves nothing.
+        drop(RunFolder::make(&path).unwrap());
+        assert!(!path.exists());
+        // One that began stays, with its log; without a checkpoint its name is free.
+        let mut folder = RunFolder::make(&path).unwrap();
+        folder.begin(&Config::default(), &[]).unwrap().line("{\"event\":\"start\"}").unwrap();
+        assert!(matches!(RunFolder::make(&path), Err(TrainError::Busy { .. })));
+        drop(folder);
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
+        std::fs::write(path.join(".model.safetensors.abcdef.part"), "half").unwrap();
+        check_free(&path).unwrap();
+        std::fs::write(path.join(MODEL), "whole").unwrap();
+        assert!(matches!(check_free(&path), Err(TrainError::Exists(_))));
+        // A file of the user's that is called like one of ours is not ours.
+        let own = root.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join(RECIPE), "mine").unwrap();
+        assert!(matches!(RunFolder::make(&own), Err(TrainError::Exists(_))));
+        std::fs::write(own.join(EVENTS), "mine").unwrap();
+        assert!(matches!(RunFolder::make(&own), Err(TrainError::Exists(_))));
+        assert_eq!(std::fs::read_to_string(own.join(RECIPE)).unwrap(), "mine");
+        assert!(check_free(Path::new("")).is_err());
+    }
+
+    #[test]
+    fn a_log_tells_every_epoch_once() {
+        let root = tempfile::tempdir().unwrap();
+        let report = |epoch| EpochReport {
+            epoch,
+            train_loss: 1.0,
+            validation_loss: None,
+            validation_accuracy: None,
+            seconds: 1.0,
+            images_per_second: 1.0,
+        };
+        let mut folder = RunFolder::make(&root.path().join("run")).unwrap();
+        drop(folder.begin(&Config::default(), &[report(1)]).unwrap());
+        drop(folder.begin(&Config::default(), &[report(1), report(2), report(3)]).unwrap());
+        assert_eq!(epochs_told(&folder.path().join(EVENTS)).unwrap(), [1, 2, 3]);
+    }
+}
