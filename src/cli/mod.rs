@@ -24,6 +24,7 @@ use crate::plan::{DeviceClass, Tiles};
 use crate::text;
 use crate::train::TrainError;
 pub use bench::step_lines;
+use clap::error::ContextValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use console::Console;
 use std::io::{ErrorKind, Write};
@@ -260,7 +261,7 @@ impl CacheArgs {
 pub fn main(began: Instant) -> ExitCode {
     let cli = match Cli::try_parse_from(wild::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     let console = Console::new(cli.output.json, cli.output.quiet, cli.output.verbose);
     let ended = run(cli.command, &console, began).and_then(|()| console.finish());
@@ -295,10 +296,16 @@ fn end_at_once() -> ! {
 }
 
 /// Says what is wrong with a command line, or what was asked about it.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error) -> ExitCode {
+    // It repeats what was typed, or what a wildcard stood for.
+    let typed: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in typed {
+        if let ContextValue::String(text) = value {
+            error.insert(kind, ContextValue::String(text::Shown::from(text).to_string()));
+        }
+    }
     let printed = match error.use_stderr() {
-        // It repeats what was typed.
-        true => write!(std::io::stderr(), "{}", text::lines(error)),
+        true => write!(std::io::stderr(), "{}", text::lines(&error)),
         false => error.print().and_then(|()| std::io::stdout().flush()),
     };
     match printed {

@@ -62,7 +62,9 @@ pub enum DataError {
         "class {class:?} of {folder} has one picture, so none is left to test on; add more, or make folders train and test"
     )]
     OnePicture { folder: Shown, class: String },
-    #[error("the name of folder {0} cannot be a class name: it is not UTF-8, or has control characters or backslashes")]
+    #[error(
+        "the name of folder \"{0}\" cannot be a class name: it is not UTF-8, or has control characters or backslashes"
+    )]
     ClassName(Shown),
     #[error(
         "{name} has the class {class:?}, which the model does not know: it has {}; fine-tune it, or name the folders so",
@@ -98,11 +100,11 @@ pub enum DataError {
     )]
     Missing { folder: Shown, name: String },
     #[error(
-        "there is no data set {0}: give auto, {names}, synthetic, synthetic:N, a folder with four IDX files, or one with a \
+        "there is no data set \"{0}\": give auto, {names}, synthetic, synthetic:N, a folder with four IDX files, or one with a \
          folder of pictures for each class", names = KNOWN.map(|known| known.name).join(", ")
     )]
     Unknown(Shown),
-    #[error("{0}: synthetic:N takes a whole number of training images from 2 to 10000000")]
+    #[error("\"{0}\": synthetic:N takes a whole number of training images from 2 to 10000000")]
     SyntheticCount(Shown),
     #[error("{name} is not in {cache} and --offline forbids to fetch it; run `mnist-gpu data fetch {name}` once")]
     Offline { name: String, cache: Shown },

@@ -19,7 +19,7 @@ use crate::text::Shown;
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
     #[error(
-        "no adapter matches {wanted}; this machine offers: {}",
+        "no adapter matches \"{wanted}\"; this machine offers: {}",
         if .found.is_empty() { "none. Install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
         mesa-vulkan-drivers`)".to_string() } else { .found.iter().map(Shown::to_string).collect::<Vec<_>>().join("; ") }
     )]

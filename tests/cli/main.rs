@@ -3,6 +3,7 @@
 mod bad;
 mod bench;
 mod commands;
+mod faults;
 mod folders;
 mod learning;
 mod pictures;

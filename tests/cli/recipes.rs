@@ -123,7 +123,10 @@ fn a_bad_recipe_says_what_is_wrong_where() {
     bad("lr = -1.0", &["lr", "above 0"]);
     bad("batch = 0", &["batch", "1 to 65535"]);
     bad("epochs = 0", &["epochs"]);
-    bad("patience = 0", &["patience", "above 0"]);
+    bad("patience = 0", &["patience", "whole number from 1"]);
+    bad("epochs = 4294967296", &["epochs", "whole number from 1 to 4294967295"]);
+    bad("lr = 1e300", &["lr", "above 0"]);
+    bad("rates = \"conv1=1e-320\"", &["line 1", "factors above 0"]);
     bad("schedule = \"up\"", &["no schedule", "one-cycle"]);
     bad("augment = \"spin=3\"", &["line 1", "spin", "rotate"]);
     bad("dropout = 1.0", &["dropout", "below 1"]);

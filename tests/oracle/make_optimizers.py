@@ -5,8 +5,8 @@
     python3 tests/oracle/make_optimizers.py
 
 The network is small and smooth: conv 2@5x5, max-pool 4, sigmoid, linear 10. No constant of an optimizer has its default or
-the value of another, so that two which are exchanged come to other parameters; and eps is large, so that rounding does not
-decide the sign of a step. Images, batches and normalisation are those of make_oracle.py.
+the value of another, so that two which are exchanged come to other parameters. All are float32 numbers to the last bit, and
+eps is large, so that rounding does not decide the sign of a step. Images, batches and normalisation are those of make_oracle.py.
 
     init.NAME        parameters before the first step
     OPTIMIZER.NAME   parameters after the last one
@@ -17,11 +17,13 @@ from make_oracle import BATCH, DEVIATION, HERE, MEAN, STEPS, read
 from safetensors.torch import save_file
 
 OPTIMIZERS = {
-    "sgd": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
-    "nesterov": lambda p: torch.optim.SGD(p, lr=0.03, momentum=0.8, weight_decay=0.02, nesterov=True),
-    "adam": lambda p: torch.optim.Adam(p, lr=0.004, betas=(0.8, 0.97), eps=1e-3, weight_decay=0.02),
-    "adamw": lambda p: torch.optim.AdamW(p, lr=0.005, betas=(0.85, 0.95), eps=2e-3, weight_decay=0.05),
-    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.003, alpha=0.9, eps=1e-2, momentum=0.6, weight_decay=0.01),
+    "sgd": lambda p: torch.optim.SGD(p, lr=1 / 16, momentum=7 / 8, weight_decay=1 / 128),
+    "nesterov": lambda p: torch.optim.SGD(p, lr=1 / 32, momentum=3 / 4, weight_decay=1 / 64, nesterov=True),
+    "adam": lambda p: torch.optim.Adam(p, lr=1 / 256, betas=(13 / 16, 31 / 32), eps=1 / 1024, weight_decay=3 / 128),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=5 / 1024, betas=(27 / 32, 15 / 16), eps=1 / 512, weight_decay=3 / 64),
+    "rmsprop": lambda p: torch.optim.RMSprop(
+        p, lr=3 / 1024, alpha=29 / 32, eps=1 / 128, momentum=5 / 8, weight_decay=3 / 256
+    ),
 }
 
 

@@ -300,12 +300,26 @@ fn optimizers() -> Vec<Trained> {
 fn small_optimizers() -> [(&'static str, Config); 5] {
     let of = |optimizer, lr, weight_decay| Config { batch: 16, optimizer, lr, weight_decay, ..Config::default() };
     let sgd = |lr, momentum, weight_decay, nesterov| Config { momentum, nesterov, ..of(Method::Sgd, lr, weight_decay) };
+    let adam = |method, [lr, beta1, beta2, eps, weight_decay]: [f64; 5]| Config {
+        beta1,
+        beta2,
+        eps,
+        ..of(method, lr, weight_decay)
+    };
     [
-        ("sgd", sgd(0.05, 0.9, 0.01, false)),
-        ("nesterov", sgd(0.03, 0.8, 0.02, true)),
-        ("adam", Config { beta1: 0.8, beta2: 0.97, eps: 1e-3, ..of(Method::Adam, 0.004, 0.02) }),
-        ("adamw", Config { beta1: 0.85, beta2: 0.95, eps: 2e-3, ..of(Method::Adamw, 0.005, 0.05) }),
-        ("rmsprop", Config { momentum: 0.6, beta2: 0.9, eps: 1e-2, ..of(Method::Rmsprop, 0.003, 0.01) }),
+        ("sgd", sgd(1.0 / 16.0, 7.0 / 8.0, 1.0 / 128.0, false)),
+        ("nesterov", sgd(1.0 / 32.0, 3.0 / 4.0, 1.0 / 64.0, true)),
+        ("adam", adam(Method::Adam, [1.0 / 256.0, 13.0 / 16.0, 31.0 / 32.0, 1.0 / 1024.0, 3.0 / 128.0])),
+        ("adamw", adam(Method::Adamw, [5.0 / 1024.0, 27.0 / 32.0, 15.0 / 16.0, 1.0 / 512.0, 3.0 / 64.0])),
+        (
+            "rmsprop",
+            Config {
+                momentum: 5.0 / 8.0,
+                beta2: 29.0 / 32.0,
+                eps: 1.0 / 128.0,
+                ..of(Method::Rmsprop, 3.0 / 1024.0, 3.0 / 256.0)
+            },
+        ),
     ]
 }
 
