@@ -85,11 +85,12 @@ impl Temporary {
 }
 
 impl Write for Temporary {
+    // By the file itself, whose errors do not speak of the temporary name.
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.file.write(bytes)
+        self.file.as_file_mut().write(bytes)
     }
     fn flush(&mut self) -> Result<()> {
-        self.file.flush()
+        self.file.as_file_mut().flush()
     }
 }
 

@@ -94,7 +94,7 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     let mut report = Report::of(&device.info, format!("{}{unfused}{checked}{tiles}", Shown::from(&args.network)));
     // First, so that the peak of memory is its own.
     if is(What::Epoch) {
-        let folder = tempfile::tempdir()?;
+        let folder = temporary_folder()?;
         let run = prepared(args, runs.min(3), None, console)?;
         report.epoch = Some(epoch(&device, run, &folder.path().join("run"))?);
     }
@@ -199,8 +199,13 @@ fn child(args: &BenchArgs) -> Vec<OsString> {
     line
 }
 
+/// A folder for a run that is only measured.
+fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
+    tempfile::tempdir().context("there is no place for a run to measure; set TMPDIR to a folder that can be written")
+}
+
 fn start(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
+    let folder = temporary_folder()?;
     let open = || args.device.open(console);
     let start = start_up(began, || prepared(args, 1, Some(1), console), open, &folder.path().join("run"))?;
     console.result_json(&serde_json::to_value(start)?);

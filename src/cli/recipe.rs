@@ -83,7 +83,7 @@ pub struct Recipe {
     #[arg(long, value_name = "SHAPE")]
     schedule: Option<Schedule>,
     /// Epochs, such as 0.5, over which the rate grows from nothing [default: 0]
-    #[arg(long, value_name = "EPOCHS", value_parser = time)]
+    #[arg(long, value_name = "EPOCHS", value_parser = from_zero)]
     warmup: Option<f64>,
     /// Share of the inputs of every linear layer but the first that is left out in each step
     #[arg(long, value_name = "F", value_parser = percent)]
@@ -416,10 +416,6 @@ fn above_zero(text: &str) -> Result<f64, String> {
 
 fn from_zero(text: &str) -> Result<f64, String> {
     Range::FromZero.parse(text)
-}
-
-fn time(text: &str) -> Result<f64, String> {
-    Range::Time.parse(text)
 }
 
 fn share(text: &str) -> Result<f64, String> {

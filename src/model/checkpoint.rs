@@ -113,6 +113,10 @@ impl Metadata {
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             return Err(format!("two classes are called {twice:?}"));
         }
+        // As in a folder of pictures, whose names they may have been.
+        if let Some(name) = names.iter().find(|name| name.chars().any(char::is_control)) {
+            return Err(format!("the class name {name:?} holds control characters"));
+        }
         let n = self.normalisation;
         let is_usable = n.deviation > 0.0 && n.table().iter().all(|value| value.is_finite());
         if is_usable {

@@ -70,8 +70,6 @@ pub enum TrainError {
     Architecture(#[from] ArchitectureError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("--limit 0 leaves no images; leave it out to use all of them")]
-    NoImages,
     #[error("the network takes images of {network:?} (channels, height, width) and the data has {data:?}")]
     ImageSize { network: [usize; 3], data: [usize; 3] },
     #[error(

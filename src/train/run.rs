@@ -4,7 +4,7 @@ use super::evaluate::{bits, floats, mean};
 use super::features;
 use super::folder::{BEST, MODEL, RESUME, RunFolder};
 use super::pace::Pace;
-use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
+use super::{Config, EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
 use crate::data::epoch_order;
 use crate::files::Log;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
@@ -421,14 +421,15 @@ impl<'a> Trainer<'a> {
             "images": self.run.places.len(),
             "steps": step,
             "epochs": progress.epoch - 1,
-            "config": config,
+            // `steps` above says where it stands; where it was told to pause is no part of how it was trained.
+            "config": Config { steps: None, ..config.clone() },
         });
         // The model first: should the disk be full behind it, there is something to evaluate.
         let folder = self.folder.path();
         self.run.model.save(&folder.join(MODEL))?;
         let reports = &self.run.progress.reports;
         let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
-        if ended.is_some_and(|last| super::Config::best(reports) == Some(last.epoch)) {
+        if ended.is_some_and(|last| Config::best(reports) == Some(last.epoch)) {
             self.run.model.save(&folder.join(BEST))?;
         }
         state.save(&folder.join(RESUME), &self.run.model.network, names)?;

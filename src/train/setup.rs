@@ -356,9 +356,6 @@ struct Data {
 
 /// Both parts, checked against each other.
 fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
-    if config.limit == Some(0) {
-        return Err(TrainError::NoImages);
-    }
     let (test, train) = match (source.load(Part::Test), source.load(Part::Train)) {
         // What is wrong with pictures is said at once.
         (Err(DataError::BadPictures(test)), Err(DataError::BadPictures(train))) => {
@@ -445,7 +442,7 @@ mod tests {
             ]),
             label_smoothing: any(stream, Range::Fraction),
             augment,
-            warmup: any(stream, Range::Time),
+            warmup: any(stream, Range::FromZero),
             seed: if is(stream) { seed } else { seed >> stream.below(64) },
             frozen: if is(stream) { vec!["conv1".into(), "conv2".into()] } else { Vec::new() },
             patience: is(stream).then(|| 1 + stream.below(9) as usize),
@@ -470,8 +467,8 @@ mod tests {
                 train_loss: any(stream, Range::FromZero),
                 validation_loss: Some(any(stream, Range::FromZero)),
                 validation_accuracy: Some(any(stream, Range::Share)),
-                seconds: any(stream, Range::Time),
-                images_per_second: any(stream, Range::Time),
+                seconds: any(stream, Range::FromZero),
+                images_per_second: any(stream, Range::FromZero),
             };
             let record = Record {
                 command: "train".into(),

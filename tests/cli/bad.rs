@@ -58,7 +58,6 @@ fn damaged_data_is_told_by_its_file() {
         place.fails(&["train", "--data", &format!("synthetic:{count}")], &["synthetic:N takes", "10000000"]);
     }
     let digits = digits();
-    place.fails(&["train", "--data", &digits, "--limit", "0"], &["--limit 0"]);
     place.fails(&["train", "--data", &digits, "--validation", "320"], &["--validation 320", "320 training images"]);
 }
 
@@ -212,24 +211,4 @@ fn a_learning_rate_that_explodes_stops_there() {
         place.fails(&[&train[..], &["--lr", "1e30"], more].concat(), &["not finite", "no checkpoint"]);
     }
     assert!(!place.path("b/model.safetensors").exists() && !place.path("c/model.safetensors").exists());
-}
-
-/// A file that cannot grow, as on a full disk: the old checkpoint stays whole, and nothing else is left.
-#[cfg(unix)]
-#[test]
-fn a_full_disk_leaves_the_last_checkpoint() {
-    let place = Place::new();
-    let digits = digits();
-    place.json(&["train", "--data", &digits, "--validation", "0", "--epochs", "1", "--out", "run"]);
-    let before = (sha(&place.path("run/model.safetensors")), sha(&place.path("run/resume.safetensors")));
-    // Signal ignored, a write beyond 20 blocks fails as one to a full disk does. Mesa's own cache must not run into it.
-    let binary = env!("CARGO_BIN_EXE_mnist-gpu");
-    let script = format!("trap '' XFSZ; ulimit -f 20; exec {binary} train --resume run --epochs 3");
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", &script]).current_dir(place.path("")).env("MESA_SHADER_CACHE_DISABLE", "true");
-    let ended = crate::Ended::of(command.output().unwrap());
-    ended.failed("train on a full disk", &["cannot write", "run/model.safetensors", "unchanged"]);
-    let after = (sha(&place.path("run/model.safetensors")), sha(&place.path("run/resume.safetensors")));
-    assert_eq!(before, after);
-    assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 4, "no temporary file is left");
 }

@@ -1,6 +1,6 @@
 //! What each command prints: the JSON of the contract, and results alone on standard output.
 
-use crate::{Place, digits, keys};
+use crate::{Place, digits, keys, shown};
 use serde_json::Value;
 
 const ADAPTER: [&str; 4] = ["backend", "driver", "name", "type"];
@@ -85,7 +85,7 @@ fn train_eval_and_finetune_print_what_the_contract_says() {
     std::fs::create_dir(place.path("runs")).unwrap();
     std::fs::rename(place.path("second"), place.path("runs/second")).unwrap();
     let newest = place.json(&["eval", "--data", &digits]);
-    assert_eq!(newest["model"], "runs/second/model.safetensors");
+    assert_eq!(newest["model"], shown("runs/second/model.safetensors"));
 
     // Results on standard output, the rest on standard error, and of that nothing when it is quiet.
     let text = place.run(&["eval", "first", "--data", &digits]);

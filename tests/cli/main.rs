@@ -9,6 +9,8 @@ mod learning;
 mod pictures;
 mod recipes;
 mod runs;
+#[cfg(unix)]
+mod unix;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -84,11 +86,18 @@ impl Ended {
         assert_eq!(self.code, Some(1), "`{what}`: {}", self.err);
         assert_eq!(self.out, "", "`{what}` fails, but prints to standard output");
         assert!(!self.err.contains("panicked"), "`{what}`: {}", self.err);
+        // Paths are written with slashes here, whatever they are printed with.
+        let said = self.err.replace(std::path::MAIN_SEPARATOR, "/");
         for word in words {
-            assert!(self.err.contains(word), "`{what}` does not say {word:?}: {}", self.err);
+            assert!(said.contains(word), "`{what}` does not say {word:?}: {}", self.err);
         }
         self.err.clone()
     }
+}
+
+/// A path as it is printed here.
+fn shown(path: &str) -> String {
+    path.replace('/', std::path::MAIN_SEPARATOR_STR)
 }
 
 /// 320 digits to train on and 100 to test, made by this program.
