@@ -124,7 +124,7 @@ fn a_bad_recipe_says_what_is_wrong_where() {
     bad("batch = 0", &["batch", "1 to 65535"]);
     bad("epochs = 0", &["epochs"]);
     bad("patience = 0", &["patience", "whole number from 1"]);
-    bad("epochs = 4294967296", &["epochs", "whole number from 1 to 4294967295"]);
+    bad("epochs = 1000000001", &["epochs", "whole number from 1 to 1000000000"]);
     bad("lr = 1e300", &["lr", "above 0"]);
     bad("rates = \"conv1=1e-320\"", &["line 1", "factors above 0"]);
     bad("schedule = \"up\"", &["no schedule", "one-cycle"]);

@@ -465,7 +465,10 @@ fn the_assets_are_what_their_readme_says() {
     let digits = std::fs::read_dir(root.join("digits")).unwrap().map(|entry| entry.unwrap().path());
     for path in digits.chain([root.join("pretrained.safetensors")]) {
         let hash: String = Sha256::digest(std::fs::read(&path).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
-        let row = format!("| `{}` | `{hash}` |", path.strip_prefix(&root).unwrap().to_string_lossy());
+        let row = format!(
+            "| `{}` | `{hash}` |",
+            path.strip_prefix(&root).unwrap().to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+        );
         assert!(readme.contains(&row), "{row}");
         files += 1;
     }
