@@ -82,19 +82,28 @@ impl RunFolder {
         &self.path
     }
 
-    /// Begins or goes on: writes the recipe down, opens the log, and adds to it what a killed process has not told of the
-    /// epochs that are saved. From now on the folder stays.
+    /// Opens the log, and adds to it what a killed process has not told of the epochs that are saved.
     ///
     /// # Errors
-    /// Nothing can be written.
-    pub fn begin(&mut self, config: &Config, reports: &[EpochReport]) -> Result<Log, TrainError> {
-        let (recipe, events) = (self.path.join(RECIPE), self.path.join(EVENTS));
+    /// It is no plain file, or cannot be written.
+    pub fn open_log(&self, reports: &[EpochReport]) -> Result<Log, TrainError> {
+        let events = self.path.join(EVENTS);
         let mut log = Log::open(&events).map_err(|e| failed(&events, e))?;
         let told = epochs_told(&events).map_err(|e| failed(&events, e))?;
         for report in reports.iter().filter(|report| !told.contains(&report.epoch)) {
             let line = serde_json::to_string(&Event::Epoch(report)).map_err(|e| failed(&events, e.into()))?;
             log.line(&line).map_err(|e| failed(&events, e))?;
         }
+        Ok(log)
+    }
+
+    /// Begins or goes on: opens the log and writes the recipe down. From now on the folder stays.
+    ///
+    /// # Errors
+    /// Nothing can be written.
+    pub fn begin(&mut self, config: &Config, reports: &[EpochReport]) -> Result<Log, TrainError> {
+        let log = self.open_log(reports)?;
+        let recipe = self.path.join(RECIPE);
         let text = toml::to_string(config).map_err(|e| failed(&recipe, std::io::Error::other(e)))?;
         files::replace(&recipe, text.as_bytes()).map_err(|e| failed(&recipe, e))?;
         self.unbegun = None;

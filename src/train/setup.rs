@@ -167,6 +167,8 @@ impl Prepared {
         let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
         state.record.check(&model.network, state.losses.len()).map_err(bad)?;
         let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
+        // A run that was killed when all was saved but not all was told has nothing left to do.
+        folder.open_log(&reports)?;
         let before = config.epochs;
         change(&mut config);
         if config.schedule.knows_its_end() && config.epochs != before {

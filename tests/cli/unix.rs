@@ -132,6 +132,13 @@ fn a_run_belongs_to_one_process() {
         .filter_map(|e| e["epoch"].as_u64().filter(|_| e["event"] == "epoch"))
         .collect();
     assert_eq!(told, (1..=told.len() as u64).collect::<Vec<_>>(), "every epoch is told once");
+    // Killed between the last checkpoint and its line in the log, a run has nothing left but to tell.
+    let log = place.path("run/events.jsonl");
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let last = lines.rfind("{\"event\":\"epoch\"").unwrap();
+    std::fs::write(&log, &lines[..last]).unwrap();
+    place.fails(&["train", "--resume", "run"], &["has finished its"]);
+    assert_eq!(events(&place.path("run")).last().unwrap()["epoch"], told.len());
 }
 
 /// Whatever lies where the log should be: a resumed run appends whole lines, or ends before it trains.
