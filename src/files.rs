@@ -1,4 +1,4 @@
-//! Files that are whole or not there, that end, and that belong to one process at a time.
+//! Atomic writes, bounded reads, locks, and logs that hold whole lines.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 /// Opens what must be a plain file, with its size. A pipe or a device would wait for ever or never end.
 pub fn open(path: &Path) -> Result<(File, u64)> {
-    let no_file = || Error::new(ErrorKind::InvalidInput, "it is no regular file");
+    let no_file = || Error::new(ErrorKind::InvalidInput, "it is not a regular file");
     // Asked first, because to open a pipe is to wait for its other end.
     if !std::fs::metadata(path)?.is_file() {
         return Err(no_file());
@@ -53,7 +53,7 @@ pub fn reserved<T>(count: u64) -> Result<Vec<T>> {
 pub fn beside(path: &Path) -> Result<Temporary> {
     let folder = folder_of(path);
     let name = path.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
-    sweep(folder, Some(name));
+    sweep(folder, &[name]);
     let prefix = prefix(name);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX);
@@ -62,9 +62,9 @@ pub fn beside(path: &Path) -> Result<Temporary> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     loop {
         let file = builder.tempfile_in(folder)?;
-        // A lock says that the file is in use. One that was swept away before it was locked is made again.
-        let locked = file.as_file().lock();
-        if locked.is_err() || file.path().exists() {
+        // A lock says that the file is in use. One that was swept away before it was locked is made again. Where files cannot
+        // be locked, nobody sweeps.
+        if !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock)) && file.path().exists() {
             return Ok(Temporary { _listed: Listed::new(file.path()), file });
         }
     }
@@ -78,9 +78,11 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// Where it lies until it is kept.
-    pub fn path(&self) -> &Path {
-        self.file.path()
+    /// What was written, from its start. Windows lets nobody read a locked file by its name.
+    pub fn written(&mut self) -> Result<&mut File> {
+        let file = self.file.as_file_mut();
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file)
     }
 }
 
@@ -156,8 +158,15 @@ pub fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    std::fs::create_dir_all(path)?;
-    sync_folder(folder_of(path))
+    let above = folder_of(path);
+    make_folder(above)?;
+    // Another process may have been faster.
+    if let Err(e) = std::fs::create_dir(path)
+        && !path.is_dir()
+    {
+        return Err(e);
+    }
+    sync_folder(above)
 }
 
 /// Brings the names in a folder to disk. Only Unix knows how; elsewhere renaming has to be enough.
@@ -190,19 +199,22 @@ fn prefix(name: &OsStr) -> std::ffi::OsString {
 }
 const SUFFIX: &str = ".part";
 
-/// Whether a file is a temporary one of this program, for the file `name` or for any.
-pub fn is_temporary(file: &OsStr, name: Option<&OsStr>) -> bool {
-    let (file, prefix) = (file.as_encoded_bytes(), name.map_or(".".into(), prefix));
-    file.starts_with(prefix.as_encoded_bytes()) && file.ends_with(SUFFIX.as_bytes())
+/// Whether a file is a temporary one of this program, made for one of these names.
+pub fn is_temporary(file: &OsStr, names: &[impl AsRef<OsStr>]) -> bool {
+    let file = file.as_encoded_bytes();
+    let is_of = |name: &OsStr| file.starts_with(prefix(name).as_encoded_bytes()) && file.ends_with(SUFFIX.as_bytes());
+    names.iter().any(|name| is_of(name.as_ref()))
 }
 
-/// Removes temporary files that nobody writes to any more, those of processes that were killed: of one file, or of all in a
-/// folder.
-pub fn sweep(folder: &Path, name: Option<&OsStr>) {
+/// Removes the temporary files of these names that killed processes have left.
+pub fn sweep(folder: &Path, names: &[impl AsRef<OsStr>]) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for path in entries.filter(|entry| is_temporary(&entry.file_name(), name)).map(|entry| entry.path()) {
-        // Where files cannot be locked, nobody knows, and they stay.
-        if open(&path).is_ok_and(|(file, _)| file.try_lock().is_ok()) {
+    for path in entries.filter(|entry| is_temporary(&entry.file_name(), names)).map(|entry| entry.path()) {
+        // The lock is held until the file is gone, so that nobody begins to write it meanwhile. Where files cannot be locked,
+        // nobody knows whether one is in use, and it stays.
+        if let Ok((file, _)) = open(&path)
+            && file.try_lock().is_ok()
+        {
             let _ = std::fs::remove_file(&path);
         }
     }
@@ -225,7 +237,7 @@ impl Lock {
         let fail = |error: Error| (error, None);
         loop {
             if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-                return Err(fail(Error::new(ErrorKind::InvalidInput, "it is no regular file")));
+                return Err(fail(Error::new(ErrorKind::InvalidInput, "it is not a regular file")));
             }
             let mut options = File::options();
             let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
@@ -233,9 +245,8 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {
                     return Err((ErrorKind::WouldBlock.into(), holder(&mut file)));
                 }
-                // A file system without locks: there is nobody to ask.
-                Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => return Err(fail(error)),
-                _ => {}
+                // On a file system without locks there is nobody to ask.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
             }
             // Whoever had it before has removed it meanwhile.
             if !is_at(&file, path) {
@@ -298,9 +309,10 @@ impl Log {
     /// It is no plain file of that folder, or cannot be written.
     pub fn open(path: &Path) -> Result<Log> {
         if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        let mut file = File::options().read(true).append(true).create(true).open(path)?;
+        // Not in append mode, in which Windows shortens no file. Only one process has it.
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         let length = file.metadata()?.len();
         let end = last_line_end(&mut file, length)?;
         if end < length {
@@ -312,6 +324,7 @@ impl Log {
                 Err(_) => file.set_len(end)?,
             }
         }
+        file.seek(SeekFrom::End(0))?;
         Ok(Log(file))
     }
 
@@ -320,9 +333,9 @@ impl Log {
     /// # Errors
     /// The disk is full.
     pub fn line(&mut self, line: &str) -> Result<()> {
-        let before = self.0.metadata()?.len();
+        let before = self.0.stream_position()?;
         Write::write_all(&mut self.0, format!("{line}\n").as_bytes()).inspect_err(|_| {
-            let _ = self.0.set_len(before);
+            let _ = self.0.set_len(before).and_then(|()| self.0.seek(SeekFrom::Start(before)));
         })
     }
 }
@@ -358,7 +371,7 @@ mod tests {
         std::fs::write(&path, b"hello").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"hello");
         assert!(read(&path, 4).unwrap_err().to_string().contains("5 bytes, at most 4"));
-        assert!(read(folder.path(), 9).unwrap_err().to_string().contains("no regular file"));
+        assert!(read(folder.path(), 9).unwrap_err().to_string().contains("not a regular file"));
         std::fs::write(&path, [0xff]).unwrap();
         assert!(read_text(&path, 9).unwrap_err().to_string().contains("UTF-8"));
     }
@@ -370,8 +383,8 @@ mod tests {
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for path in [&pipe, Path::new("/dev/zero")] {
-            assert!(read(path, 1 << 20).unwrap_err().to_string().contains("no regular file"));
-            assert!(Log::open(path).unwrap_err().to_string().contains("no regular file"));
+            assert!(read(path, 1 << 20).unwrap_err().to_string().contains("not a regular file"));
+            assert!(Log::open(path).unwrap_err().to_string().contains("not a regular file"));
         }
     }
 
@@ -386,10 +399,16 @@ mod tests {
         let mut mine = beside(&path).unwrap();
         assert!(!left.exists() && other.exists());
         let second = beside(&path).unwrap();
-        assert!(mine.path().exists() && second.path().exists(), "a file that is being written is no leftover");
+        assert!(
+            mine.file.path().exists() && second.file.path().exists(),
+            "a file that is being written is no leftover"
+        );
         drop(second);
-        assert!(HELD.lock().unwrap().contains(&mine.path().to_path_buf()));
+        assert!(HELD.lock().unwrap().contains(&mine.file.path().to_path_buf()));
         mine.write_all(b"whole").unwrap();
+        let mut written = String::new();
+        mine.written().unwrap().read_to_string(&mut written).unwrap();
+        assert_eq!(written, "whole");
         keep(mine, &path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);

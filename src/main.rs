@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let began = std::time::Instant::now();
-    // Where this is unset, as on servers and in containers, EGL complains to standard error. Nothing can be put there, by
-    // nobody.
+    // Where this is unset, as on servers and in containers, EGL complains to standard error. Nobody can create files
+    // there.
     #[cfg(target_os = "linux")]
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: no other thread runs yet.

@@ -52,9 +52,9 @@ pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
     match Written::deserialize(from)? {
         Written::Text(text) => Ok(text.into()),
-        Written::Units(units) => {
-            joined(&units).map(PathBuf::from).ok_or_else(|| serde::de::Error::custom("these are no bytes of a path"))
-        }
+        Written::Units(units) => joined(&units)
+            .map(PathBuf::from)
+            .ok_or_else(|| serde::de::Error::custom("these numbers are not a valid path")),
     }
 }
 

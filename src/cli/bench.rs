@@ -50,7 +50,7 @@ pub struct BenchArgs {
     #[command(flatten)]
     cache: CacheArgs,
     /// Only the first N training images
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::recipe::limit)]
     limit: Option<usize>,
     /// Print ratios against what an earlier `bench --json` printed into this file
     #[arg(long, value_name = "FILE", conflicts_with = "sweep")]

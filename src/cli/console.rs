@@ -30,7 +30,7 @@ impl Console {
         self.wrote("standard output", std::io::stdout().flush());
         match self.failure.borrow_mut().take() {
             Some((stream, error)) => {
-                Err(anyhow::anyhow!("{stream} cannot be written: {error}; what it holds is not all"))
+                Err(anyhow::anyhow!("{stream} cannot be written: {error}; the output is incomplete"))
             }
             None => Ok(()),
         }

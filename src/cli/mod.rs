@@ -269,7 +269,7 @@ pub fn main(began: Instant) -> ExitCode {
     // Where even this cannot be written, the exit code says it.
     let _ = writeln!(std::io::stderr(), "mnist-gpu: {}", text::lines(format_args!("{error:#}")));
     if error.chain().any(is_silence) {
-        end_at_once();
+        end_at_once(1);
     }
     ExitCode::FAILURE
 }
@@ -283,16 +283,16 @@ fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(gpu, Some(GpuError::Silent(_)))
 }
 
-/// Ends the process without waiting for anything.
-fn end_at_once() -> ! {
+/// Ends the process without waiting for anything, such as a driver.
+fn end_at_once(code: i32) -> ! {
     files::abandon_all();
     #[cfg(unix)]
     // SAFETY: it takes a number and does not return.
     unsafe {
-        libc::_exit(1)
+        libc::_exit(code)
     }
     #[cfg(not(unix))]
-    std::process::exit(1)
+    std::process::exit(code)
 }
 
 /// Says what is wrong with a command line, or what was asked about it.

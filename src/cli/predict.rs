@@ -112,7 +112,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
 fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     let model = what.first().filter(|first| names_model(first)).map(PathBuf::as_path);
     if let Some(late) = what.iter().skip(1).find(|path| names_model(path)) {
-        anyhow::bail!("{} is a model: it comes first, as in `mnist-gpu predict {0} IMAGE...`", late.display());
+        anyhow::bail!("{} is a model: it comes first, as in `mnist-gpu predict {0} IMAGE...`", Shown::from(late));
     }
     let is_input = |path: &Path| path == Path::new("-") || path.exists() || is_picture(path);
     if let Some(first) = what.first().filter(|first| model.is_none() && !is_input(first)) {

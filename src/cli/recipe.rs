@@ -442,7 +442,7 @@ fn validation(text: &str) -> Result<usize, String> {
     settings::count("validation", text)
 }
 
-fn limit(text: &str) -> Result<usize, String> {
+pub(super) fn limit(text: &str) -> Result<usize, String> {
     settings::count("limit", text)
 }
 

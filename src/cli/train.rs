@@ -3,7 +3,6 @@
 use super::recipe::{Recipe, TEACHING, THAWING, named_or_absolute};
 use super::{Console, DeviceArgs, SourceArgs};
 use crate::data::{Locator, Source};
-use crate::files;
 use crate::model::{Architecture, ArchitectureError, Model, PRETRAINED, newest_run};
 use crate::text::Shown;
 use crate::train::{BEST, Config, Event, MODEL, Outcome, Prepared, Trainer, check_free};
@@ -301,8 +300,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
 fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
     let handler = || {
         if stop.swap(true, Ordering::Relaxed) {
-            files::abandon_all();
-            std::process::exit(130);
+            super::end_at_once(130);
         }
     };
     #[cfg(unix)]

@@ -47,7 +47,7 @@ impl Fetcher {
         if !missing.is_empty() {
             let unwritable = |e: std::io::Error| DataError::Unwritable { path: folder.into(), reason: Shown::new(e) };
             files::make_folder(folder).map_err(unwritable)?;
-            files::sweep(folder, None);
+            files::sweep(folder, &set.files.iter().chain(&set.archive).map(|file| file.name).collect::<Vec<_>>());
         }
         match &set.archive {
             Some(archive) if !missing.is_empty() => {
@@ -106,7 +106,7 @@ impl Fetcher {
         if total.is_some_and(|total| total != got) {
             return Err(format!("cut off after {got} of {} bytes", total.unwrap_or(0)));
         }
-        check(temporary.path(), file)?;
+        check(temporary.written().map_err(|e| e.to_string())?, file)?;
         files::keep(temporary, &path).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         Seal::of(&path, true).map_err(|e| e.to_string())?.put(&path);
         Ok(())
@@ -235,7 +235,7 @@ pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<St
     if how == Checking::Changes && seal.as_ref().is_some_and(|seal| (seal.size, seal.modified) == (size, modified)) {
         return Ok(());
     }
-    check(path, file)?;
+    check(opened, file)?;
     let now = Seal::of(path, file.check != Check::Unpacked).map_err(unreadable)?;
     // What came out of an archive has no other hash than the one it had then.
     let now = match seal.filter(|seal| seal.published && file.check == Check::Unpacked) {
@@ -249,10 +249,9 @@ pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<St
     Ok(())
 }
 
-/// Compares a file with what is published of it.
-fn check(path: &Path, file: &File) -> Result<(), String> {
-    let (opened, _) = files::open(path).map_err(|e| e.to_string())?;
-    let reader = BufReader::with_capacity(1 << 16, opened);
+/// Compares what a file holds with what is published of it.
+fn check(content: impl Read, file: &File) -> Result<(), String> {
+    let reader = BufReader::with_capacity(1 << 16, content);
     let whole = |e: std::io::Error| format!("not a whole gzip file: {e}");
     let (found, expected, what) = match file.check {
         Check::Sha256(expected) => {

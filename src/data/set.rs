@@ -213,7 +213,7 @@ impl Locator {
             "auto" => match self.fetched("mnist", progress) {
                 Ok((folder, known)) => Ok(source("mnist", Kind::Folder(folder, Some(known)))),
                 Err(reason) => {
-                    let notice = format!("MNIST is not to be had, so the built-in synthetic digits are used. {reason}");
+                    let notice = format!("MNIST is unavailable, so the built-in synthetic digits are used. {reason}");
                     Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic(synthetic::TRAIN)) })
                 }
             },

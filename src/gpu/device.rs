@@ -308,7 +308,7 @@ impl Device {
         Ok(parts.collect())
     }
 
-    /// Leaves a device alone that answers no more. To drop it would be to wait for it.
+    /// Leaks an unresponsive device: to drop it would be to wait for it.
     fn abandon(&self) {
         std::mem::forget((self.device.clone(), self.queue.clone()));
     }

@@ -159,18 +159,6 @@ impl Model {
             true => CheckpointError::Bare { path: path(), reason: Shown::new(error) },
             false => error,
         })?;
-        // What a network divides by is the root of these.
-        for p in network.parameters().iter().filter(|p| p.name.ends_with(".running_var")) {
-            let values = &parameters[p.start..][..p.len()];
-            if let Some(index) = values.iter().position(|value| *value < 0.0) {
-                return Err(CheckpointError::Negative {
-                    path: path(),
-                    name: (&p.name).into(),
-                    value: values[index],
-                    index,
-                });
-            }
-        }
         Ok(Model {
             network,
             parameters,
@@ -359,6 +347,10 @@ fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, C
 /// What the metadata of a bare file would be.
 fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError> {
     let classes = match tensors.tensor("fc2.bias").map(|t| t.shape().to_vec()) {
+        Ok(shape) if shape.len() == 1 && shape[0] > 256 => {
+            let reason = format!("its fc2.bias is of {} classes, and a label is one of 256 at most", shape[0]);
+            return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
+        }
         Ok(shape) if shape.len() == 1 => shape[0],
         _ => {
             let reason = format!("it has no fc2.bias; it holds {}", text::listed(tensors.names()));
@@ -406,8 +398,14 @@ fn arena(
             let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
             return Err(CheckpointError::Shape { path: path.into(), name: name.into(), found, expected });
         }
+        let values = floats(path, &name, &tensor)?;
+        // What a network divides by is the root of these.
+        if let Some(index) = values.iter().position(|value| *value < 0.0 && name.ends_with(".running_var")) {
+            let (path, value) = (path.into(), values[index]);
+            return Err(CheckpointError::Negative { path, name: name.into(), value, index });
+        }
         arena.resize(p.start, 0.0);
-        arena.extend(floats(path, &name, &tensor)?);
+        arena.extend(values);
     }
     arena.resize(network.arena_len(), 0.0);
     // What PyTorch's batch normalisation counts beside, and needs only without a momentum.

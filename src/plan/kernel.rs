@@ -512,8 +512,8 @@ impl Kernel {
         match self {
             Kernel::LoadImages(_, tiles) | Kernel::AugmentImages(_, tiles) => tiles.load_p.into(),
             Kernel::LoadFeatures(s, tiles) => tiles.load_i(s.len).into(),
-            Kernel::ConvForward(s, _) => product([s.c_in, s.k, s.k + 1]),
-            Kernel::ConvBackwardInput(s, _) => product([s.c_out, s.k, s.k + 1]),
+            Kernel::ConvForward(s, _) => product([s.c_in, s.k, s.k + 2]),
+            Kernel::ConvBackwardInput(s, _) => product([s.c_out, s.k, s.k + 2]),
             Kernel::ConvBackwardWeight(s, slices) => product([s.batch.div_ceil(*slices), s.h_out(), s.w_out() + 2]),
             Kernel::ConvPoolForward(s, _) => s.conv.c_in.into(),
             Kernel::ConvPoolBackwardInput(s, _) => s.conv.c_out.into(),

@@ -71,11 +71,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Images in a batch.
-    pub fn batch(&self) -> usize {
-        self.batch
-    }
-
     /// What the steps are bound to.
     pub fn buffers(&self) -> &[Buffer] {
         &self.buffers

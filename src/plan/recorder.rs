@@ -89,7 +89,8 @@ pub enum PlanError {
     )]
     TooLong { step: String, iterations: u64 },
     #[error(
-        "a plan needs images: there are {set} in the set, {rows} in an epoch and {batch} in a batch, of which 65535 fit"
+        "a batch takes 1 to 65535 images, and a set and an epoch at least one; asked for were a batch of {batch}, an epoch of {rows} and \
+         a set of {set}"
     )]
     NoImages { set: usize, rows: usize, batch: usize },
     #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]

@@ -12,6 +12,8 @@ pub const MODEL: &str = "model.safetensors";
 pub const BEST: &str = "best.safetensors";
 pub const RESUME: &str = "resume.safetensors";
 const RECIPE: &str = "recipe.toml";
+/// What is written under a temporary name first.
+const WRITTEN: [&str; 4] = [MODEL, BEST, RESUME, RECIPE];
 const EVENTS: &str = "events.jsonl";
 const LOCK: &str = "run.lock";
 
@@ -61,11 +63,13 @@ impl RunFolder {
     /// # Errors
     /// Another process has it, or it is none.
     pub fn reopen(path: &Path) -> Result<RunFolder, TrainError> {
-        if let Err(e) = std::fs::read_dir(path) {
-            return Err(failed(path, e));
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {}
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(path, e)),
+            _ => return Err(TrainError::NoRun(path.into())),
         }
         let folder = RunFolder::lock(path)?;
-        files::sweep(path, None);
+        files::sweep(path, &WRITTEN);
         Ok(folder)
     }
 
@@ -112,7 +116,7 @@ impl RunFolder {
 
     /// Removes what a run that never began has left.
     fn remove_files(&self) {
-        files::sweep(&self.path, None);
+        files::sweep(&self.path, &WRITTEN);
         for name in [EVENTS, RECIPE] {
             let _ = std::fs::remove_file(self.path.join(name));
         }
@@ -160,7 +164,7 @@ pub fn check_free(folder: &Path) -> Result<(), TrainError> {
 fn is_free(folder: &Path, entries: std::fs::ReadDir) -> bool {
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let known = |name: &std::ffi::OsString| {
-        [EVENTS, RECIPE, LOCK].iter().any(|known| name == known) || files::is_temporary(name, None)
+        [EVENTS, RECIPE, LOCK].iter().any(|known| name == known) || files::is_temporary(name, &WRITTEN)
     };
     names.iter().all(|name| known(name) && (name == LOCK || is_ours(folder)))
 }

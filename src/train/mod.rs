@@ -89,6 +89,8 @@ pub enum TrainError {
          compute with, so none of its answers can be trusted"
     )]
     NoAnswer { image: usize },
+    #[error("{0} is not a run folder; give the one that `mnist-gpu train` or `finetune` made")]
+    NoRun(Shown),
     #[error("{path} cannot be written: {reason}")]
     Folder { path: Shown, reason: Shown },
     #[error("the data of {run} has changed since: {text}; resume with the same --data")]

@@ -88,9 +88,12 @@ const MOST: i64 = 1_000_000_000;
 ///
 /// # Errors
 /// What it should be.
+///
+/// # Panics
+/// If no setting has that name.
 pub fn count(name: &str, text: &str) -> Result<usize, String> {
-    let bounds = COUNTS.iter().find(|(of, ..)| *of == name).map_or((name, 0, MOST), |bounds| *bounds);
-    counted(bounds, text.parse().ok()).map(|count| count as usize)
+    let bounds = COUNTS.iter().find(|(of, ..)| *of == name).expect("every count is in the list");
+    counted(*bounds, text.parse().ok()).map(|count| count as usize)
 }
 
 fn counted((_, least, most): (&str, i64, i64), count: Option<i64>) -> Result<i64, String> {

@@ -60,7 +60,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// A fresh run of the tutorial's network.
+    /// A fresh run of a network.
     ///
     /// # Errors
     /// Data, network or parameters that do not fit each other.
@@ -213,7 +213,7 @@ impl Prepared {
             let all = prepared.places.len();
             return Err(bad(format!("step {step}, but epoch {epoch} and {rows} of its {all} images, {batch} a batch")));
         }
-        let losses = state.losses.into_iter().take(rows).collect();
+        let losses = state.losses;
         prepared.progress = Progress { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(folder);
         prepared.with_teacher()
@@ -302,7 +302,7 @@ impl Record {
         settings::check(&table)?;
         network.check_frozen(&config.frozen).map_err(|e| e.to_string())?;
         if *epoch == 0 || *epoch > config.epochs + 1 {
-            return Err(format!("epoch {epoch} of {}", config.epochs));
+            return Err(format!("epoch {epoch} is out of the range of its {} epochs", config.epochs));
         }
         if reports.len() + 1 != *epoch || reports.iter().zip(1..).any(|(report, epoch)| report.epoch != epoch) {
             return Err(format!("epoch {epoch} is under way, and {} are reported", reports.len()));
@@ -314,7 +314,7 @@ impl Record {
                 && r.validation_accuracy.is_none_or(|part| (0.0..=1.0).contains(&part))
         };
         if let Some(report) = reports.iter().find(|report| !told(report)) {
-            return Err(format!("the losses of epoch {}", report.epoch));
+            return Err(format!("epoch {} has a loss or an accuracy that is none", report.epoch));
         }
         if *rows != losses {
             return Err(format!("{rows} images are done of the epoch, and {losses} have a loss"));

@@ -172,7 +172,7 @@ fn without_mnist_the_synthetic_digits_are_taken_aloud() {
     let args = ["train", "--offline", "--limit", "64", "--validation", "0", "--steps", "1", "--out", "run"];
     let ended = place.run(&args);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert!(ended.err.contains("MNIST is not to be had, so the built-in synthetic digits are used"), "{}", ended.err);
+    assert!(ended.err.contains("MNIST is unavailable, so the built-in synthetic digits are used"), "{}", ended.err);
     assert!(ended.err.contains("data synthetic"));
     place.fails(&["train", "--data", "mnist", "--offline"], &["mnist", "--offline", "data fetch mnist"]);
 }

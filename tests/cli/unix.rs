@@ -3,6 +3,7 @@
 use crate::faults::{rewrite, same};
 use crate::pictures::bars;
 use crate::{Ended, Place, digits, events, sha};
+use flate2::Compression;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -111,7 +112,7 @@ fn a_run_belongs_to_one_process() {
     };
     wait("run/resume.safetensors");
     let holder = format!("in use by process {}", first.id());
-    place.fails(&["train", "--resume", "run", "--epochs", "100001"], &["run", &holder]);
+    place.fails(&["train", "--resume", "run", "--steps", "1"], &["run", &holder]);
     place.fails(&["finetune", "pretrained", "--data", &digits, "--out", "run"], &["run", "not empty"]);
     assert!(Command::new("kill").args(["-TERM", &first.id().to_string()]).status().unwrap().success());
     assert_eq!(first.wait().unwrap().code(), Some(1), "it ends in good order");
@@ -150,7 +151,7 @@ fn a_log_that_is_no_plain_file_is_refused() {
     let log = place.path("run/events.jsonl");
     let before = sha(&place.path("run/model.safetensors"));
     let refused = || {
-        place.fails(&["train", "--resume", "run"], &["events.jsonl", "no regular file"]);
+        place.fails(&["train", "--resume", "run"], &["events.jsonl", "not a regular file"]);
         assert_eq!(sha(&place.path("run/model.safetensors")), before);
     };
     std::fs::remove_file(&log).unwrap();
@@ -185,18 +186,22 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 4, "no temporary file is left");
 }
 
+/// A command under a limit that the shell sets, beyond which writing fails as on a full disk.
+#[cfg(target_os = "linux")]
+fn limited(place: &Place, limit: &str, args: &[&str]) -> Ended {
+    let line = format!("trap '' XFSZ; {limit}; exec {} \"$@\"", env!("CARGO_BIN_EXE_mnist-gpu"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line, "sh"]).args(args).current_dir(place.path("")).env("MESA_SHADER_CACHE_DISABLE", "true");
+    Ended::of(shell.output().unwrap())
+}
+
 /// Memory that is not there, and a disk that is full, are told by what wants them.
 #[cfg(target_os = "linux")]
 #[test]
 fn too_little_memory_or_disk_is_an_error() {
     let place = Place::new();
     let digits = digits();
-    let limited = |limit: &str, args: &[&str]| {
-        let line = format!("trap '' XFSZ; {limit}; exec {} \"$@\"", env!("CARGO_BIN_EXE_mnist-gpu"));
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &line, "sh"]).args(args).current_dir(place.path("")).env("MESA_SHADER_CACHE_DISABLE", "true");
-        Ended::of(shell.output().unwrap())
-    };
+    let limited = |limit: &str, args: &[&str]| limited(&place, limit, args);
     let ended = limited("ulimit -v 1000000", &["data", "show", "synthetic:2000000", "--index", "3"]);
     ended.failed(
         "many digits in little memory",
@@ -211,6 +216,36 @@ fn too_little_memory_or_disk_is_an_error() {
     ended.failed("a run on a full disk", &["run"]);
     assert!(!place.path("run/model.safetensors").exists());
     place.json(&["train", "--data", &digits, "--validation", "0", "--epochs", "1", "--out", "run"]);
+}
+
+/// A small picture whose colour profile unpacks to hundreds of megabytes needs no such memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_colour_profile_is_no_bomb() {
+    let place = Place::new();
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(content);
+        [&(content.len() as u32).to_be_bytes(), &kind[..], content, &crc.sum().to_be_bytes()].concat()
+    };
+    let deflated = |bytes: &mut dyn Iterator<Item = Vec<u8>>| {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
+        bytes.for_each(|part| encoder.write_all(&part).unwrap());
+        encoder.finish().unwrap()
+    };
+    let header = [&30_u32.to_be_bytes()[..], &30_u32.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    let profile = [b"p\0\0", &deflated(&mut (0..400).map(|_| vec![0; 1 << 20]))[..]].concat();
+    let pixels = deflated(&mut (0..30).map(|row| [&[0][..], &[if row == 15 { 20 } else { 230 }; 30]].concat()));
+    let parts = [chunk(b"IHDR", &header), chunk(b"iCCP", &profile), chunk(b"IDAT", &pixels), chunk(b"IEND", &[])];
+    let bomb = [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat();
+    bars(&place.path("pictures"), ["a", "b"], 3);
+    for n in 3..6 {
+        std::fs::write(place.path(&format!("pictures/a/{n:02}.png")), &bomb).unwrap();
+    }
+    let args = ["data", "show", "pictures", "--out", "sheet.png"];
+    let ended = limited(&place, "ulimit -v 300000", &args);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
 }
 
 #[cfg(target_os = "linux")]
@@ -263,16 +298,16 @@ fn what_is_no_regular_file_is_refused_at_once() {
     for (name, size) in [("sparse.safetensors", 3 << 30), ("sparse.toml", 3_u64 << 30)] {
         std::fs::File::create(place.path(name)).unwrap().set_len(size).unwrap();
     }
-    place.fails(&["predict", "pretrained", "pipe.png", "zero.png"], &["2 of the pictures", "no regular file"]);
+    place.fails(&["predict", "pretrained", "pipe.png", "zero.png"], &["2 of the pictures", "not a regular file"]);
     for model in ["pipe.safetensors", "zero.safetensors"] {
-        place.fails(&["eval", model, "--data", &digits], &[model, "no regular file"]);
+        place.fails(&["eval", model, "--data", &digits], &[model, "not a regular file"]);
     }
     place.fails(&["eval", "sparse.safetensors", "--data", &digits], &["no whole safetensors file"]);
-    place.fails(&["network", "pipe.toml"], &["pipe.toml", "no regular file"]);
-    place.fails(&["network", "/dev/zero"], &["no regular file"]);
-    place.fails(&["train", "--recipe", "/dev/zero", "--data", &digits], &["no regular file"]);
+    place.fails(&["network", "pipe.toml"], &["pipe.toml", "not a regular file"]);
+    place.fails(&["network", "/dev/zero"], &["not a regular file"]);
+    place.fails(&["train", "--recipe", "/dev/zero", "--data", &digits], &["not a regular file"]);
     place.fails(&["train", "--network", "sparse.toml", "--data", &digits], &["sparse.toml", "at most"]);
-    place.fails(&["bench", "--compare", "/dev/zero"], &["no regular file"]);
+    place.fails(&["bench", "--compare", "/dev/zero"], &["not a regular file"]);
     place.fails(&["train", "--data", "/dev/zero"], &["no data set"]);
     let list = |bytes: &[u8], words: &[&str]| {
         let mut child = place

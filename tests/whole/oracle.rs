@@ -434,7 +434,7 @@ fn on_mnist_pytorchs_network_gets_pytorchs_images_wrong() {
     }
 }
 
-/// Makes the oracle's images anew, from the generator: `cargo test --test whole -- --ignored`. They are kept as
+/// Makes the oracle's images anew, from the generator: `cargo test --test whole -- --ignored make_digits`. They are kept as
 /// files, so that the script that makes the oracle can read them.
 #[test]
 #[ignore = "writes into assets/digits"]
