@@ -81,6 +81,22 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
     assert!(y > 1 && x <= 65_535 && (x * y) as usize * 64 >= net.parameter_count(), "{x} {y}");
 }
 
+/// A driver may leave a loop that runs for long in silence, so more invocations share one, and at last it is refused.
+#[test]
+fn no_invocation_loops_longer_than_drivers_are_trusted() {
+    let layers = [Layer::BatchNorm, Layer::Linear { units: 10 }];
+    for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
+        let recorded = |batch: usize, pixels: usize| {
+            let net = Network::new([1, pixels, 1], &layers).unwrap();
+            record(&net, &Options::new(batch, batch, batch, Tiles::of(class)))
+        };
+        let plan = recorded(4096, 784).unwrap();
+        assert!(plan.steps().iter().all(|step| step.kernel.iterations() <= 65_535), "{class:?}");
+        let refused = recorded(32_768, 784).unwrap_err().to_string();
+        assert!(refused.contains("65535 are trusted"), "{class:?}: {refused}");
+    }
+}
+
 #[test]
 fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
     use mnist_gpu::model::Layer;

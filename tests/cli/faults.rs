@@ -136,12 +136,14 @@ fn pictures_that_are_passed_over_are_counted() {
     bars(&place.path("nested"), ["a", "b"], 4);
     bars(&place.path("nested/b/more"), ["deep", "er"], 3);
     std::fs::write(place.path("nested/a/picture"), "").unwrap();
+    crate::pictures::bar(0, 1).save(place.path("nested/loose.png")).unwrap();
     let (json, said) = info("nested");
-    assert_eq!(json["passed_over"], 7, "{json}");
+    assert_eq!(json["passed_over"], 8, "{json}");
     assert!(said.contains("6 in ") && said.contains("inside the folder of a class"), "{said}");
     assert!(said.contains("1 in ") && said.contains("without an ending"), "{said}");
+    assert!(said.contains("in no folder of a class"), "{said}");
     let trained = place.json(&["train", "--data", "nested", "--epochs", "1", "--validation", "0", "--out", "run"]);
-    assert_eq!(trained["data"]["passed_over"], 7, "{trained}");
+    assert_eq!(trained["data"]["passed_over"], 8, "{trained}");
     #[cfg(target_os = "linux")]
     {
         bars(&place.path("twice/train"), ["a", "b"], 2);
