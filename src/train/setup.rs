@@ -314,7 +314,7 @@ impl Record {
                 && r.validation_accuracy.is_none_or(|part| (0.0..=1.0).contains(&part))
         };
         if let Some(report) = reports.iter().find(|report| !told(report)) {
-            return Err(format!("epoch {} has a loss or an accuracy that is none", report.epoch));
+            return Err(format!("epoch {} has an impossible loss or accuracy", report.epoch));
         }
         if *rows != losses {
             return Err(format!("{rows} images are done of the epoch, and {losses} have a loss"));

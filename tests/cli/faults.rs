@@ -202,7 +202,7 @@ fn a_record_that_contradicts_itself_is_not_believed() {
     forged(&|r| r["step"] = 9.into(), &[told, "step 9"]);
     forged(&|r| r["command"] = "verify".into(), &[told, "verify"]);
     forged(&|r| r["reports"][0]["epoch"] = 2.into(), &[told]);
-    forged(&|r| r["reports"][0]["validation_accuracy"] = 2.0.into(), &[told, "losses of epoch 1"]);
+    forged(&|r| r["reports"][0]["validation_accuracy"] = 2.0.into(), &[told, "epoch 1 has an impossible loss"]);
     std::fs::copy(place.path("good"), &record).unwrap();
     place.json(&["train", "--resume", "run"]);
 }
