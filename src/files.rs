@@ -19,7 +19,7 @@ pub fn open(path: &Path) -> Result<(File, u64)> {
     if of.is_file() { Ok((file, of.len())) } else { Err(no_file()) }
 }
 
-/// What a file holds, if it is no more than so many bytes.
+/// Reads a file of at most `most` bytes.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let (file, size) = open(path)?;
     let too_large =

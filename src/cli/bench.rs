@@ -90,7 +90,7 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     let is = |what: What| args.what == what || args.what == What::All;
     let unfused = if args.unfused { " unfused" } else { "" };
     let checked = if args.device.checked { " checked" } else { "" };
-    let tiles = args.device.tiles.map_or(String::new(), |class| format!(" {class:?}").to_lowercase());
+    let tiles = tiles(args).map_or(String::new(), |class| format!(" {class}"));
     let mut report = Report::of(&device.info, format!("{}{unfused}{checked}{tiles}", Shown::from(&args.network)));
     // First, so that the peak of memory is its own.
     if is(What::Epoch) {
@@ -183,7 +183,6 @@ fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>, console: &Conso
 /// What a child is started with to start up as this command would.
 fn child(args: &BenchArgs) -> Vec<OsString> {
     let mut line: Vec<OsString> = ["bench", "--start", "-q"].map(OsString::from).to_vec();
-    let class = args.device.tiles.map(|class| format!("{class:?}").to_lowercase());
     let values = [
         ("--data", Some(args.data.clone().into_os_string())),
         ("--batch", Some(args.batch[0].to_string().into())),
@@ -191,12 +190,17 @@ fn child(args: &BenchArgs) -> Vec<OsString> {
         ("--limit", args.limit.map(|n| n.to_string().into())),
         ("--cache", args.cache.cache.clone().map(PathBuf::into_os_string)),
         ("--device-memory", args.device.device_memory.map(|n| n.to_string().into())),
-        ("--tiles", class.map(OsString::from)),
+        ("--tiles", tiles(args).map(OsString::from)),
     ];
     line.extend(values.into_iter().filter_map(|(flag, value)| Some([flag.into(), value?])).flatten());
     let flags = [("--offline", args.cache.offline), ("--checked", args.device.checked)];
     line.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.into()));
     line
+}
+
+/// The class of devices whose tile sizes are asked for.
+fn tiles(args: &BenchArgs) -> Option<String> {
+    args.device.tiles.map(|class| format!("{class:?}").to_lowercase())
 }
 
 /// A folder for a run that is only measured.

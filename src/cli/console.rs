@@ -22,10 +22,10 @@ impl Console {
         Console { json, quiet, verbose, bar: RefCell::new(None), failure: RefCell::new(None) }
     }
 
-    /// Whether everything has been written. A reader that has gone away has read what it wanted.
+    /// Reports the first failed write. A closed pipe is not a failure: the reader has had enough.
     ///
     /// # Errors
-    /// The first thing that could not be, such as on a full disk.
+    /// A write failed, for example because the disk is full.
     pub fn finish(&self) -> anyhow::Result<()> {
         self.wrote("standard output", std::io::stdout().flush());
         match self.failure.borrow_mut().take() {

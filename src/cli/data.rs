@@ -52,7 +52,7 @@ pub fn run(args: &DataArgs, console: &Console) -> anyhow::Result<()> {
     }
 }
 
-/// Whether a set is in the cache.
+/// Whether the cache holds a set.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Here {
     Whole,

@@ -178,7 +178,7 @@ fn agreed(asked: Option<Prepare>, model: Option<&Model>) -> anyhow::Result<Optio
 
 /// Puts the number of pictures that are not used into a report, if there are any.
 fn add_passed_over(report: &mut serde_json::Value, source: &Source) {
-    let pictures: usize = source.passed_over().iter().map(|one| one.pictures).sum();
+    let pictures = source.pictures_passed_over();
     if pictures > 0 {
         report["passed_over"] = pictures.into();
     }
@@ -230,8 +230,7 @@ impl CacheArgs {
         }
         let passed_over = source.passed_over();
         if !passed_over.is_empty() {
-            let pictures: usize = passed_over.iter().map(|one| one.pictures).sum();
-            console.warn(format!("{pictures} pictures are passed over"));
+            console.warn(format!("{} pictures are passed over", source.pictures_passed_over()));
             passed_over.iter().take(LISTED).for_each(|one| console.note(format!("  {one}")));
             if passed_over.len() > LISTED {
                 console.note(format!("  and more in {} other places", passed_over.len() - LISTED));
@@ -274,7 +273,7 @@ pub fn main(began: Instant) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whether a device has stopped to answer: whoever waits for it, as drivers do when a process ends, waits for ever.
+/// Whether the error is an unresponsive device. A normal exit would then hang, because drivers wait for the device.
 fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
     let gpu = match error.downcast_ref() {
         Some(TrainError::Gpu(error) | TrainError::Interrupted { error, .. }) => Some(error),

@@ -162,7 +162,7 @@ fn path_of(name: &[u8]) -> anyhow::Result<PathBuf> {
 
 #[cfg(not(unix))]
 fn path_of(name: &[u8]) -> anyhow::Result<PathBuf> {
-    Ok(std::str::from_utf8(name).context("it is no UTF-8")?.into())
+    Ok(std::str::from_utf8(name).context("it is not valid UTF-8")?.into())
 }
 
 /// A picture, or all that lie in a folder and in the folders in it.

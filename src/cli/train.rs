@@ -226,8 +226,8 @@ fn out_folder(common: &Common) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// What a run is called that begins at a time: by its date and clock to the millisecond, so that runs started together do not
-/// meet; or by a number, where a clock is so wrong that there is no date.
+/// The name of a run that starts at `now`: its UTC time to the millisecond, so that runs started together get different names,
+/// or nanoseconds since 1970 where the clock is too far off for a date.
 fn run_name(now: SystemTime) -> String {
     let since = match now.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),

@@ -187,13 +187,13 @@ pub enum Checking {
     Content,
 }
 
-/// What is noted beside a file that was found right: as long as its size and time are these, so is its content.
+/// A record of a verified file, kept beside it: while size and modification time match, it is not hashed again.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Seal {
     size: u64,
     modified: SystemTime,
     sha256: String,
-    /// Whether it was right as published, or came out of an archive that was. Otherwise it was only seen to be whole.
+    /// Whether its hash, or that of the archive it came from, was checked. Otherwise only its gzip checksum was.
     published: bool,
 }
 
@@ -220,7 +220,7 @@ impl Seal {
     }
 }
 
-/// Whether a file of the cache is there and right.
+/// Checks that a cached file exists and is intact.
 ///
 /// # Errors
 /// Why it is not; none where it is not there at all.
@@ -237,7 +237,7 @@ pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<St
     }
     check(opened, file)?;
     let now = Seal::of(path, file.check != Check::Unpacked).map_err(unreadable)?;
-    // What came out of an archive has no other hash than the one it had then.
+    // No hash is published for unpacked files, so the one recorded when unpacking is compared.
     let now = match seal.filter(|seal| seal.published && file.check == Check::Unpacked) {
         Some(seal) if seal.sha256 != now.sha256 => {
             return Err(Some(format!("its SHA-256 is {}, and was {} when it was unpacked", now.sha256, seal.sha256)));

@@ -75,7 +75,7 @@ impl Grey {
             limits.max_alloc = Some(bytes);
             limits
         };
-        // What comes before the pixels, such as a colour profile, is read by all cores at once.
+        // Metadata such as colour profiles is read on all cores at once, so it gets the lower limit.
         reader.limits(limit(LARGE));
         let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
         let (width, height) = decoder.dimensions();

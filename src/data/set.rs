@@ -81,7 +81,7 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// What a person should know before a network with so many classes is trained: that some of them do not occur.
+    /// A warning for classes without any images, or none if every class occurs.
     pub fn oddity(&self) -> Option<String> {
         let (missing, count) = (self.missing.len(), self.count);
         let remedy = match &self.names {
@@ -409,6 +409,11 @@ impl Source {
             return Err(DataError::OneClass { path: (&self.name).into(), label: largest as u8 });
         }
         Ok(Classes { count, names, missing })
+    }
+
+    /// How many pictures are not used.
+    pub fn pictures_passed_over(&self) -> usize {
+        self.passed_over().iter().map(|one| one.pictures).sum()
     }
 
     /// Pictures that are not used, by where they lie.

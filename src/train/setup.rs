@@ -167,12 +167,14 @@ impl Prepared {
         let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
         state.record.check(&model.network, state.losses.len()).map_err(bad)?;
         let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
-        // A run that was killed when all was saved but not all was told has nothing left to do.
-        folder.open_log(&reports)?;
         let before = config.epochs;
         change(&mut config);
         if config.schedule.knows_its_end() && config.epochs != before {
             return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs: before });
+        }
+        if epoch > config.epochs || config.is_stalled(&reports) {
+            // It will not begin again, so an epoch that was saved but not logged when it was killed is logged here.
+            folder.open_log(&reports)?;
         }
         if epoch > config.epochs {
             return Err(TrainError::Finished { run: run.into(), done: epoch.saturating_sub(1) });
