@@ -211,15 +211,22 @@ fn a_run_that_diverges_stops_at_that_step() {
 #[test]
 fn the_largest_cells_and_kernels_are_compiled() {
     for device in devices::every(&[false]) {
-        for (channels, kernel, pool, side) in
-            [(10, 5, 6, 28), (4, 3, 13, 28), (2, 1, 7, 28), (10, 5, 24, 28), (4, 28, 2, 40)]
-        {
+        // The last says whether one kernel convolves and pools.
+        for (channels, kernel, pool, side, fused) in [
+            (10, 5, 6, 28, true),
+            (4, 3, 13, 28, false),
+            (2, 1, 7, 28, true),
+            (10, 5, 24, 28, false),
+            (4, 28, 2, 40, false),
+        ] {
             let conv = |kernel| Layer::Conv { channels, kernel };
             // The first has the second hand its gradient down.
             let layers =
                 [conv(1), conv(kernel), Layer::MaxPool { size: pool }, Layer::Relu, Layer::Linear { units: 2 }];
             let net = Network::new([1, side, side], &layers).unwrap();
             let plan = record(&net, &Options::new(2, 2, 2, device.tiles)).unwrap();
+            let pools = plan.steps().iter().any(|step| step.kernel.stem() == "max_pool_forward");
+            assert_eq!(pools, !fused, "kernel {kernel}, pool {pool}");
             let player = Player::new(&device, plan, &[]).unwrap();
             device.write(player.buffer(names::CURSOR), &[0, 0, 2]);
             let mut encoder = device.encoder();

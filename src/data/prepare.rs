@@ -273,7 +273,7 @@ fn fit(ink: &[f32], grey: &Grey, [height, width]: [usize; 2]) -> Plane {
     let side = BOX * height.min(width) as f32;
     let scale = side / h_in.max(w_in) as f32;
     let sized = |of: usize, factor: f32| ((of as f32 * factor).round() as u32).max(1);
-    let finer = FINE.min(FINEST / side).max(1.0);
+    let finer = finer(side);
     let fine = scale * finer;
     let (h_fine, w_fine) = (sized(h_in, fine), sized(w_in, fine));
     let wanted = stroke(&cut, h_in, w_in) * scale / side;
@@ -294,6 +294,11 @@ fn fit(ink: &[f32], grey: &Grey, [height, width]: [usize; 2]) -> Plane {
     let back = (side / longest).min(1.0 / finer);
     let (h, w) = (sized(drawn.height() as usize, back), sized(drawn.width() as usize, back));
     resize(&drawn, w, h, FilterType::Triangle)
+}
+
+/// By how much the grid on which strokes are looked at is finer than the image, whose character has this side.
+fn finer(side: f32) -> f32 {
+    FINE.min(FINEST / side).max(1.0)
 }
 
 /// The mean width of strokes, in pixels: a long stroke has two pixels of edge for each of its length.
@@ -558,6 +563,14 @@ mod tests {
             let expected = STROKES.start * BOX * side as f32;
             assert!((width as f32 / expected - 1.0).abs() < 0.2, "{width} pixels of {side}, {expected} wanted");
             assert!(at(0, 0) == 0 && at(side / 2, side / 2) == 0);
+        }
+    }
+
+    #[test]
+    fn the_grid_grows_no_faster_than_large_images() {
+        assert_eq!(finer(20.0), FINE);
+        for side in [100.0, 150.0, 400.0, 2000.0] {
+            assert!(side * finer(side) <= f32::max(FINEST, side), "{side}");
         }
     }
 

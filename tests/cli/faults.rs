@@ -253,6 +253,7 @@ fn every_setting_that_is_taken_can_be_written_and_read() {
 fn the_tiles_of_any_class_train_on_any_device() {
     let place = Place::new();
     let digits = digits();
+    let model = |run: &str| sha(&place.path(run).join("model.safetensors"));
     let mut losses = Vec::new();
     for class in ["software", "integrated", "discrete"] {
         let train = |out: &str| {
@@ -263,11 +264,11 @@ fn the_tiles_of_any_class_train_on_any_device() {
         let again = format!("{class}-again");
         losses.push(train(class));
         train(&again);
-        let model = |run: &str| sha(&place.path(run).join("model.safetensors"));
         assert_eq!(model(class), model(&again), "{class}");
         place.json(&["eval", class, "--data", &digits, "--tiles", class]);
     }
     assert!(losses.iter().all(|loss| (loss - losses[0]).abs() < 1e-3), "{losses:?}");
+    assert_ne!(model("software"), model("discrete"), "other tiles sum in another order");
     let said = place.run(&["eval", "software", "--data", &digits, "--tiles", "discrete"]).err;
     assert!(said.contains("tile sizes of discrete devices"), "{said}");
     assert_eq!(place.run(&["verify", "--tiles", "huge"]).code, Some(2));
