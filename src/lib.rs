@@ -11,8 +11,9 @@
 //! | [`files`] | files that are whole or not there, that end, and that belong to one process at a time |
 //! | [`threads`] | the same work on all cores |
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
+//! | [`kernels`] | the kernels: sizes, bindings, dispatch, cost, cases, faults; tile sizes by class of device |
 //! | [`model`] | what a network is: layers, shapes, parameters, initialisation, checkpoint |
-//! | [`plan`] | a step as data: kernels, their sizes, the recorder |
+//! | [`plan`] | a step as data: the recorder, and the loader of shaders |
 //! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`train`] | the loop: submissions, events, evaluation, checkpoints, resuming |
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod data;
 pub mod files;
 pub mod gpu;
+pub mod kernels;
 pub mod model;
 pub mod paths;
 pub mod plan;

@@ -5,8 +5,9 @@ mod devices;
 
 use mnist_gpu::data::{DataSet, Images, Locator};
 use mnist_gpu::gpu::{GpuError, Player};
+use mnist_gpu::kernels::Tiles;
 use mnist_gpu::model::{Layer, Model, Network, Normalisation};
-use mnist_gpu::plan::{Options, Tiles, Work, names, record};
+use mnist_gpu::plan::{Options, Work, names, record};
 use mnist_gpu::train::{Config, Evaluator, Event, GpuSet, Prepared, TrainError, Trainer};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,7 +187,8 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
             &Options { work: Work::Infer, ..Options::new(2, 2, 2, Tiles::of(device.info.class())) },
         )
         .unwrap();
-        let wrong = |spec: &mnist_gpu::plan::Spec| if spec.stem == "advance" { "const batch = 1u;" } else { spec.wgsl };
+        let wrong =
+            |spec: &mnist_gpu::kernels::Spec| if spec.stem == "advance" { "const batch = 1u;" } else { spec.wgsl };
         let error = Player::with_sources(&device, plan, &[], wrong).err().unwrap();
         assert!(matches!(&error, GpuError::Bindings { kernel, .. } if kernel == "advance"), "{error}");
     }

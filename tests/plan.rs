@@ -1,8 +1,9 @@
 //! Plans, without a device: what freezing leaves out, and what no plan may do.
 
+use mnist_gpu::kernels::{Access, DeviceClass, Kernel, SgdUpdate, Tiles};
 use mnist_gpu::model::{Layer, Network};
 use mnist_gpu::plan::shader::specialise;
-use mnist_gpu::plan::{Access, Arg, DeviceClass, Kernel, Options, Plan, Tiles, Work, names, record};
+use mnist_gpu::plan::{Arg, Options, Plan, Work, names, record};
 use mnist_gpu::verify::network;
 
 /// A batch of a thousand images with nothing frozen.
@@ -173,7 +174,9 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     let out = &plan.buffers()[plan.buffer("conv2.out").unwrap()];
     assert_eq!(out.len, 56 * 320);
 
-    let Kernel::SgdUpdate(shape, _) = &plan.steps()[plan.steps().len() - 2].kernel else { panic!("no update") };
+    let Kernel::SgdUpdate(SgdUpdate(shape, _)) = &plan.steps()[plan.steps().len() - 2].kernel else {
+        panic!("no update")
+    };
     let range = shape.ranges.iter().find(|r| r.len == 5000).unwrap();
     let buffer = |arg: &Arg| plan.buffers()[arg.buffer].name.as_str();
     let carried = steps("conv2 backward weight");

@@ -1,9 +1,10 @@
 //! Every shader as every plan uses it, without a device: naga's validator with no capability, then each language that a
 //! driver is given. SPIR-V is also shown to Khronos's own validator.
 
+use mnist_gpu::kernels::{Access, DeviceClass, Kernel, Spec, Tiles};
 use mnist_gpu::model::Network;
 use mnist_gpu::plan::shader::{self, specialise};
-use mnist_gpu::plan::{Access, DeviceClass, Kernel, Options, Spec, Tiles, Work, record};
+use mnist_gpu::plan::{Options, Work, record};
 use mnist_gpu::verify::{NETWORKS, STEMS, cases, network};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;

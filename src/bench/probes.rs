@@ -2,7 +2,7 @@
 
 use super::{Stat, repetitions};
 use crate::gpu::{Device, GpuError, Lone, Timer};
-use crate::plan::Spec;
+use crate::kernels::Spec;
 use serde::{Deserialize, Serialize};
 
 /// What a device reaches in shaders that do nothing else.

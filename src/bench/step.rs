@@ -3,8 +3,9 @@
 use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, GpuError, Player, Timer};
+use crate::kernels::{Cost, Spec, Tiles};
 use crate::model::{Network, initialise};
-use crate::plan::{Cost, Options, Plan, PlanError, Spec, Tiles, names, record};
+use crate::plan::{Options, Plan, PlanError, names, record};
 use crate::random::{Purpose, Stream};
 use crate::train::TrainError;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use super::step::Stepper;
 use super::{Setting, Stat};
 use crate::gpu::Device;
 use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
-use crate::plan::Tiles;
+use crate::kernels::Tiles;
 use crate::train::TrainError;
 
 /// A value of one entry of the table, the others as they are.

@@ -7,8 +7,8 @@ use crate::bench::{
 };
 use crate::files;
 use crate::gpu::Device;
+use crate::kernels::Tiles;
 use crate::model::{Architecture, Network};
-use crate::plan::Tiles;
 use crate::text::Shown;
 use crate::train::{Config, Prepared};
 use crate::verify::{NETWORKS, network};

@@ -1,8 +1,9 @@
 //! `network`: the layers of a network, with their shapes and what they cost.
 
 use super::Console;
+use crate::kernels::{DeviceClass, Tiles};
 use crate::model::{Architecture, Layer, Model, Network, names_model};
-use crate::plan::{DeviceClass, Options, Tiles, names, record};
+use crate::plan::{Options, names, record};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;

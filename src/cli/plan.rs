@@ -1,8 +1,9 @@
 //! `plan`: the steps of a batch.
 
 use super::{Class, Console};
+use crate::kernels::Tiles;
 use crate::model::Architecture;
-use crate::plan::{Options, Tiles, Work, record};
+use crate::plan::{Options, Work, record};
 use crate::train::layers;
 use clap::Args;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `verify`: proof that this device computes what it should.
 
 use super::{Console, DeviceArgs};
-use crate::plan::DeviceClass;
+use crate::kernels::DeviceClass;
 use crate::verify::{STEMS, kernel, steps};
 use clap::Args;
 use serde_json::json;
@@ -20,8 +20,8 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
     let device = args.device.open(console)?;
     let mut reports = Vec::new();
-    for (at, stem) in STEMS.into_iter().enumerate() {
-        console.bar("verify", at as u64, Some(STEMS.len() as u64), "{msg} [{bar:30}] {pos} of {len}", stem.into());
+    for (at, stem) in STEMS.iter().enumerate() {
+        console.bar("verify", at as u64, Some(STEMS.len() as u64), "{msg} [{bar:30}] {pos} of {len}", (*stem).into());
         let report = kernel(&device, stem)?;
         console.note(format!(
             "{:26} {:>3} of {:>3} cases; the largest difference is {:>5.1} % of the rounding bound",

@@ -1,7 +1,7 @@
 //! Which device: listing, ranking and choosing.
 
 use super::GpuError;
-use crate::plan::DeviceClass;
+use crate::kernels::DeviceClass;
 use crate::text::Shown;
 use serde::Serialize;
 

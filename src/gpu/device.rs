@@ -1,7 +1,7 @@
 //! A device with its queue: buffers, read-back, and every way in which the driver can say no.
 
 use super::{AdapterInfo, GpuError, Selection, adapter};
-use crate::plan::Tiles;
+use crate::kernels::Tiles;
 use crate::text::Shown;
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! From WGSL to a pipeline, and a shader that is played by itself.
 
 use super::{Device, GpuError};
-use crate::plan::Spec;
+use crate::kernels::Spec;
 use crate::plan::shader::{self, Slot};
 
 impl Device {

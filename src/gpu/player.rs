@@ -1,8 +1,9 @@
 //! Plays a plan on a device: pipelines, buffers and bind groups are made once, a step only encodes them.
 
 use super::{Device, GpuError};
+use crate::kernels::{Access, Spec};
 use crate::plan::shader::{self, Slot};
-use crate::plan::{Access, Plan, Spec, names};
+use crate::plan::{Plan, names};
 use crate::threads::on_all_cores;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,6 +13,5 @@ pub use checkpoint::{
 };
 pub use init::{initialise, initialise_one};
 pub use network::{
-    ALIGN, Initial, Layer, NETWORKS, Network, NetworkError, Node, Nonlinearity, Parameter, hidden_layers,
-    tutorial_layers,
+    Initial, Layer, NETWORKS, Network, NetworkError, Node, Nonlinearity, Parameter, hidden_layers, tutorial_layers,
 };

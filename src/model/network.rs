@@ -1,5 +1,6 @@
 //! What a network is: a list of layers, from which shapes and the parameter table follow.
 
+use crate::kernels::ALIGN;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -133,9 +134,6 @@ pub enum NetworkError {
     #[error("every layer is frozen, so there is nothing to train")]
     AllFrozen,
 }
-
-/// Tensors of an arena start at multiples of this many elements: 256 bytes, the alignment of a binding.
-pub const ALIGN: usize = 64;
 
 /// Elements of an arena, at most: what a shader's 32-bit byte offsets reach.
 const MOST: usize = 1 << 30;

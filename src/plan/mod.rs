@@ -5,16 +5,12 @@
 //! momentum `conv1.weight.momentum`; the output of a stage is `conv1.out`. `conv1.out.grad` is the gradient of the loss
 //! with respect to that output, or, where the stage ends in a fused activation, to what goes into the activation.
 
-mod cost;
-mod kernel;
 mod recorder;
 pub mod shader;
-mod tiles;
 
-pub use cost::Cost;
-pub use kernel::*;
-pub use recorder::{Options, PlanError, Work, features, record};
-pub use tiles::{DeviceClass, Tiles};
+pub use recorder::{Optimizer, Options, PlanError, Work, features, record};
+
+use crate::kernels::{Access, Element, Kernel};
 
 /// A buffer of a plan. Those without content start with whatever the player or the caller puts there.
 #[derive(Clone, Debug, PartialEq)]

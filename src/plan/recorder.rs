@@ -1,11 +1,16 @@
 //! From a network to a plan.
 
-use super::{
-    Activation, ActivationShape, Arg, AugmentShape, Buffer, ConvPoolShape, ConvShape, DropoutShape, Element, FcShape,
-    FeatureShape, Kernel, LoadShape, LossShape, MOST_ITERATIONS, NormShape, Optimizer, Plan, PoolShape, Port, Range,
-    Spec, Step, Tiles, UpdateShape, names,
+use super::{Arg, Buffer, Plan, Step, names};
+use crate::kernels::{
+    ALIGN, Activation, ActivationBackward, ActivationForward, ActivationShape, AdamUpdate, Advance, AugmentImages,
+    AugmentShape, BatchNormBackwardInput, BatchNormBackwardWeight, BatchNormForward, BatchNormStatistics,
+    ConvBackwardInput, ConvBackwardWeight, ConvForward, ConvPoolBackwardInput, ConvPoolBackwardWeight, ConvPoolForward,
+    ConvPoolShape, ConvShape, CrossEntropyBackward, CrossEntropyForward, DistillationBackward, Dropout, DropoutShape,
+    Element, FcBackwardInput, FcBackwardWeight, FcForward, FcShape, FeatureShape, GradientClip, GradientNorm, Kernel,
+    LoadFeatures, LoadImages, LoadShape, LossShape, MOST_ITERATIONS, MaxPoolBackward, MaxPoolForward, NormShape,
+    PoolShape, Port, Range, RmspropUpdate, SgdUpdate, Spec, Tiles, UpdateShape,
 };
-use crate::model::{ALIGN, Layer, Network, NetworkError, Node};
+use crate::model::{Layer, Network, NetworkError, Node};
 
 /// What to record.
 #[derive(Clone, Debug)]
@@ -49,6 +54,33 @@ impl Options {
             rates: Vec::new(),
             augment: false,
             teacher: None,
+        }
+    }
+}
+
+/// How parameters follow their gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimizer {
+    Sgd { nesterov: bool },
+    Adam { decoupled: bool },
+    Rmsprop,
+}
+
+impl Optimizer {
+    /// The kernel of its update.
+    pub fn kernel(self, shape: UpdateShape) -> Kernel {
+        match self {
+            Optimizer::Sgd { nesterov } => SgdUpdate(shape, nesterov).into(),
+            Optimizer::Adam { decoupled } => AdamUpdate(shape, decoupled).into(),
+            Optimizer::Rmsprop => RmspropUpdate(shape).into(),
+        }
+    }
+
+    /// What it remembers of each parameter: the buffers that its kernel updates after the parameters, in their order.
+    pub fn states(self) -> &'static [&'static str] {
+        match self {
+            Optimizer::Sgd { .. } => &[names::MOMENTUM],
+            Optimizer::Adam { .. } | Optimizer::Rmsprop => &[names::MOMENTUM, names::SQUARE],
         }
     }
 }
@@ -332,7 +364,7 @@ impl Recorder<'_> {
         let (batch, set, rows) = (self.padded, self.options.set as u32, self.options.rows as u32);
         let tiles = self.options.tiles;
         if let Some((name, len)) = stored {
-            let kernel = Kernel::LoadFeatures(FeatureShape { batch, len: len as u32, set, rows }, tiles);
+            let kernel: Kernel = LoadFeatures(FeatureShape { batch, len: len as u32, set, rows }, tiles).into();
             let bindings = [names::FEATURES, names::ORDER, names::CURSOR, &name];
             return self.step(kernel, "load features".into(), &bindings);
         }
@@ -341,10 +373,10 @@ impl Recorder<'_> {
             let shape = AugmentShape { batch, height: channels * height, width, set, rows };
             let bindings =
                 [names::IMAGES, names::ORDER, names::PLACES, names::CURSOR, names::TABLE, names::AUGMENT, "input"];
-            return self.step(Kernel::AugmentImages(shape, tiles), "augment images".into(), &bindings);
+            return self.step(AugmentImages(shape, tiles).into(), "augment images".into(), &bindings);
         }
         let pixels = channels * height * width;
-        let kernel = Kernel::LoadImages(LoadShape { batch, pixels, set, rows }, tiles);
+        let kernel: Kernel = LoadImages(LoadShape { batch, pixels, set, rows }, tiles).into();
         let bindings = [names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"];
         self.step(kernel, "load images".into(), &bindings)
     }
@@ -359,7 +391,7 @@ impl Recorder<'_> {
         let into = [names::LOSS, names::PREDICTED, names::PROBABILITY];
         let from = [logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
         let bindings = [&from[..], &into].concat();
-        self.step(Kernel::CrossEntropyForward(self.loss_shape()), "loss forward".into(), &bindings)
+        self.step(CrossEntropyForward(self.loss_shape()).into(), "loss forward".into(), &bindings)
     }
 
     /// Against the labels, and the logits of a teacher.
@@ -368,10 +400,10 @@ impl Recorder<'_> {
         if let Some(z) = taught {
             let known = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, names::TEACHING];
             let bindings = [&[logits, z][..], &known, &[&dx]].concat();
-            return self.step(Kernel::DistillationBackward(self.loss_shape()), "loss backward".into(), &bindings);
+            return self.step(DistillationBackward(self.loss_shape()).into(), "loss backward".into(), &bindings);
         }
         let bindings = [logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, &dx];
-        self.step(Kernel::CrossEntropyBackward(self.loss_shape()), "loss backward".into(), &bindings)
+        self.step(CrossEntropyBackward(self.loss_shape()).into(), "loss backward".into(), &bindings)
     }
 
     fn forward(&mut self, stage: &Stage, x: &str, below: Activation) -> Result<(), PlanError> {
@@ -381,16 +413,16 @@ impl Recorder<'_> {
         let statistics = self::statistics(stage);
         let tiles = self.options.tiles;
         let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
-            Op::Conv => (1, Kernel::ConvForward(self.conv(stage, below), tiles), vec![x, &w, &b, &y]),
+            Op::Conv => (1, ConvForward(self.conv(stage, below), tiles).into(), vec![x, &w, &b, &y]),
             Op::ConvPool(pool) => {
                 let shape = self.conv_pool(stage, pool, below);
                 let [x_len, y_len] = shape.image();
                 let (shape, parts) = self.conv_pool_part(shape, &[x_len], &[y_len]);
-                (parts, Kernel::ConvPoolForward(shape, tiles), vec![x, &w, &b, &y, &winner])
+                (parts, ConvPoolForward(shape, tiles).into(), vec![x, &w, &b, &y, &winner])
             }
-            Op::Pool(pool) => (1, Kernel::MaxPoolForward(self.pool(stage, pool)), vec![x, &y, &winner]),
+            Op::Pool(pool) => (1, MaxPoolForward(self.pool(stage, pool)).into(), vec![x, &y, &winner]),
             Op::Activation(activation) => {
-                (1, Kernel::ActivationForward(self.activation(stage, activation)), vec![x, &y])
+                (1, ActivationForward(self.activation(stage, activation)).into(), vec![x, &y])
             }
             Op::Dropout(percent, layer) => {
                 (1, self.dropout(stage, percent, layer), vec![x, names::CURSOR, names::DROPOUT, &y])
@@ -402,17 +434,17 @@ impl Recorder<'_> {
                     let label = format!("{name} statistics");
                     let running = [format!("{name}.running_mean"), format!("{name}.running_var")];
                     let bindings = [x, names::CURSOR, &running[0], &running[1], mean, variance];
-                    self.step(Kernel::BatchNormStatistics(shape, tiles), label, &bindings)?;
+                    self.step(BatchNormStatistics(shape, tiles).into(), label, &bindings)?;
                 }
                 let image = shape.channels * shape.pixels;
                 shape.padded = tiles.part(self.padded, &[image], &[image]);
                 let parts = self.padded / shape.padded;
-                (parts, Kernel::BatchNormForward(shape, tiles), vec![x, &w, &b, mean, variance, &y])
+                (parts, BatchNormForward(shape, tiles).into(), vec![x, &w, &b, mean, variance, &y])
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
                 let (shape, parts) = self.linear_part(shape, &[shape.c_in], &[shape.c_out]);
-                (parts, Kernel::FcForward(shape, tiles), vec![x, &w, &b, &y])
+                (parts, FcForward(shape, tiles).into(), vec![x, &w, &b, &y])
             }
         };
         self.steps(kernel, format!("{name} forward"), &bindings, parts)
@@ -429,7 +461,7 @@ impl Recorder<'_> {
             Op::Conv => {
                 let shape = self.conv(stage, below);
                 let slices = tiles.conv_slices(&shape);
-                (slices, 1, Kernel::ConvBackwardWeight(shape, slices), vec![&dy, x, &dw, &db])
+                (slices, 1, ConvBackwardWeight(shape, slices).into(), vec![&dy, x, &dw, &db])
             }
             Op::ConvPool(pool) => {
                 let shape = self.conv_pool(stage, pool, below);
@@ -441,7 +473,7 @@ impl Recorder<'_> {
                 (
                     slices,
                     parts,
-                    Kernel::ConvPoolBackwardWeight(shape, slices, tiles),
+                    ConvPoolBackwardWeight(shape, slices, tiles).into(),
                     vec![&dy, &winner, x, &dw, &db, &dw, &db],
                 )
             }
@@ -452,12 +484,12 @@ impl Recorder<'_> {
                     (part, parts) = (shape, 1);
                 }
                 let (shape, slices) = (part, tiles.fc_slices(part.batch));
-                (slices, parts, Kernel::FcBackwardWeight(shape, slices, tiles), vec![&dy, x, &dw, &db, &dw, &db])
+                (slices, parts, FcBackwardWeight(shape, slices, tiles).into(), vec![&dy, x, &dw, &db, &dw, &db])
             }
             Op::BatchNorm => {
                 let shape = self.norm(stage, below);
                 let [mean, variance] = &statistics;
-                (1, 1, Kernel::BatchNormBackwardWeight(shape, tiles), vec![&dy, x, mean, variance, &dw, &db])
+                (1, 1, BatchNormBackwardWeight(shape, tiles).into(), vec![&dy, x, mean, variance, &dw, &db])
             }
             Op::Pool(_) | Op::Activation(_) | Op::Dropout(..) => return Ok(()),
         };
@@ -480,7 +512,7 @@ impl Recorder<'_> {
         });
         let tiles = self.options.tiles;
         let (parts, kernel, bindings): (u32, Kernel, Vec<&str>) = match stage.op {
-            Op::Conv => (1, Kernel::ConvBackwardInput(self.conv(stage, below), tiles), vec![&dy, &w, x, &dx]),
+            Op::Conv => (1, ConvBackwardInput(self.conv(stage, below), tiles).into(), vec![&dy, &w, x, &dx]),
             Op::ConvPool(pool) => {
                 let whole = self.conv_pool(stage, pool, below);
                 let [x_len, y_len] = whole.image();
@@ -489,11 +521,11 @@ impl Recorder<'_> {
                     // Each x is read once: its cost from storage is less than that of lanes without work.
                     (shape, parts) = self.conv_pool_part(whole, &[y_len], &[x_len]);
                 }
-                (parts, Kernel::ConvPoolBackwardInput(shape, tiles), vec![&dy, &winner, &w, x, &dx])
+                (parts, ConvPoolBackwardInput(shape, tiles).into(), vec![&dy, &winner, &w, x, &dx])
             }
-            Op::Pool(pool) => (1, Kernel::MaxPoolBackward(self.pool(stage, pool)), vec![&dy, &winner, &dx]),
+            Op::Pool(pool) => (1, MaxPoolBackward(self.pool(stage, pool)).into(), vec![&dy, &winner, &dx]),
             Op::Activation(activation) => {
-                (1, Kernel::ActivationBackward(self.activation(stage, activation)), vec![&dy, &y, &dx])
+                (1, ActivationBackward(self.activation(stage, activation)).into(), vec![&dy, &y, &dx])
             }
             Op::Dropout(percent, layer) => {
                 (1, self.dropout(stage, percent, layer), vec![&dy, names::CURSOR, names::DROPOUT, &dx])
@@ -501,12 +533,12 @@ impl Recorder<'_> {
             Op::BatchNorm => {
                 let [mean, variance] = &statistics;
                 let bindings = vec![&dy, x, &w, mean, variance, &dw, &db, names::CURSOR, &dx];
-                (1, Kernel::BatchNormBackwardInput(self.norm(stage, below), tiles), bindings)
+                (1, BatchNormBackwardInput(self.norm(stage, below), tiles).into(), bindings)
             }
             Op::Linear => {
                 let shape = self.linear(stage, below);
                 let (shape, parts) = self.linear_part(shape, &[shape.c_in, shape.c_out], &[]);
-                (parts, Kernel::FcBackwardInput(shape, tiles), vec![&dy, &w, x, &dx])
+                (parts, FcBackwardInput(shape, tiles).into(), vec![&dy, &w, x, &dx])
             }
         };
         self.steps(kernel, format!("{name} backward input"), &bindings, parts)
@@ -546,7 +578,7 @@ impl Recorder<'_> {
 
     fn dropout(&self, stage: &Stage, percent: u32, layer: u32) -> Kernel {
         let count = self.padded as usize * stage.output.iter().product::<usize>();
-        Kernel::Dropout(DropoutShape { count: count as u32, percent, layer })
+        Dropout(DropoutShape { count: count as u32, percent, layer }).into()
     }
 
     fn norm(&self, stage: &Stage, below: Activation) -> NormShape {
@@ -665,7 +697,7 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, PlanError> {
         }
         record_update(&mut r)?;
     }
-    r.step(Kernel::Advance(batch), "advance".into(), &[names::CURSOR])?;
+    r.step(Advance(batch).into(), "advance".into(), &[names::CURSOR])?;
     Ok(r.plan)
 }
 
@@ -690,9 +722,9 @@ fn record_update(r: &mut Recorder) -> Result<(), PlanError> {
 
     if r.options.clip {
         let groups = shape.groups();
-        let norm = Kernel::GradientNorm(shape.clone());
+        let norm: Kernel = GradientNorm(shape.clone()).into();
         r.bound(norm, "gradient norm", vec![gradients, own(GROUPS), own("squares")])?;
-        let clip = Kernel::GradientClip(groups);
+        let clip: Kernel = GradientClip(groups).into();
         r.bound(clip, "gradient clip", vec![own("squares"), own(names::LIMIT), own(names::CLIP)])?;
     }
     r.bound(r.options.optimizer.kernel(shape), "update", tensors)?;

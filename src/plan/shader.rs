@@ -1,6 +1,6 @@
 //! From a shader as it lies in `shaders/` to the text that runs: sizes put in, bindings read out.
 
-use super::Spec;
+use crate::kernels::Spec;
 
 /// What is wrong with a shader, as found before any driver sees it.
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,17 @@
 //! `w = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)`. Decoupled, w is first multiplied by
 //! `1 - rate * decay`; otherwise `decay * w` goes into g.
 
-use super::sgd_update::{Inputs, kept, learning};
-use super::{Expected, Rounded};
-use crate::plan::UpdateShape;
+use super::sgd_update::{Update, kept, learning};
+use super::{Expected, Inputs, Rounded, Twin};
+use crate::kernels::{AdamUpdate, UpdateShape};
 
-pub fn run(s: &UpdateShape, decoupled: bool, given: &Inputs, w: &[f64], m: &[f64], sq: &[f64]) -> Vec<Expected> {
+impl Twin for AdamUpdate {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, self.1, &Update::from(from), from.f("w"), from.f("m"), from.f("s"))
+    }
+}
+
+pub fn run(s: &UpdateShape, decoupled: bool, given: &Update, w: &[f64], m: &[f64], sq: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut m_out, mut s_out) = (kept(w), kept(m), kept(sq));
     let [rate, scale, root] = given.of_step(s).map(Rounded::exact);
     let (eps, decay) = (Rounded::exact(given.hyper[4]), Rounded::exact(given.hyper[5]));

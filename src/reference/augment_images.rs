@@ -1,11 +1,25 @@
 //! Twin of `shaders/augment_images.wgsl`: `y = table[byte]`, where byte is sampled bilinearly from the image at
 //! `centre + M (pixel - centre) + shift + bend`, all in whole numbers.
 
-use super::{Expected, Near, hash};
-use crate::plan::AugmentShape;
+use super::{Expected, Inputs, Near, Twin, hash};
+use crate::kernels::{AugmentImages, AugmentShape};
 
 /// What a kernel is told of the randomness it may use: bounds in fixed point, as the shader lists them.
 pub type Bounds = [i32; 12];
+
+impl Twin for AugmentImages {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(
+            &self.0,
+            from.u("images"),
+            from.u("order"),
+            from.u("places"),
+            from.u("cursor"),
+            from.f("table"),
+            from.u("augment"),
+        )
+    }
+}
 
 pub fn run(
     s: &AugmentShape,

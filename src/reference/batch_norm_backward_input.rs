@@ -3,8 +3,14 @@
 
 use super::batch_norm_statistics::{deviation, images, places};
 use super::sum::derivative;
-use super::{Expected, Near, Rounded};
-use crate::plan::{Activation, NormShape};
+use super::{Expected, Inputs, Near, Rounded, Twin};
+use crate::kernels::{Activation, BatchNormBackwardInput, NormShape};
+
+impl Twin for BatchNormBackwardInput {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("dy"), from.f("x"), from.u("cursor"), |name| from.f(name))
+    }
+}
 
 /// `given` are w, mean, variance, dw and db by their names.
 pub fn run<'a>(

@@ -2,8 +2,14 @@
 //! `db = sum of dy`, channel by channel.
 
 use super::batch_norm_statistics::{deviation, places};
-use super::{Expected, Near, Rounded};
-use crate::plan::NormShape;
+use super::{Expected, Inputs, Near, Rounded, Twin};
+use crate::kernels::{BatchNormBackwardWeight, NormShape};
+
+impl Twin for BatchNormBackwardWeight {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("dy"), from.f("x"), from.f("mean"), from.f("variance"))
+    }
+}
 
 pub fn run(s: &NormShape, dy: &[f64], x: &[f64], mean: &[f64], variance: &[f64]) -> Vec<Expected> {
     let (mut dw, mut db) = (Near::default(), Near::default());

@@ -1,8 +1,14 @@
 //! Twin of `shaders/batch_norm_forward.wgsl`: `y = act(w * (x - mean) / sqrt(variance + 1e-5) + b)`, channel by channel.
 
 use super::batch_norm_statistics::{deviation, places};
-use super::{Expected, Near, Rounded};
-use crate::plan::NormShape;
+use super::{Expected, Inputs, Near, Rounded, Twin};
+use crate::kernels::{BatchNormForward, NormShape};
+
+impl Twin for BatchNormForward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.f("w"), from.f("b"), from.f("mean"), from.f("variance"))
+    }
+}
 
 pub fn run(s: &NormShape, x: &[f64], w: &[f64], b: &[f64], mean: &[f64], variance: &[f64]) -> Vec<Expected> {
     let mut y = Near { value: vec![0.0; s.elements()], error: vec![0.0; s.elements()] };

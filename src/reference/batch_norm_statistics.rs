@@ -1,12 +1,18 @@
 //! Twin of `shaders/batch_norm_statistics.wgsl`: each channel's mean and variance over the images of a batch, and a tenth of
 //! the way from the running ones to them; the running variance goes towards the unbiased one.
 
-use super::{Expected, Near, Rounded};
-use crate::plan::NormShape;
+use super::{Expected, Inputs, Near, Rounded, Twin};
+use crate::kernels::{BatchNormStatistics, NormShape};
 
 /// How much of what ran so far is kept, and how much comes of this batch: PyTorch's momentum of 0.1.
 const KEPT: f32 = 0.9;
 const NEW: f32 = 0.1;
+
+impl Twin for BatchNormStatistics {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.u("cursor"), from.f("running_mean"), from.f("running_var"))
+    }
+}
 
 pub fn run(s: &NormShape, x: &[f64], cursor: &[u32], running_mean: &[f64], running_var: &[f64]) -> Vec<Expected> {
     let mut out: [Near; 4] = Default::default();

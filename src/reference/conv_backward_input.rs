@@ -1,8 +1,14 @@
 //! Twin of `shaders/conv_backward_input.wgsl`:
 //! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,i-u,j-v] * w[o,c,u,v]`, dy 0 outside its map.
 
-use super::{Expected, Near, Sum};
-use crate::plan::ConvShape;
+use super::{Expected, Inputs, Near, Sum, Twin};
+use crate::kernels::{ConvBackwardInput, ConvShape};
+
+impl Twin for ConvBackwardInput {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("dy"), from.f("w"), from.f("x"))
+    }
+}
 
 pub fn run(s: &ConvShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
     let mut dx = Near::with_capacity(s.lens().0);

@@ -1,8 +1,14 @@
 //! Twin of `shaders/conv_backward_weight.wgsl`:
 //! `dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i+u,j+v]`, and db the sum of dy alone.
 
-use super::{Expected, Near, Sum};
-use crate::plan::ConvShape;
+use super::{Expected, Inputs, Near, Sum, Twin};
+use crate::kernels::{ConvBackwardWeight, ConvShape};
+
+impl Twin for ConvBackwardWeight {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, self.1, from.f("dy"), from.f("x"))
+    }
+}
 
 pub fn run(s: &ConvShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
     let slice = s.batch.div_ceil(slices);

@@ -1,7 +1,13 @@
 //! Twin of `shaders/conv_forward.wgsl`: `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i+u,j+v])`.
 
-use super::{Expected, Near, Sum};
-use crate::plan::ConvShape;
+use super::{Expected, Inputs, Near, Sum, Twin};
+use crate::kernels::{ConvForward, ConvShape};
+
+impl Twin for ConvForward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.f("w"), from.f("b"))
+    }
+}
 
 pub fn run(s: &ConvShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> {
     let mut y = Near::with_capacity(s.lens().2);

@@ -2,8 +2,14 @@
 //! to what earlier parts of the batch came to. A slice is so many rows of cells, counted through all images.
 
 use super::conv_pool_backward_input::unpool;
-use super::{Expected, conv_backward_weight};
-use crate::plan::ConvPoolShape;
+use super::{Expected, Inputs, Twin, conv_backward_weight};
+use crate::kernels::{ConvPoolBackwardWeight, ConvPoolShape};
+
+impl Twin for ConvPoolBackwardWeight {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, self.1, from.f("dy"), from.u("winner"), from.f("x"), [from.f("dw_in"), from.f("db_in")])
+    }
+}
 
 pub fn run(
     s: &ConvPoolShape,

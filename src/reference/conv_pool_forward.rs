@@ -2,8 +2,14 @@
 
 use super::conv_forward::pixel;
 use super::sum::activate;
-use super::{Expected, Near};
-use crate::plan::ConvPoolShape;
+use super::{Expected, Inputs, Near, Twin};
+use crate::kernels::{ConvPoolForward, ConvPoolShape};
+
+impl Twin for ConvPoolForward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.f("w"), from.f("b"))
+    }
+}
 
 pub fn run(s: &ConvPoolShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> {
     let cell = (s.pool * s.pool) as usize;

@@ -1,8 +1,14 @@
 //! Twin of `shaders/cross_entropy_backward.wgsl`: `dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows`.
 
 use super::cross_entropy_forward::{Softmax, exponential};
-use super::{Expected, Near, UNIT};
-use crate::plan::LossShape;
+use super::{Expected, Inputs, Near, Twin, UNIT};
+use crate::kernels::{CrossEntropyBackward, LossShape};
+
+impl Twin for CrossEntropyBackward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.u("labels"), from.u("order"), from.u("cursor"), from.f("smoothing"))
+    }
+}
 
 pub fn run(
     s: &LossShape,

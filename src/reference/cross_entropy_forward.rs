@@ -1,8 +1,24 @@
 //! Twin of `shaders/cross_entropy_forward.wgsl`: softmax with the largest logit subtracted, the loss
 //! `log(sum of exp(x - max)) + max - x[label] + e * (x[label] - mean of x)`, and the first class with the largest logit.
 
-use super::{Expected, Near, Rounded, Sum, UNIT};
-use crate::plan::LossShape;
+use super::{Expected, Inputs, Near, Rounded, Sum, Twin, UNIT};
+use crate::kernels::{CrossEntropyForward, LossShape};
+
+impl Twin for CrossEntropyForward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(
+            &self.0,
+            from.f("x"),
+            from.u("labels"),
+            from.u("order"),
+            from.u("cursor"),
+            from.f("smoothing"),
+            from.f("loss"),
+            from.u("predicted"),
+            from.f("probability"),
+        )
+    }
+}
 
 /// The rows of an epoch after a batch: those of the batch new, the others as they were.
 #[expect(clippy::too_many_arguments, reason = "one for each of the kernel's ports")]

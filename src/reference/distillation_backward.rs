@@ -1,7 +1,22 @@
 //! Twin of `shaders/distillation_backward.wgsl`: `dx = ((1 - a) (softmax(x) - target) + a t (softmax(x/t) - softmax(z/t))) / rows`.
 
-use super::{Expected, Near, Rounded, UNIT};
-use crate::plan::LossShape;
+use super::{Expected, Inputs, Near, Rounded, Twin, UNIT};
+use crate::kernels::{DistillationBackward, LossShape};
+
+impl Twin for DistillationBackward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(
+            &self.0,
+            from.f("x"),
+            from.f("z"),
+            from.u("labels"),
+            from.u("order"),
+            from.u("cursor"),
+            from.f("smoothing"),
+            from.f("teaching"),
+        )
+    }
+}
 
 #[expect(clippy::too_many_arguments, reason = "one for each of the kernel's ports")]
 pub fn run(

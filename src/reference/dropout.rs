@@ -1,7 +1,13 @@
 //! Twin of `shaders/dropout.wgsl`: `y[i] = keep(i) * x[i] / (1 - percent / 100)`.
 
-use super::{Expected, Near, Rounded, hash};
-use crate::plan::DropoutShape;
+use super::{Expected, Inputs, Near, Rounded, Twin, hash};
+use crate::kernels::{Dropout, DropoutShape};
+
+impl Twin for Dropout {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.u("cursor"), from.u("seed"))
+    }
+}
 
 pub fn run(s: &DropoutShape, x: &[f64], cursor: &[u32], seed: &[u32]) -> Vec<Expected> {
     let base = hash(hash(hash(seed[0]).wrapping_add(cursor[0])).wrapping_add(s.layer));

@@ -1,7 +1,13 @@
 //! Twin of `shaders/fc_backward_input.wgsl`: `dx[n,i] = act'(x[n,i]) * sum over o of dy[n,o] * w[o,i]`.
 
-use super::{Expected, Near, Sum};
-use crate::plan::FcShape;
+use super::{Expected, Inputs, Near, Sum, Twin};
+use crate::kernels::{FcBackwardInput, FcShape};
+
+impl Twin for FcBackwardInput {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("dy"), from.f("w"), from.f("x"))
+    }
+}
 
 pub fn run(s: &FcShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
     let mut dx = Near::with_capacity((s.batch * s.c_in) as usize);

@@ -1,8 +1,14 @@
 //! Twin of `shaders/fc_backward_weight.wgsl`: `dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]`, and db
 //! the sum of dy alone.
 
-use super::{Expected, Near, Sum};
-use crate::plan::FcShape;
+use super::{Expected, Inputs, Near, Sum, Twin};
+use crate::kernels::{FcBackwardWeight, FcShape};
+
+impl Twin for FcBackwardWeight {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, self.1, from.f("dy"), from.f("x"), [from.f("dw_in"), from.f("db_in")])
+    }
+}
 
 pub fn run(s: &FcShape, slices: u32, dy: &[f64], x: &[f64], [dw_in, db_in]: [&[f64]; 2]) -> Vec<Expected> {
     let slice = s.batch.div_ceil(slices);

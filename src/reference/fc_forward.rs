@@ -1,7 +1,13 @@
 //! Twin of `shaders/fc_forward.wgsl`: `y[n,o] = act(b[o] + sum over i of w[o,i] * x[n,i])`.
 
-use super::{Expected, Near, Sum};
-use crate::plan::FcShape;
+use super::{Expected, Inputs, Near, Sum, Twin};
+use crate::kernels::{FcForward, FcShape};
+
+impl Twin for FcForward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"), from.f("w"), from.f("b"))
+    }
+}
 
 pub fn run(s: &FcShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> {
     let mut y = Near::with_capacity((s.batch * s.c_out) as usize);

@@ -1,6 +1,13 @@
 //! Twin of `shaders/gradient_clip.wgsl`: `clip = min(1, limit / (sqrt(sum of part) + 1e-6))`.
 
-use super::{Expected, Near, Rounded, Sum};
+use super::{Expected, Inputs, Near, Rounded, Sum, Twin};
+use crate::kernels::GradientClip;
+
+impl Twin for GradientClip {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(from.f("part"), from.f("limit"))
+    }
+}
 
 pub fn run(part: &[f64], limit: &[f64]) -> Vec<Expected> {
     let mut sum = Sum::default();

@@ -1,7 +1,13 @@
 //! Twin of `shaders/gradient_norm.wgsl`: for each workgroup, the sum of its gradients' squares.
 
-use super::{Expected, Near, Rounded, Sum};
-use crate::plan::{ROW, UpdateShape};
+use super::{Expected, Inputs, Near, Rounded, Sum, Twin};
+use crate::kernels::{GradientNorm, ROW, UpdateShape};
+
+impl Twin for GradientNorm {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("grad"))
+    }
+}
 
 pub fn run(s: &UpdateShape, grad: &[f64]) -> Vec<Expected> {
     let mut part = Near::default();

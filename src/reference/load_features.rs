@@ -1,7 +1,13 @@
 //! Twin of `shaders/load_features.wgsl`: `y[n,i] = features[order[start + n], i]`, 0 past the end of the set.
 
-use super::{Expected, Near};
-use crate::plan::FeatureShape;
+use super::{Expected, Inputs, Near, Twin};
+use crate::kernels::{FeatureShape, LoadFeatures};
+
+impl Twin for LoadFeatures {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("features"), from.u("order"), from.u("cursor"))
+    }
+}
 
 pub fn run(s: &FeatureShape, features: &[f64], order: &[u32], cursor: &[u32]) -> Vec<Expected> {
     let (start, total) = (cursor[1], cursor[2]);

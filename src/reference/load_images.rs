@@ -1,7 +1,13 @@
 //! Twin of `shaders/load_images.wgsl`: `y[n,p] = table[images[order[start + n], p]]`, 0 past the end of the set.
 
-use super::{Expected, Near};
-use crate::plan::LoadShape;
+use super::{Expected, Inputs, Near, Twin};
+use crate::kernels::{LoadImages, LoadShape};
+
+impl Twin for LoadImages {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.u("images"), from.u("order"), from.u("cursor"), from.f("table"))
+    }
+}
 
 pub fn run(s: &LoadShape, images: &[u32], order: &[u32], cursor: &[u32], table: &[f64]) -> Vec<Expected> {
     let (start, total) = (cursor[1], cursor[2]);

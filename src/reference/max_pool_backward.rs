@@ -1,7 +1,13 @@
 //! Twin of `shaders/max_pool_backward.wgsl`: `dx` is dy at each cell's winner, else 0.
 
-use super::{Expected, Near};
-use crate::plan::PoolShape;
+use super::{Expected, Inputs, Near, Twin};
+use crate::kernels::{MaxPoolBackward, PoolShape};
+
+impl Twin for MaxPoolBackward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("dy"), from.u("winner"))
+    }
+}
 
 pub fn run(s: &PoolShape, dy: &[f64], winner: &[u32]) -> Vec<Expected> {
     let value = unpool(s.planes, s.h_in, s.w_in, s.pool, dy, winner);

@@ -1,7 +1,13 @@
 //! Twin of `shaders/max_pool_forward.wgsl`: the first of the largest of each cell, in row-major order.
 
-use super::{Expected, Near};
-use crate::plan::PoolShape;
+use super::{Expected, Inputs, Near, Twin};
+use crate::kernels::{MaxPoolForward, PoolShape};
+
+impl Twin for MaxPoolForward {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, from.f("x"))
+    }
+}
 
 pub fn run(s: &PoolShape, x: &[f64]) -> Vec<Expected> {
     let mut y = Near::with_capacity(s.lens().1);

@@ -5,39 +5,9 @@
 //! holds in any order of summation (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2).
 //! `reference` knows nothing of `gpu`; the two meet in `verify` and in the tests.
 
-mod activation_backward;
-mod activation_forward;
-mod adam_update;
-mod advance;
-mod augment_images;
-mod batch_norm_backward_input;
-mod batch_norm_backward_weight;
-mod batch_norm_forward;
-mod batch_norm_statistics;
-mod conv_backward_input;
-mod conv_backward_weight;
-mod conv_forward;
-mod conv_pool_backward_input;
-mod conv_pool_backward_weight;
-mod conv_pool_forward;
-mod cross_entropy_backward;
-mod cross_entropy_forward;
-mod distillation_backward;
-mod dropout;
-mod fc_backward_input;
-mod fc_backward_weight;
-mod fc_forward;
-mod gradient_clip;
-mod gradient_norm;
 mod hash;
-mod load_features;
-mod load_images;
-mod max_pool_backward;
-mod max_pool_forward;
 mod player;
-mod rmsprop_update;
 mod rounded;
-mod sgd_update;
 mod sum;
 
 pub use augment_images::{Bounds, image_of};
@@ -46,7 +16,7 @@ pub use player::Player;
 pub use rounded::Rounded;
 pub use sum::{Near, Sum, UNIT};
 
-use crate::plan::{Element, Kernel};
+use crate::kernels::{Element, Kernel};
 
 /// The content of a buffer: floats held in f64, or whole numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +96,49 @@ impl Expected {
     }
 }
 
+/// What the ports of a kernel hold before it runs, by their names.
+pub struct Inputs<'f, 'a> {
+    ports: &'f dyn Fn(&str) -> &'a Tensor,
+}
+
+impl<'a> Inputs<'_, 'a> {
+    /// The floats of a port.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn f(&self, port: &str) -> &'a [f64] {
+        (self.ports)(port).floats()
+    }
+
+    /// The whole numbers of a port.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn u(&self, port: &str) -> &'a [u32] {
+        (self.ports)(port).integers()
+    }
+}
+
+/// A kernel's twin.
+pub trait Twin {
+    /// For each port that the kernel writes, in the order of the ports, what must be there.
+    fn expected(&self, from: &Inputs) -> Vec<Expected>;
+}
+
+macro_rules! twins {
+    ($($family:ident: $($stem:ident $kernel:ident),+;)+) => {
+        $($(mod $stem;)+)+
+
+        /// The twin of a kernel, applied: for each port that it writes, in the order of the ports, what must be there.
+        /// `input` gives what a port holds before.
+        pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expected> {
+            let from = Inputs { ports: &input };
+            match kernel { $($(Kernel::$kernel(kernel) => kernel.expected(&from)),+),+ }
+        }
+    };
+}
+crate::each_kernel!(twins);
+
 /// The twin of a kernel, applied to one tensor for each of its ports, in their order.
 pub fn play_in_order(kernel: &Kernel, inputs: &[Tensor]) -> Vec<Expected> {
     let spec = kernel.spec();
@@ -133,82 +146,4 @@ pub fn play_in_order(kernel: &Kernel, inputs: &[Tensor]) -> Vec<Expected> {
         let at = spec.ports.iter().position(|port| port.name == name);
         &inputs[at.unwrap_or_else(|| panic!("{} has no port {name}", spec.stem))]
     })
-}
-
-/// The twin of a kernel, applied: for each port that it writes, in the order of the ports, what must be there.
-/// `input` gives what a port holds before.
-pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expected> {
-    let f = |name: &str| input(name).floats();
-    let u = |name: &str| input(name).integers();
-    let before = || [f("dw_in"), f("db_in")];
-    let update = || sgd_update::Inputs {
-        grad: f("grad"),
-        cursor: u("cursor"),
-        rates: f("rates"),
-        clip: f("clip"),
-        hyper: f("hyper"),
-    };
-    match kernel {
-        Kernel::LoadImages(s, _) => load_images::run(s, u("images"), u("order"), u("cursor"), f("table")),
-        Kernel::AugmentImages(s, _) => {
-            augment_images::run(s, u("images"), u("order"), u("places"), u("cursor"), f("table"), u("augment"))
-        }
-        Kernel::LoadFeatures(s, _) => load_features::run(s, f("features"), u("order"), u("cursor")),
-        Kernel::ConvForward(s, _) => conv_forward::run(s, f("x"), f("w"), f("b")),
-        Kernel::ConvBackwardInput(s, _) => conv_backward_input::run(s, f("dy"), f("w"), f("x")),
-        Kernel::ConvBackwardWeight(s, slices) => conv_backward_weight::run(s, *slices, f("dy"), f("x")),
-        Kernel::ConvPoolForward(s, _) => conv_pool_forward::run(s, f("x"), f("w"), f("b")),
-        Kernel::ConvPoolBackwardInput(s, _) => conv_pool_backward_input::run(s, f("dy"), u("winner"), f("w"), f("x")),
-        Kernel::ConvPoolBackwardWeight(s, slices, _) => {
-            conv_pool_backward_weight::run(s, *slices, f("dy"), u("winner"), f("x"), before())
-        }
-        Kernel::MaxPoolForward(s) => max_pool_forward::run(s, f("x")),
-        Kernel::MaxPoolBackward(s) => max_pool_backward::run(s, f("dy"), u("winner")),
-        Kernel::ActivationForward(s) => activation_forward::run(s, f("x")),
-        Kernel::ActivationBackward(s) => activation_backward::run(s, f("dy"), f("y")),
-        Kernel::FcForward(s, _) => fc_forward::run(s, f("x"), f("w"), f("b")),
-        Kernel::FcBackwardInput(s, _) => fc_backward_input::run(s, f("dy"), f("w"), f("x")),
-        Kernel::FcBackwardWeight(s, slices, _) => fc_backward_weight::run(s, *slices, f("dy"), f("x"), before()),
-        Kernel::DistillationBackward(s) => distillation_backward::run(
-            s,
-            f("x"),
-            f("z"),
-            u("labels"),
-            u("order"),
-            u("cursor"),
-            f("smoothing"),
-            f("teaching"),
-        ),
-        Kernel::BatchNormStatistics(s, _) => {
-            batch_norm_statistics::run(s, f("x"), u("cursor"), f("running_mean"), f("running_var"))
-        }
-        Kernel::BatchNormForward(s, _) => batch_norm_forward::run(s, f("x"), f("w"), f("b"), f("mean"), f("variance")),
-        Kernel::BatchNormBackwardInput(s, _) => {
-            batch_norm_backward_input::run(s, f("dy"), f("x"), u("cursor"), |name| f(name))
-        }
-        Kernel::BatchNormBackwardWeight(s, _) => {
-            batch_norm_backward_weight::run(s, f("dy"), f("x"), f("mean"), f("variance"))
-        }
-        Kernel::Dropout(s) => dropout::run(s, f("x"), u("cursor"), u("seed")),
-        Kernel::CrossEntropyForward(s) => cross_entropy_forward::run(
-            s,
-            f("x"),
-            u("labels"),
-            u("order"),
-            u("cursor"),
-            f("smoothing"),
-            f("loss"),
-            u("predicted"),
-            f("probability"),
-        ),
-        Kernel::CrossEntropyBackward(s) => {
-            cross_entropy_backward::run(s, f("x"), u("labels"), u("order"), u("cursor"), f("smoothing"))
-        }
-        Kernel::SgdUpdate(s, nesterov) => sgd_update::run(s, *nesterov, &update(), f("w"), f("v")),
-        Kernel::AdamUpdate(s, decoupled) => adam_update::run(s, *decoupled, &update(), f("w"), f("m"), f("s")),
-        Kernel::RmspropUpdate(s) => rmsprop_update::run(s, &update(), f("w"), f("v"), f("s")),
-        Kernel::GradientNorm(s) => gradient_norm::run(s, f("grad")),
-        Kernel::GradientClip(_) => gradient_clip::run(f("part"), f("limit")),
-        Kernel::Advance(batch) => advance::run(*batch, u("cursor")),
-    }
 }

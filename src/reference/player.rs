@@ -1,7 +1,8 @@
 //! Plays a plan on the CPU, in f64, with the twins.
 
 use super::{Tensor, play_in_order};
-use crate::plan::{Access, Arg, Plan, Port, Step};
+use crate::kernels::{Access, Port};
+use crate::plan::{Arg, Plan, Step};
 
 /// A plan and the content of its buffers.
 pub struct Player<'a> {

@@ -1,11 +1,17 @@
 //! Twin of `shaders/rmsprop_update.wgsl`: `g = clip * sum of the slices + decay * w; s = alpha * s + (1 - alpha) * g * g`, then
 //! `v = momentum * v + g / (sqrt(s) + eps); w = w - rate * v`.
 
-use super::sgd_update::{Inputs, kept, learning};
-use super::{Expected, Rounded};
-use crate::plan::UpdateShape;
+use super::sgd_update::{Update, kept, learning};
+use super::{Expected, Inputs, Rounded, Twin};
+use crate::kernels::{RmspropUpdate, UpdateShape};
 
-pub fn run(s: &UpdateShape, given: &Inputs, w: &[f64], v: &[f64], sq: &[f64]) -> Vec<Expected> {
+impl Twin for RmspropUpdate {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, &Update::from(from), from.f("w"), from.f("v"), from.f("s"))
+    }
+}
+
+pub fn run(s: &UpdateShape, given: &Update, w: &[f64], v: &[f64], sq: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut v_out, mut s_out) = (kept(w), kept(v), kept(sq));
     let (eps, momentum, decay) = (Rounded::exact(given.hyper[2]), given.hyper[3], given.hyper[4]);
     let rate = given.of_step(s)[0];

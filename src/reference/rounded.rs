@@ -1,7 +1,7 @@
 //! Float32 arithmetic that knows its own rounding error, for formulas that are more than a sum of products.
 
 use super::sum::{Sum, UNIT, activate};
-use crate::plan::Activation;
+use crate::kernels::Activation;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// A value in f64, and how far a float32 result of the same operations may be from it.

@@ -1,11 +1,11 @@
 //! Twin of `shaders/sgd_update.wgsl`: `g = clip * sum of the slices + decay * w; v = momentum * v + g`, then `w = w - rate * v`, or
 //! with Nesterov's `w - rate * (g + momentum * v)` (PyTorch's form).
 
-use super::{Expected, Near, Rounded, Sum};
-use crate::plan::{Range, UpdateShape};
+use super::{Expected, Inputs, Near, Rounded, Sum, Twin};
+use crate::kernels::{Range, SgdUpdate, UpdateShape};
 
 /// What an update of any optimizer reads.
-pub struct Inputs<'a> {
+pub struct Update<'a> {
     pub grad: &'a [f64],
     pub cursor: &'a [u32],
     pub rates: &'a [f64],
@@ -13,7 +13,14 @@ pub struct Inputs<'a> {
     pub hyper: &'a [f64],
 }
 
-impl Inputs<'_> {
+impl<'a> From<&Inputs<'_, 'a>> for Update<'a> {
+    fn from(from: &Inputs<'_, 'a>) -> Update<'a> {
+        let [grad, rates, clip, hyper] = ["grad", "rates", "clip", "hyper"].map(|port| from.f(port));
+        Update { grad, cursor: from.u("cursor"), rates, clip, hyper }
+    }
+}
+
+impl Update<'_> {
     /// What the host worked out for the step.
     pub fn of_step(&self, s: &UpdateShape) -> [f64; 3] {
         let at = 4 * (self.cursor[1] / s.batch) as usize;
@@ -38,7 +45,13 @@ pub fn kept(values: &[f64]) -> Near {
     Near { value: values.to_vec(), error: vec![0.0; values.len()] }
 }
 
-pub fn run(s: &UpdateShape, nesterov: bool, given: &Inputs, w: &[f64], v: &[f64]) -> Vec<Expected> {
+impl Twin for SgdUpdate {
+    fn expected(&self, from: &Inputs) -> Vec<Expected> {
+        run(&self.0, self.1, &Update::from(from), from.f("w"), from.f("v"))
+    }
+}
+
+pub fn run(s: &UpdateShape, nesterov: bool, given: &Update, w: &[f64], v: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut v_out) = (kept(w), kept(v));
     let (momentum, decay, rate) = (given.hyper[0], given.hyper[1], given.of_step(s)[0]);
     for (range, i, at) in learning(s) {

@@ -1,6 +1,6 @@
 //! Sums that know their own rounding error.
 
-use crate::plan::Activation;
+use crate::kernels::Activation;
 
 /// The unit roundoff of float32: half the distance from 1 to the next number.
 pub const UNIT: f64 = 1.0 / (1 << 24) as f64;

@@ -1,7 +1,8 @@
 //! What an optimizer's kernel is told: its constants, and what each step of an epoch decides.
 
 use super::Config;
-use crate::plan::{HYPER, Optimizer};
+use crate::kernels::HYPER;
+use crate::plan::Optimizer;
 use crate::text::Shown;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

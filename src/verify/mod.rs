@@ -9,10 +9,12 @@ mod compare;
 mod run;
 mod steps;
 
-pub use cases::{Case, Fill, STEMS, cases};
+pub use cases::{Case, cases};
 pub use compare::{Judgement, compare};
 pub use run::run;
 pub use steps::{NETWORKS, StepReport, network, steps};
+
+pub use crate::kernels::{Fill, STEMS};
 
 use crate::gpu::{Device, GpuError};
 

@@ -2,7 +2,8 @@
 
 use super::{Case, Judgement, compare};
 use crate::gpu::{Device, GpuError, Player};
-use crate::plan::{Access, Arg, Buffer, Element, Plan, Step};
+use crate::kernels::{Access, Element};
+use crate::plan::{Arg, Buffer, Plan, Step};
 use crate::reference::{Tensor, play_in_order};
 
 /// Elements before and after each tensor that nothing may write to: one binding alignment.
@@ -69,7 +70,7 @@ impl Case {
     /// What each port holds before the kernel runs.
     fn inputs(&self) -> Vec<Tensor> {
         let ports = self.kernel.spec().ports;
-        let fill = |(at, port): (usize, &crate::plan::Port)| match (port.access, port.element) {
+        let fill = |(at, port): (usize, &crate::kernels::Port)| match (port.access, port.element) {
             (Access::Overwrite, element) => Tensor::zeros(element, 0),
             (_, Element::F32) => Tensor::F(self.floats(at as u32, port)),
             (_, Element::U32) => Tensor::U(self.integers(at as u32, port)),

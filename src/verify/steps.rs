@@ -2,8 +2,9 @@
 
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
+use crate::kernels::{Access, DeviceClass, Element, Tiles};
 use crate::model::{Initial, Layer, Network, NetworkError, tutorial_layers};
-use crate::plan::{Access, DeviceClass, Element, Optimizer, Options, Tiles, names, record};
+use crate::plan::{Optimizer, Options, names, record};
 use crate::random::{Purpose, Stream};
 use crate::reference::{Tensor, play_in_order};
 

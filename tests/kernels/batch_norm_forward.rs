@@ -1,16 +1,11 @@
-//! `shaders/batch_norm_forward.wgsl` on every device, and its twin on an example of PyTorch's.
+//! The twin of `shaders/batch_norm_forward.wgsl` on an example of PyTorch's.
 
-use crate::common::{NORM, close, conformance, floats, norm, twin};
-use mnist_gpu::plan::{DeviceClass, Kernel, Tiles};
-
-#[test]
-fn every_device_agrees_with_the_twin() {
-    conformance("batch_norm_forward");
-}
+use crate::common::{NORM, close, floats, norm, twin};
+use mnist_gpu::kernels::{BatchNormForward, DeviceClass, Tiles};
 
 #[test]
 fn the_twin_does_as_pytorch() {
-    let kernel = Kernel::BatchNormForward(NORM, Tiles::of(DeviceClass::Discrete));
+    let kernel = BatchNormForward(NORM, Tiles::of(DeviceClass::Discrete));
     let results = twin(&kernel, &norm());
     let expected = [
         -1.638_086_880_891_747_3,

@@ -1,16 +1,11 @@
-//! `shaders/batch_norm_statistics.wgsl` on every device, and its twin on an example of PyTorch's.
+//! The twin of `shaders/batch_norm_statistics.wgsl` on an example of PyTorch's.
 
-use crate::common::{NORM, close, conformance, floats, norm, twin};
-use mnist_gpu::plan::{DeviceClass, Kernel, Tiles};
-
-#[test]
-fn every_device_agrees_with_the_twin() {
-    conformance("batch_norm_statistics");
-}
+use crate::common::{NORM, close, floats, norm, twin};
+use mnist_gpu::kernels::{BatchNormStatistics, DeviceClass, Tiles};
 
 #[test]
 fn the_twin_does_as_pytorch() {
-    let kernel = Kernel::BatchNormStatistics(NORM, Tiles::of(DeviceClass::Discrete));
+    let kernel = BatchNormStatistics(NORM, Tiles::of(DeviceClass::Discrete));
     let results = twin(&kernel, &norm());
     close(&floats(&results[0]), &[1.2, 1.95]);
     close(&floats(&results[1]), &[3.166_666_666_666_667, 4.3]);

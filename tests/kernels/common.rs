@@ -1,6 +1,6 @@
 //! What the kernel tests share.
 
-use mnist_gpu::plan::{Activation, ConvShape, Kernel, NormShape, Range, UpdateShape};
+use mnist_gpu::kernels::{Activation, ConvShape, Kernel, NormShape, Range, UpdateShape};
 use mnist_gpu::reference::{Expected, Tensor, play};
 use mnist_gpu::verify;
 
@@ -28,13 +28,14 @@ pub fn conformance(stem: &'static str) {
 }
 
 /// The twin on explicit inputs.
-pub fn twin(kernel: &Kernel, inputs: &[(&str, Tensor)]) -> Vec<Expected> {
+pub fn twin<K: Clone + Into<Kernel>>(kernel: &K, inputs: &[(&str, Tensor)]) -> Vec<Expected> {
+    let kernel: Kernel = kernel.clone().into();
     for port in kernel.spec().ports {
         if let Some((_, tensor)) = inputs.iter().find(|(name, _)| *name == port.name) {
             assert_eq!(tensor.to_bits().len(), port.len, "{}", port.name);
         }
     }
-    play(kernel, |name| &inputs.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no {name}")).1)
+    play(&kernel, |name| &inputs.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no {name}")).1)
 }
 
 pub fn f<'a>(name: &'a str, values: &[f64]) -> (&'a str, Tensor) {

@@ -1,12 +1,7 @@
-//! `shaders/conv_pool_backward_weight.wgsl` on every device, and its twin on an example worked by hand.
+//! The twin of `shaders/conv_pool_backward_weight.wgsl` on an example worked by hand.
 
-use crate::common::{conformance, conv, f, floats, twin, u};
-use mnist_gpu::plan::{Activation, ConvPoolShape, ConvShape, DeviceClass, Kernel, Tiles};
-
-#[test]
-fn every_device_agrees_with_the_twin() {
-    conformance("conv_pool_backward_weight");
-}
+use crate::common::{conv, f, floats, twin, u};
+use mnist_gpu::kernels::{Activation, ConvPoolBackwardWeight, ConvPoolShape, ConvShape, DeviceClass, Tiles};
 
 #[test]
 fn the_twin_does_a_worked_example() {
@@ -15,7 +10,7 @@ fn the_twin_does_a_worked_example() {
         conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::None) },
         pool: 2,
     };
-    let kernel = Kernel::ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Discrete));
+    let kernel = ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Discrete));
     let x: Vec<f64> = (0..16).map(f64::from).collect();
     let batch = [f("dy", &[1.0, 2.0, 3.0, 4.0]), u("winner", &[0, 1, 2, 3]), f("x", &x)];
     let expected = twin(&kernel, &[&batch[..], &[f("dw_in", &[1000.0]), f("db_in", &[100.0])]].concat());

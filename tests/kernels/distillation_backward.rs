@@ -1,12 +1,7 @@
-//! `shaders/distillation_backward.wgsl` on every device, and its twin against slopes of the loss that it is the gradient of.
+//! The twin of `shaders/distillation_backward.wgsl` against slopes of the loss that it is the gradient of.
 
-use crate::common::{conformance, f, floats, twin, u};
-use mnist_gpu::plan::{Kernel, LossShape};
-
-#[test]
-fn every_device_agrees_with_the_twin() {
-    conformance("distillation_backward");
-}
+use crate::common::{f, floats, twin, u};
+use mnist_gpu::kernels::{DistillationBackward, LossShape};
 
 fn softmax(x: &[f64], t: f64) -> Vec<f64> {
     let sum: f64 = x.iter().map(|x| (x / t).exp()).sum();
@@ -38,7 +33,7 @@ fn the_twin_is_the_slope_of_hintons_loss() {
         f("smoothing", &[e]),
         f("teaching", &[t, a]),
     ];
-    let dx = floats(&twin(&Kernel::DistillationBackward(shape), &inputs)[0]);
+    let dx = floats(&twin(&DistillationBackward(shape), &inputs)[0]);
     for j in 0..3 {
         let moved = |by: f64| {
             let mut x = x;

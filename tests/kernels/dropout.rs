@@ -1,12 +1,7 @@
 //! `shaders/dropout.wgsl` on every device, and what its twin leaves out.
 
-use crate::common::{conformance, f, floats, twin, u};
-use mnist_gpu::plan::{DropoutShape, Kernel};
-
-#[test]
-fn every_device_agrees_with_the_twin() {
-    conformance("dropout");
-}
+use crate::common::{f, floats, twin, u};
+use mnist_gpu::kernels::{Dropout, DropoutShape};
 
 /// The twin: what is kept is scaled by 1 / (1 - p), as many as were asked for are left out, and others in another step,
 /// layer or run.
@@ -14,7 +9,7 @@ fn every_device_agrees_with_the_twin() {
 fn the_twin_leaves_out_a_share_and_scales_the_rest() {
     const COUNT: usize = 10_000;
     let of = |percent, layer, step, seed| {
-        let kernel = Kernel::Dropout(DropoutShape { count: COUNT as u32, percent, layer });
+        let kernel = Dropout(DropoutShape { count: COUNT as u32, percent, layer });
         floats(&twin(&kernel, &[f("x", &[3.0; COUNT]), u("cursor", &[step, 0, 1]), u("seed", &[seed])])[0])
     };
     let first = of(25, 1, 0, 9);

@@ -5,8 +5,9 @@
 //! those few are left out, and counted.
 
 use crate::play;
+use mnist_gpu::kernels::DeviceClass;
 use mnist_gpu::model::{Layer, Network, initialise};
-use mnist_gpu::plan::{DeviceClass, Options, Plan, Work, names, record};
+use mnist_gpu::plan::{Options, Plan, Work, names, record};
 use mnist_gpu::random::{Purpose, Stream};
 use mnist_gpu::reference::{Player, Tensor};
 use mnist_gpu::train::Config;

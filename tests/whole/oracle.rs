@@ -7,8 +7,9 @@
 use crate::{devices, play};
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
 use mnist_gpu::gpu::Player;
+use mnist_gpu::kernels::DeviceClass;
 use mnist_gpu::model::{Layer, Model, Network, load_parameters};
-use mnist_gpu::plan::{DeviceClass, Options, names, record};
+use mnist_gpu::plan::{Options, names, record};
 use mnist_gpu::train::{Config, Method};
 use mnist_gpu::{reference, train};
 use safetensors::{Dtype, SafeTensors};

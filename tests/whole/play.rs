@@ -2,8 +2,9 @@
 
 use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::{Device, Player};
+use mnist_gpu::kernels::{DeviceClass, Kernel, SgdUpdate, Tiles};
 use mnist_gpu::model::{Network, Normalisation};
-use mnist_gpu::plan::{DeviceClass, Kernel, Options, Plan, Tiles, names};
+use mnist_gpu::plan::{Options, Plan, names};
 use mnist_gpu::random::Stream;
 use mnist_gpu::reference;
 use mnist_gpu::train::Config;
@@ -63,7 +64,7 @@ pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&
 pub fn gradient(plan: &Plan, net: &Network, name: &str, slices: &[f64]) -> Vec<f64> {
     let start = net.parameters().iter().find(|p| p.name == name).map(|p| p.start as u32);
     let ranges = plan.steps().iter().find_map(|step| match &step.kernel {
-        Kernel::SgdUpdate(shape, _) => Some(&shape.ranges),
+        Kernel::SgdUpdate(SgdUpdate(shape, _)) => Some(&shape.ranges),
         _ => None,
     });
     let range = ranges.and_then(|ranges| ranges.iter().find(|r| Some(r.start) == start));

@@ -1,0 +1,48 @@
+//! On what a kernel is judged.
+
+use super::Kernel;
+
+/// What the inputs look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Signed, in [-1, 1).
+    Random,
+    /// Whole numbers from -2 to 2: every sum is exact in any order, and the result must be too. Ties are frequent.
+    Integers,
+    /// Logits that are all below -200, all equal, or far apart.
+    Extreme,
+    /// Large, in [-100, 100).
+    Large,
+}
+
+impl Fill {
+    /// For kernels whose result on whole numbers is a whole number.
+    pub(super) const EXACT: &'static [Fill] = &[Fill::Random, Fill::Integers];
+    /// For those that divide, or take roots or exponentials.
+    pub(super) const SMOOTH: &'static [Fill] = &[Fill::Random];
+}
+
+/// A kernel with its sizes, the cursor that it reads if it reads one, and what its inputs look like: a case for each.
+#[derive(Clone, Debug)]
+pub struct Setting<K> {
+    pub kernel: K,
+    /// Step, first row and rows in all.
+    pub cursor: [u32; 3],
+    pub fills: &'static [Fill],
+}
+
+impl<K> Setting<K> {
+    pub(super) fn new(kernel: K, fills: &'static [Fill]) -> Setting<K> {
+        Setting { kernel, cursor: [0; 3], fills }
+    }
+
+    pub(super) fn at(self, cursor: [u32; 3]) -> Setting<K> {
+        Setting { cursor, ..self }
+    }
+}
+
+impl Setting<Kernel> {
+    pub(super) fn from_one<K: Into<Kernel>>(one: Setting<K>) -> Setting<Kernel> {
+        Setting { kernel: one.kernel.into(), cursor: one.cursor, fills: one.fills }
+    }
+}

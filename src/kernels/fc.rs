@@ -1,0 +1,243 @@
+//! Fully connected layers.
+
+use super::*;
+
+/// Sizes of a fully connected layer: x (batch, c_in), w (c_out, c_in), y (batch, c_out).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FcShape {
+    pub batch: u32,
+    pub c_in: u32,
+    pub c_out: u32,
+    pub activation: Activation,
+    pub activation_in: Activation,
+}
+
+impl FcShape {
+    fn x(&self) -> usize {
+        size([self.batch, self.c_in])
+    }
+
+    fn w(&self) -> usize {
+        size([self.c_out, self.c_in])
+    }
+
+    fn y(&self) -> usize {
+        size([self.batch, self.c_out])
+    }
+
+    fn flops(&self) -> [u64; 2] {
+        [2 * product([self.batch, self.c_in, self.c_out]); 2]
+    }
+
+    fn fills(&self) -> &'static [Fill] {
+        fills_of(&[self.activation, self.activation_in])
+    }
+
+    fn cases() -> Vec<(FcShape, Tiles)> {
+        let [software, integrated, discrete] = Tiles::ALL;
+        let of =
+            |batch, c_in, c_out, activation, activation_in| FcShape { batch, c_in, c_out, activation, activation_in };
+        vec![
+            (of(64, 320, 50, RELU, RELU), software),
+            (of(7, 13, 10, NONE, NONE), integrated),
+            (of(1, 2, 3, NONE, RELU), software),
+            (of(5, 33, 47, SIGMOID, SIGMOID), discrete),
+            (of(9, 50, 10, NONE, RELU), software),
+        ]
+    }
+}
+
+impl Tiles {
+    /// Slices of a fully connected layer's weight gradient.
+    pub fn fc_slices(&self, batch: u32) -> u32 {
+        batch.div_ceil(self.fc_slice)
+    }
+
+    /// Terms of a sum of `n` that are summed at a time.
+    fn terms(&self, n: u32) -> u32 {
+        divisor(n, self.fc_terms)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FcForward(pub FcShape, pub Tiles);
+
+impl FcForward {
+    /// Images and outputs.
+    fn tile(&self) -> [u32; 2] {
+        let FcForward(s, tiles) = self;
+        [s.batch.min(tiles.fc_n), divisor(s.c_out, tiles.fc_o)]
+    }
+}
+
+impl Definition for FcForward {
+    const WGSL: &'static str = shader!("fc_forward");
+    const FAULTS: &'static [(&'static str, &'static str)] = &[
+        ("act(bias + sum[s][t])", "act(sum[s][t])"),
+        ("if n + s < batch {", "if n + s + 1u < batch {"),
+        ("first += tile_i", "first += tile_i + 1u"),
+        ("min(n + s, batch - 1u)", "n"),
+    ];
+
+    fn constants(&self) -> Constants {
+        let FcForward(s, tiles) = self;
+        let ([tile_n, tile_o], tile_i) = (self.tile(), tiles.terms(s.c_in));
+        constants![
+            s => batch, c_in, c_out, activation,
+            @tile_n = tile_n, @tile_o = tile_o, @tile_i = tile_i, @wg = tiles.workgroup
+        ]
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        let FcForward(s, tiles) = self;
+        vec![
+            gather(tiles, "x", Element::F32, s.x()),
+            gather(tiles, "w", Element::F32, s.w()),
+            gather(tiles, "b", Element::F32, s.c_out as usize),
+            write("y", s.y()),
+        ]
+    }
+
+    fn workgroups(&self) -> [u32; 3] {
+        let (FcForward(s, tiles), [tile_n, tile_o]) = (self, self.tile());
+        [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1]
+    }
+
+    fn iterations(&self) -> u64 {
+        let FcForward(s, tiles) = self;
+        (s.c_in / tiles.terms(s.c_in)).into()
+    }
+
+    fn flops(&self) -> [u64; 2] {
+        self.0.flops()
+    }
+
+    fn cases() -> Vec<Setting<FcForward>> {
+        FcShape::cases().into_iter().map(|(s, t)| Setting::new(FcForward(s, t), s.fills())).collect()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FcBackwardInput(pub FcShape, pub Tiles);
+
+impl FcBackwardInput {
+    /// Images and inputs.
+    fn tile(&self) -> [u32; 2] {
+        let FcBackwardInput(s, tiles) = self;
+        [s.batch.min(tiles.fc_n), divisor(s.c_in, tiles.fc_i)]
+    }
+}
+
+impl Definition for FcBackwardInput {
+    const WGSL: &'static str = shader!("fc_backward_input");
+    const FAULTS: &'static [(&'static str, &'static str)] = &[
+        ("first < c_out;", "first + tile_o < c_out;"),
+        ("(first + o) * c_in + i + t * LANES", "(first + o) * c_in + i + t"),
+        ("sum[s][t] * act_derivative(x[at / 4u][at % 4u])", "sum[s][t]"),
+        ("return select(0.0, 1.0, y > 0.0);", "return select(0.0, 1.0, y >= 0.0);"),
+    ];
+
+    fn constants(&self) -> Constants {
+        let FcBackwardInput(s, tiles) = self;
+        let ([tile_n, tile_i], tile_o) = (self.tile(), tiles.terms(s.c_out));
+        constants![
+            s => batch, c_in, c_out, activation_in,
+            @tile_n = tile_n, @tile_i = tile_i, @tile_o = tile_o, @wg = tiles.workgroup
+        ]
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        let FcBackwardInput(s, tiles) = self;
+        vec![
+            gather(tiles, "dy", Element::F32, s.y()),
+            gather(tiles, "w", Element::F32, s.w()),
+            gather(tiles, "x", Element::F32, s.x()),
+            write("dx", s.x()),
+        ]
+    }
+
+    fn workgroups(&self) -> [u32; 3] {
+        let (FcBackwardInput(s, tiles), [tile_n, tile_i]) = (self, self.tile());
+        [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_in / tile_i])), 1, 1]
+    }
+
+    fn iterations(&self) -> u64 {
+        let FcBackwardInput(s, tiles) = self;
+        (s.c_out / tiles.terms(s.c_out)).into()
+    }
+
+    fn flops(&self) -> [u64; 2] {
+        self.0.flops()
+    }
+
+    fn cases() -> Vec<Setting<FcBackwardInput>> {
+        FcShape::cases().into_iter().map(|(s, t)| Setting::new(FcBackwardInput(s, t), s.fills())).collect()
+    }
+}
+
+/// With the number of slices in which it sums the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FcBackwardWeight(pub FcShape, pub u32, pub Tiles);
+
+impl FcBackwardWeight {
+    /// Outputs and inputs.
+    fn tile(&self) -> [u32; 2] {
+        let FcBackwardWeight(s, _, tiles) = self;
+        [divisor(s.c_out, tiles.fc_weight_o), divisor(s.c_in, tiles.fc_i)]
+    }
+}
+
+impl Definition for FcBackwardWeight {
+    const WGSL: &'static str = shader!("fc_backward_weight");
+    const FAULTS: &'static [(&'static str, &'static str)] = &[
+        ("let end = min(batch, (slice + 1u) * SLICE);", "let end = (slice + 1u) * SLICE;"),
+        ("let at = (slice * c_out + o + t) * c_in", "let at = (o + t) * c_in"),
+        ("dw_in[at / 4u][at % 4u] + sum[t][s]", "sum[t][s]"),
+        ("* c_in + i + s * LANES;\n                value", "* c_in + i + s;\n                value"),
+        ("FULL || first + n < end)", "true)"),
+        ("let at = slice * c_out + o + t;", "let at = o + t;"),
+        ("db_in[at / 4u][at % 4u] + sum_b", "sum_b"),
+    ];
+
+    fn constants(&self) -> Constants {
+        let FcBackwardWeight(s, slices, tiles) = self;
+        let ([tile_o, tile_i], tile_n) = (self.tile(), tiles.terms(s.batch.div_ceil(*slices)));
+        constants![
+            s => batch, c_in, c_out,
+            @slices = *slices, @tile_o = tile_o, @tile_i = tile_i, @tile_n = tile_n, @wg = tiles.workgroup
+        ]
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        let FcBackwardWeight(s, slices, tiles) = self;
+        let (dw, db) = (size([*slices, s.c_out, s.c_in]), size([*slices, s.c_out]));
+        vec![
+            gather(tiles, "dy", Element::F32, s.y()),
+            gather(tiles, "x", Element::F32, s.x()),
+            gather(tiles, "dw_in", Element::F32, dw),
+            gather(tiles, "db_in", Element::F32, db),
+            write("dw", dw),
+            write("db", db),
+        ]
+    }
+
+    fn workgroups(&self) -> [u32; 3] {
+        let (FcBackwardWeight(s, slices, tiles), [tile_o, tile_i]) = (self, self.tile());
+        [tiles.groups(product([s.c_in / tile_i, s.c_out / tile_o])), *slices, 1]
+    }
+
+    fn iterations(&self) -> u64 {
+        let FcBackwardWeight(s, slices, _) = self;
+        product([s.batch.div_ceil(*slices), self.tile()[0] + 1])
+    }
+
+    fn flops(&self) -> [u64; 2] {
+        self.0.flops()
+    }
+
+    fn cases() -> Vec<Setting<FcBackwardWeight>> {
+        let of_shape = |(s, t): (FcShape, Tiles)| with_slices(s.batch).map(|slices| FcBackwardWeight(s, slices, t));
+        let kernels = FcShape::cases().into_iter().flat_map(of_shape);
+        kernels.map(|kernel| Setting::new(kernel, Fill::EXACT)).collect()
+    }
+}
