@@ -1,6 +1,6 @@
 //! Training small neural networks on whatever GPU a laptop has, with hand-written WGSL kernels.
 //!
-//! A training step is data: [`plan`] records a network, a batch size and a set of frozen layers into a flat list of kernel
+//! A training step is data: [`recorder`] records a network, a batch size and a set of frozen layers into a flat list of kernel
 //! invocations. [`gpu`] plays it on a device, [`mod@reference`] plays it on the CPU, and [`verify`] compares the two.
 //!
 //! # Modules, lowest first; each may use those above it
@@ -12,8 +12,11 @@
 //! | [`threads`] | the same work on all cores |
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
 //! | [`kernels`] | the kernels: sizes, bindings, dispatch, cost, cases, faults; tile sizes by class of device |
-//! | [`model`] | what a network is: layers, shapes, parameters, initialisation, checkpoint |
-//! | [`plan`] | a step as data: the recorder, and the loader of shaders |
+//! | [`plan`] | a step as data, how it is put together, and the loader of shaders |
+//! | [`layers`] | the layers: words, shapes, tensors, what each records forward and backward |
+//! | [`optimizers`] | how parameters follow their gradients |
+//! | [`model`] | what a network is: layers in a row, initialisation, checkpoint |
+//! | [`recorder`] | from a network to a plan |
 //! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`train`] | the loop: submissions, events, evaluation, checkpoints, resuming |
@@ -30,10 +33,13 @@ pub mod data;
 pub mod files;
 pub mod gpu;
 pub mod kernels;
+pub mod layers;
 pub mod model;
+pub mod optimizers;
 pub mod paths;
 pub mod plan;
 pub mod random;
+pub mod recorder;
 pub mod reference;
 pub mod text;
 pub mod threads;

@@ -5,9 +5,11 @@ mod devices;
 
 use mnist_gpu::data::{DataSet, Images, Locator};
 use mnist_gpu::gpu::{GpuError, Player};
-use mnist_gpu::kernels::Tiles;
-use mnist_gpu::model::{Layer, Model, Network, Normalisation};
-use mnist_gpu::plan::{Options, Work, names, record};
+use mnist_gpu::kernels::{Activation, Tiles};
+use mnist_gpu::layers::Layer;
+use mnist_gpu::model::{Model, Network, Normalisation};
+use mnist_gpu::plan::names;
+use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::train::{Config, Evaluator, Event, GpuSet, Prepared, TrainError, Trainer};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,12 +59,7 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
     for device in devices::every(&[false]) {
         let (allowed, limit) = device.largest();
         // The first map of an image takes 64 MiB.
-        let layers = [
-            Layer::Conv { channels: 64, kernel: 1 },
-            Layer::Relu,
-            Layer::MaxPool { size: 16 },
-            Layer::Linear { units: 2 },
-        ];
+        let layers = [Layer::conv(64, 1), Activation::Relu.into(), Layer::max_pool(16), Layer::linear(2)];
         let net = Network::new([1, 512, 512], &layers).unwrap();
         let batch = (allowed / (64 << 20)) as usize + 1;
         let tiles = Tiles::of(device.info.class());
@@ -152,7 +149,7 @@ fn features_that_are_kept_train_to_the_same_bits_as_computed_ones() {
 #[test]
 fn large_images_are_evaluated_in_smaller_batches() {
     for device in devices::every(&[false]) {
-        let layers = [Layer::Conv { channels: 8, kernel: 3 }, Layer::Relu, Layer::Linear { units: 3 }];
+        let layers = [Layer::conv(8, 3), Activation::Relu.into(), Layer::linear(3)];
         let net = Network::new([1, 128, 128], &layers).unwrap();
         let images = Images { height: 128, width: 128, bytes: (0..300 << 14).map(|i| (i * 7 % 251) as u8).collect() };
         let set = GpuSet::new(&device, &mut DataSet { images, labels: vec![1; 300] }, 1, 3).unwrap();
@@ -221,10 +218,9 @@ fn the_largest_cells_and_kernels_are_compiled() {
             (10, 5, 24, 28, false),
             (4, 28, 2, 40, false),
         ] {
-            let conv = |kernel| Layer::Conv { channels, kernel };
+            let conv = |kernel| Layer::conv(channels, kernel);
             // The first has the second hand its gradient down.
-            let layers =
-                [conv(1), conv(kernel), Layer::MaxPool { size: pool }, Layer::Relu, Layer::Linear { units: 2 }];
+            let layers = [conv(1), conv(kernel), Layer::max_pool(pool), Activation::Relu.into(), Layer::linear(2)];
             let net = Network::new([1, side, side], &layers).unwrap();
             let plan = record(&net, &Options::new(2, 2, 2, device.tiles)).unwrap();
             let pools = plan.steps().iter().any(|step| step.kernel.stem() == "max_pool_forward");

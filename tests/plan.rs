@@ -1,9 +1,11 @@
 //! Plans, without a device: what freezing leaves out, and what no plan may do.
 
-use mnist_gpu::kernels::{Access, DeviceClass, Kernel, SgdUpdate, Tiles};
-use mnist_gpu::model::{Layer, Network};
+use mnist_gpu::kernels::{Access, Activation, DeviceClass, Kernel, SgdUpdate, Tiles};
+use mnist_gpu::layers::Layer;
+use mnist_gpu::model::Network;
 use mnist_gpu::plan::shader::specialise;
-use mnist_gpu::plan::{Arg, Options, Plan, Work, names, record};
+use mnist_gpu::plan::{Arg, Plan, names};
+use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::verify::network;
 
 /// A batch of a thousand images with nothing frozen.
@@ -85,7 +87,7 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
 /// A driver may leave a loop that runs for long in silence, so more invocations share one, and at last it is refused.
 #[test]
 fn no_invocation_loops_longer_than_drivers_are_trusted() {
-    let layers = [Layer::BatchNorm, Layer::Linear { units: 10 }];
+    let layers = [Layer::batch_norm(), Layer::linear(10)];
     for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
         let recorded = |batch: usize, pixels: usize| {
             let net = Network::new([1, pixels, 1], &layers).unwrap();
@@ -100,10 +102,10 @@ fn no_invocation_loops_longer_than_drivers_are_trusted() {
 
 #[test]
 fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
-    use mnist_gpu::model::Layer;
-    let conv = Layer::Conv { channels: 27, kernel: 5 };
-    let pool = Layer::MaxPool { size: 2 };
-    let layers = [conv.clone(), pool.clone(), conv, pool, Layer::Relu, Layer::Linear { units: 10 }];
+    use mnist_gpu::layers::Layer;
+    let conv = Layer::conv(27, 5);
+    let pool = Layer::max_pool(2);
+    let layers = [conv.clone(), pool.clone(), conv, pool, Activation::Relu.into(), Layer::linear(10)];
     let net = Network::new([1, 28, 28], &layers).unwrap();
     let plan = record(&net, &options()).unwrap();
     let mut stored = 0;
@@ -198,7 +200,7 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
 #[test]
 fn parts_do_not_carry_more_than_they_save() {
     let dispatches = |units| {
-        let layers = [Layer::Linear { units }, Layer::Relu, Layer::Linear { units: 10 }];
+        let layers = [Layer::linear(units), Activation::Relu.into(), Layer::linear(10)];
         let net = Network::new([1, 64, 64], &layers).unwrap();
         let tiles = Tiles::of(DeviceClass::Software);
         let plan = record(&net, &Options { tiles, ..options() }).unwrap();

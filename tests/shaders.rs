@@ -4,7 +4,7 @@
 use mnist_gpu::kernels::{Access, DeviceClass, Kernel, Spec, Tiles};
 use mnist_gpu::model::Network;
 use mnist_gpu::plan::shader::{self, specialise};
-use mnist_gpu::plan::{Options, Work, record};
+use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::verify::{NETWORKS, STEMS, cases, network};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;

@@ -5,8 +5,9 @@ use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, GpuError, Player, Timer};
 use crate::kernels::{Cost, Spec, Tiles};
 use crate::model::{Network, initialise};
-use crate::plan::{Options, Plan, PlanError, names, record};
+use crate::plan::{Plan, names};
 use crate::random::{Purpose, Stream};
+use crate::recorder::{Options, RecordError, record};
 use crate::train::TrainError;
 use serde::{Deserialize, Serialize};
 
@@ -196,7 +197,7 @@ fn plan_set(setting: &Setting) -> usize {
     SET.max(2 * setting.batch)
 }
 
-fn plan(setting: &Setting) -> Result<Plan, PlanError> {
+fn plan(setting: &Setting) -> Result<Plan, RecordError> {
     let set = plan_set(setting);
     let options = Options { unfused: setting.unfused, ..Options::new(setting.batch, set, set, setting.tiles) };
     record(setting.network, &options)

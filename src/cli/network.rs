@@ -2,8 +2,9 @@
 
 use super::Console;
 use crate::kernels::{DeviceClass, Tiles};
-use crate::model::{Architecture, Layer, Model, Network, names_model};
-use crate::plan::{Options, names, record};
+use crate::model::{Architecture, Model, Network, names_model};
+use crate::plan::names;
+use crate::recorder::{Options, record};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
     console.result(format!("{:10} {:18} {:>12} {:>12} {:>14}", "layer", "", "output", "parameters", "multiply-adds"));
     console.result(format!("{:10} {:18} {:>12}", "input", "", shape(network.input())));
     for (node, [parameters, multiply_adds]) in network.nodes().iter().zip(&costs) {
-        let (what, shape) = (describe(&node.layer), shape(node.output));
+        let (what, shape) = (node.layer.describe(), shape(node.output));
         console.result(format!("{:10} {what:18} {shape:>12} {parameters:>12} {multiply_adds:>14}", node.name));
     }
     console.result(format!("{:10} {:18} {:>12} {parameters:>12} {multiply_adds:>14}", "all", "", ""));
@@ -81,17 +82,6 @@ fn find(args: &NetworkArgs) -> anyhow::Result<Network> {
     }
     let input = [1, args.input[0], args.input[1]];
     Ok(Architecture::find(&args.what)?.network(input, args.classes)?)
-}
-
-/// A layer with its sizes, as a person would say it.
-fn describe(layer: &Layer) -> String {
-    match layer {
-        Layer::Conv { channels, kernel } => format!("{kernel}x{kernel}, {channels} channels"),
-        Layer::MaxPool { size } => format!("{size}x{size}"),
-        Layer::Linear { units } => format!("{units} units"),
-        Layer::Dropout { percent } => format!("{percent} %"),
-        Layer::Relu | Layer::Sigmoid | Layer::BatchNorm => String::new(),
-    }
 }
 
 /// Bytes of all buffers of a training step but those of the data.

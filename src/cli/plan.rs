@@ -3,7 +3,7 @@
 use super::{Class, Console};
 use crate::kernels::Tiles;
 use crate::model::Architecture;
-use crate::plan::{Options, Work, record};
+use crate::recorder::{Options, Work, record};
 use crate::train::layers;
 use clap::Args;
 use serde_json::json;

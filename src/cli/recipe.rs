@@ -3,13 +3,15 @@
 use super::SourceArgs;
 use crate::data::{Pictures, Prepare, Source};
 use crate::files;
-use crate::model::{Architecture, Model, NETWORKS, Nonlinearity, PRETRAINED};
+use crate::kernels::Activation;
+use crate::model::{Architecture, Model, NETWORKS, PRETRAINED};
 use crate::paths;
 use crate::text::Shown;
 use crate::train::settings::{self, Range};
 use crate::train::{Augment, Config, Method, Rates, Schedule, image_size, optional_seed};
 use anyhow::Context;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,8 +40,8 @@ pub struct Recipe {
     #[arg(skip)]
     network: Option<Architecture>,
     /// In place of the network's own activation [default: the network's]
-    #[arg(long, value_enum)]
-    activation: Option<Nonlinearity>,
+    #[arg(long, value_parser = activations())]
+    activation: Option<Activation>,
     #[arg(skip)]
     epochs: Option<usize>,
     #[arg(skip)]
@@ -162,6 +164,10 @@ macro_rules! first_of {
     };
 }
 
+fn activations() -> impl TypedValueParser<Value = Activation> {
+    PossibleValuesParser::new(Activation::WORDS).try_map(|word| Activation::of(&word).ok_or("there is none"))
+}
+
 impl Recipe {
     /// A recipe that comes with the program, by its name, or one from a file: what it says of every network, or of this one,
     /// or of its own where none is given.
@@ -271,7 +277,7 @@ impl Recipe {
     }
 
     /// The activation, where one is named.
-    pub fn activation(&self) -> Option<Nonlinearity> {
+    pub fn activation(&self) -> Option<Activation> {
         self.activation
     }
 

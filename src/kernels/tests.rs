@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::Network;
-use crate::plan::{Options, record};
+use crate::recorder::{Options, record};
 
 /// 0.96 million operations an image forward; backward 0.288 for conv1's weights and 0.64 for each gradient of conv2.
 #[test]

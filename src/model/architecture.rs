@@ -1,7 +1,8 @@
 //! What a network is before the data are known: a name, or a list of layers from a file.
 
-use super::{Layer, NETWORKS, Network, NetworkError, hidden_layers};
+use super::{NETWORKS, Network, NetworkError, hidden_layers};
 use crate::files;
+use crate::layers::Layer;
 use crate::text::Shown;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -88,7 +89,7 @@ impl Architecture {
     /// # Errors
     /// Layers that do not fit their input; with the line in their file, if they came from one.
     pub fn network(&self, input: [usize; 3], classes: usize) -> Result<Network, ArchitectureError> {
-        let whole = |hidden: &[Layer]| Network::new(input, &[hidden, &[Layer::Linear { units: classes }]].concat());
+        let whole = |hidden: &[Layer]| Network::new(input, &[hidden, &[Layer::linear(classes)]].concat());
         let listed = match self {
             Architecture::Named(name) => return Ok(whole(&hidden_layers(name).unwrap_or_default())?),
             Architecture::Listed(listed) => listed,

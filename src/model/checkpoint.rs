@@ -2,9 +2,10 @@
 //! needs. A file without that key, such as one that PyTorch saved, is read as the tutorial's network.
 
 use super::unique::has_unique_keys;
-use super::{Layer, Network, NetworkError};
+use super::{Network, NetworkError};
 use crate::data::Prepare;
 use crate::files;
+use crate::layers::Layer;
 use crate::text::{self, Shown};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -435,13 +436,14 @@ fn floats(path: &Path, name: &str, tensor: &TensorView) -> Result<Vec<f32>, Chec
 type Named = (String, Vec<usize>, Vec<f32>);
 
 fn named(network: &Network, arena: &[f32], suffix: &str) -> Vec<Named> {
-    let tensor =
-        |p: &super::Parameter| (format!("{}{suffix}", p.name), p.shape.clone(), arena[p.start..][..p.len()].to_vec());
+    let tensor = |p: &crate::plan::Parameter| {
+        (format!("{}{suffix}", p.name), p.shape.clone(), arena[p.start..][..p.len()].to_vec())
+    };
     kept(network, suffix).map(tensor).collect()
 }
 
 /// The tensors that a file keeps: all, or where a suffix tells that it is what an optimizer remembers, those that learn.
-fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a super::Parameter> {
+fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a crate::plan::Parameter> {
     network.parameters().iter().filter(move |p| p.learns || suffix.is_empty())
 }
 

@@ -1,6 +1,7 @@
 //! Initial parameters.
 
-use super::{Initial, Network, Parameter};
+use super::Network;
+use crate::plan::{Initial, Parameter};
 use crate::random::{Purpose, Stream};
 
 /// Fresh parameters of a whole network, in the arena's layout.

@@ -12,6 +12,4 @@ pub use checkpoint::{
     numbered_classes,
 };
 pub use init::{initialise, initialise_one};
-pub use network::{
-    Initial, Layer, NETWORKS, Network, NetworkError, Node, Nonlinearity, Parameter, hidden_layers, tutorial_layers,
-};
+pub use network::{NETWORKS, Network, NetworkError, hidden_layers, tutorial_layers};

@@ -1,118 +1,8 @@
 //! What a network is: a list of layers, from which shapes and the parameter table follow.
 
-use crate::kernels::ALIGN;
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-/// One layer, as a user thinks of it. Convolutions have stride 1 and no padding; pooling cells do not overlap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Layer {
-    Conv {
-        channels: usize,
-        kernel: usize,
-    },
-    MaxPool {
-        size: usize,
-    },
-    Relu,
-    Sigmoid,
-    Linear {
-        units: usize,
-    },
-    /// Brings each channel to mean 0 and variance 1, then scales and shifts it.
-    BatchNorm,
-    /// Leaves out so many of a hundred values in training, and none otherwise.
-    Dropout {
-        percent: u32,
-    },
-}
-
-impl Layer {
-    /// The stem of the layer's name: `conv` gives `conv1`, `conv2` and so on.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Layer::Conv { .. } => "conv",
-            Layer::MaxPool { .. } => "pool",
-            Layer::Relu => "relu",
-            Layer::Sigmoid => "sigmoid",
-            Layer::Linear { .. } => "fc",
-            Layer::BatchNorm => "bn",
-            Layer::Dropout { .. } => "dropout",
-        }
-    }
-
-    /// Whether it has tensors that can learn.
-    pub fn has_parameters(&self) -> bool {
-        matches!(self, Layer::Conv { .. } | Layer::Linear { .. } | Layer::BatchNorm)
-    }
-}
-
-/// The activations that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Nonlinearity {
-    Relu,
-    Sigmoid,
-}
-
-/// A layer in its place: its name and the shapes (channels, height, width) around it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    pub name: String,
-    pub layer: Layer,
-    pub input: [usize; 3],
-    pub output: [usize; 3],
-}
-
-impl Node {
-    /// Multiplications of an image's forward pass.
-    pub fn multiply_adds(&self) -> usize {
-        let outputs: usize = self.output.iter().product();
-        match self.layer {
-            Layer::Conv { kernel, .. } => outputs * self.input[0] * kernel * kernel,
-            Layer::Linear { .. } => outputs * self.input.iter().product::<usize>(),
-            _ => 0,
-        }
-    }
-}
-
-/// What a tensor holds before any training.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Initial {
-    /// Drawn from ±1/sqrt(fan_in), where `fan_in` is the number of inputs to each of the layer's outputs.
-    Uniform {
-        fan_in: usize,
-    },
-    Constant(f32),
-}
-
-/// A tensor of a layer. `start` is where it lies in the parameter arena.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parameter {
-    /// `conv1.weight`: the checkpoint's key.
-    pub name: String,
-    /// `conv1`.
-    pub layer: String,
-    /// PyTorch's shape: OIHW, (O,I) or (O).
-    pub shape: Vec<usize>,
-    pub start: usize,
-    pub initial: Initial,
-    /// Whether it follows a gradient; the running statistics of a batch normalisation do not.
-    pub learns: bool,
-}
-
-impl Parameter {
-    /// Elements.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether it has no elements; never, in a valid network.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+use crate::kernels::Activation;
+use crate::layers::{Layer, Linear, Node, Tensors};
+use crate::plan::{Parameter, arena_len};
 
 /// Why a list of layers is no network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -165,66 +55,24 @@ impl Network {
             return Err(NetworkError::TooManyLayers(layers.len()));
         }
         let mut nodes: Vec<Node> = Vec::new();
-        let mut parameters: Vec<Parameter> = Vec::new();
+        let mut tensors = Tensors::default();
         let mut shape = input;
-        let mut start = 0;
         for layer in layers {
             let number = 1 + nodes.iter().filter(|n| n.layer.kind() == layer.kind()).count();
             let name = format!("{}{number}", layer.kind());
-            let fail = |text: String| Err(NetworkError::DoesNotFit { layer: name.clone(), text });
-            let [c, h, w] = shape;
-            let mut parameter = |kind: &str, shape: Vec<usize>, initial: Initial| {
-                let (layer, learns) = (name.clone(), !kind.starts_with("running"));
-                let parameter = Parameter { name: format!("{name}.{kind}"), layer, shape, start, initial, learns };
-                start += parameter.len().next_multiple_of(ALIGN);
-                parameters.push(parameter);
+            tensors.layer.clone_from(&name);
+            let output = match layer.output(shape, &mut tensors) {
+                Ok(output) => output,
+                Err(text) => return Err(NetworkError::DoesNotFit { layer: name, text }),
             };
-            let output = match *layer {
-                Layer::Conv { channels, kernel } => {
-                    if !(1..=4096).contains(&channels) || kernel == 0 {
-                        return fail(format!("{channels} channels with a kernel of {kernel}"));
-                    }
-                    if kernel > h || kernel > w {
-                        return fail(format!("a {kernel}x{kernel} kernel is larger than its {h}x{w} input"));
-                    }
-                    let initial = Initial::Uniform { fan_in: c * kernel * kernel };
-                    parameter("weight", vec![channels, c, kernel, kernel], initial);
-                    parameter("bias", vec![channels], initial);
-                    [channels, h - kernel + 1, w - kernel + 1]
-                }
-                Layer::MaxPool { size } => {
-                    if size == 0 || size > h || size > w {
-                        return fail(format!("a {size}x{size} cell does not fit its {h}x{w} input"));
-                    }
-                    [c, h / size, w / size]
-                }
-                Layer::Relu | Layer::Sigmoid => shape,
-                Layer::Dropout { percent } if percent < 100 => shape,
-                Layer::Dropout { percent } => return fail(format!("it would leave out {percent} of 100 values")),
-                Layer::Linear { units } => {
-                    if !(1..=65_536).contains(&units) {
-                        return fail(format!("{units} units"));
-                    }
-                    let initial = Initial::Uniform { fan_in: c * h * w };
-                    parameter("weight", vec![units, c * h * w], initial);
-                    parameter("bias", vec![units], initial);
-                    [units, 1, 1]
-                }
-                Layer::BatchNorm => {
-                    for (kind, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
-                        parameter(kind, vec![c], Initial::Constant(value));
-                    }
-                    shape
-                }
-            };
-            if start > MOST {
+            if arena_len(&tensors.all) > MOST {
                 return Err(NetworkError::TooManyParameters { layer: name });
             }
             nodes.push(Node { name, layer: layer.clone(), input: shape, output });
             shape = output;
         }
         match layers.last() {
-            Some(Layer::Linear { units: 2..=256 }) => Ok(Network { input, nodes, parameters }),
+            Some(Layer::Linear(Linear { units: 2..=256 })) => Ok(Network { input, nodes, parameters: tensors.all }),
             _ => Err(NetworkError::NoClassifier),
         }
     }
@@ -264,7 +112,7 @@ impl Network {
 
     /// Elements of the parameter arena, gaps included.
     pub fn arena_len(&self) -> usize {
-        self.parameters.last().map_or(0, |p| p.start + p.len().next_multiple_of(ALIGN))
+        arena_len(&self.parameters)
     }
 
     /// Names of the layers that have parameters.
@@ -276,8 +124,8 @@ impl Network {
 
     /// Names of the convolutions, and of what normalises their maps.
     pub fn convolutions(&self) -> Vec<String> {
-        let before = self.nodes.iter().take_while(|n| !matches!(n.layer, Layer::Linear { .. }));
-        before.filter(|n| matches!(n.layer, Layer::Conv { .. } | Layer::BatchNorm)).map(|n| n.name.clone()).collect()
+        let before = self.nodes.iter().take_while(|n| !matches!(n.layer, Layer::Linear(_)));
+        before.filter(|n| matches!(n.layer, Layer::Conv(_) | Layer::BatchNorm(_))).map(|n| n.name.clone()).collect()
     }
 
     /// The tensors that learn, but those of these layers.
@@ -316,12 +164,11 @@ impl Network {
     }
 
     /// The same network with this activation everywhere.
-    pub fn with_activation(self, activation: Option<Nonlinearity>) -> Network {
+    pub fn with_activation(self, activation: Option<Activation>) -> Network {
         let Some(activation) = activation else { return self };
-        let layers = self.layers().into_iter().map(|layer| match (layer, activation) {
-            (Layer::Relu | Layer::Sigmoid, Nonlinearity::Relu) => Layer::Relu,
-            (Layer::Relu | Layer::Sigmoid, Nonlinearity::Sigmoid) => Layer::Sigmoid,
-            (layer, _) => layer,
+        let layers = self.layers().into_iter().map(|layer| match layer {
+            Layer::Activation(_) => Layer::Activation(activation),
+            layer => layer,
         });
         // An activation changes no shape.
         Network::new(self.input, &layers.collect::<Vec<_>>()).unwrap_or(self)
@@ -332,14 +179,14 @@ impl Network {
     /// # Errors
     /// Percent beyond 99.
     pub fn with_dropout(&self, percent: u32) -> Result<Network, NetworkError> {
-        let kept = self.layers().into_iter().filter(|layer| !matches!(layer, Layer::Dropout { .. }));
-        let linear = |layer: &Layer| matches!(layer, Layer::Linear { .. });
+        let kept = self.layers().into_iter().filter(|layer| !matches!(layer, Layer::Dropout(_)));
+        let linear = |layer: &Layer| matches!(layer, Layer::Linear(_));
         let several = self.nodes.iter().filter(|node| linear(&node.layer)).count() > 1;
         let (mut layers, mut seen) = (Vec::new(), usize::from(!several));
         for layer in kept {
             if linear(&layer) {
                 if seen > 0 && percent > 0 {
-                    layers.push(Layer::Dropout { percent });
+                    layers.push(Layer::dropout(percent));
                 }
                 seen += 1;
             }
@@ -354,8 +201,8 @@ impl Network {
     /// A number of classes that no network can have.
     pub fn with_classes(&self, classes: usize) -> Result<Network, NetworkError> {
         let mut layers = self.layers();
-        if let Some(Layer::Linear { units }) = layers.last_mut() {
-            *units = classes;
+        if let Some(Layer::Linear(last)) = layers.last_mut() {
+            last.units = classes;
         }
         Network::new(self.input, &layers)
     }
@@ -363,7 +210,7 @@ impl Network {
 
 /// The tutorial's layers.
 pub fn tutorial_layers(classes: usize) -> Vec<Layer> {
-    [hidden_layers("tutorial").unwrap_or_default(), vec![Layer::Linear { units: classes }]].concat()
+    [hidden_layers("tutorial").unwrap_or_default(), vec![Layer::linear(classes)]].concat()
 }
 
 /// Names of networks that are known.
@@ -371,10 +218,9 @@ pub const NETWORKS: [&str; 3] = ["tutorial", "lenet5", "deep"];
 
 /// All layers but the last of a network that is known by name.
 pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
-    let conv = |channels, kernel| Layer::Conv { channels, kernel };
-    let (pool, relu) = (Layer::MaxPool { size: 2 }, Layer::Relu);
-    let block = |channels| [conv(channels, 5), pool.clone(), relu.clone()];
-    let linear = |units| [Layer::Linear { units }, relu.clone()];
+    let (pool, relu) = (Layer::max_pool(2), Layer::Activation(Activation::Relu));
+    let block = |channels| [Layer::conv(channels, 5), pool.clone(), relu.clone()];
+    let linear = |units| [Layer::linear(units), relu.clone()];
     match name {
         "tutorial" => Some([&block(10)[..], &block(20), &linear(50)].concat()),
         // After Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998: its sizes on 28x28 pixels,
@@ -382,9 +228,12 @@ pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
         "lenet5" => Some([&block(6)[..], &block(16), &linear(120), &linear(84)].concat()),
         // Four convolutions, each normalised, and nothing behind them: 43,697 parameters for ten classes.
         "deep" => {
-            let normalised = |layers: &[Layer]| [layers, &[Layer::BatchNorm, relu.clone()]].concat();
-            let pooled = |channels, kernel| normalised(&[conv(channels, kernel), pool.clone()]);
-            Some([pooled(24, 5), normalised(&[conv(40, 3)]), pooled(45, 3), normalised(&[conv(40, 3)])].concat())
+            let normalised = |layers: &[Layer]| [layers, &[Layer::batch_norm(), relu.clone()]].concat();
+            let pooled = |channels, kernel| normalised(&[Layer::conv(channels, kernel), pool.clone()]);
+            Some(
+                [pooled(24, 5), normalised(&[Layer::conv(40, 3)]), pooled(45, 3), normalised(&[Layer::conv(40, 3)])]
+                    .concat(),
+            )
         }
         _ => None,
     }
@@ -393,6 +242,8 @@ pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::ALIGN;
+    use crate::plan::Initial;
 
     #[test]
     fn the_tutorial_network_has_pytorchs_names_and_21840_parameters() {
@@ -422,7 +273,7 @@ mod tests {
 
     #[test]
     fn normalisation_has_pytorchs_names_and_learns_half_of_its_tensors() {
-        let layers = [Layer::Conv { channels: 3, kernel: 3 }, Layer::BatchNorm, Layer::Linear { units: 2 }];
+        let layers = [Layer::conv(3, 3), Layer::batch_norm(), Layer::linear(2)];
         let net = Network::new([1, 5, 5], &layers).unwrap();
         let of_it: Vec<_> = net.parameters().iter().filter(|p| p.layer == "bn1").collect();
         let names: Vec<&str> = of_it.iter().map(|p| p.name.as_str()).collect();
@@ -436,7 +287,7 @@ mod tests {
     fn layers_that_do_not_fit_are_named() {
         let text = Network::tutorial([1, 12, 12], 10).unwrap_err().to_string();
         assert_eq!(text, "conv2 cannot take its input: a 5x5 kernel is larger than its 4x4 input");
-        assert_eq!(Network::new([1, 8, 8], &[Layer::Relu]), Err(NetworkError::NoClassifier));
+        assert_eq!(Network::new([1, 8, 8], &[Activation::Relu.into()]), Err(NetworkError::NoClassifier));
         assert_eq!(Network::tutorial([1, 28, 28], 300), Err(NetworkError::NoClassifier));
     }
 

@@ -5,10 +5,12 @@
 //! momentum `conv1.weight.momentum`; the output of a stage is `conv1.out`. `conv1.out.grad` is the gradient of the loss
 //! with respect to that output, or, where the stage ends in a fused activation, to what goes into the activation.
 
-mod recorder;
+mod builder;
+mod parameter;
 pub mod shader;
 
-pub use recorder::{Optimizer, Options, PlanError, Work, features, record};
+pub use builder::{Builder, PlanError};
+pub use parameter::{Initial, Parameter, arena_len};
 
 use crate::kernels::{Access, Element, Kernel};
 
@@ -58,7 +60,7 @@ impl Step {
     }
 }
 
-/// A batch, recorded. Only [`record`] makes plans: what a player takes for granted is checked there.
+/// A batch, recorded. Only a [`Builder`] makes plans: what a player takes for granted is checked there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) batch: usize,
@@ -112,8 +114,10 @@ pub mod names {
     pub const MOMENTUM: &str = "momentum";
     /// Running means of the gradients' squares, at the same places.
     pub const SQUARE: &str = "square";
-    /// Parameters of a teacher, at the places its own parameter table says. Its tensors are called `teacher.conv1.out`.
+    /// Parameters of a teacher, at the places its own parameter table says.
     pub const TEACHER: &str = "teacher";
+    /// What the names of its tensors begin with: `teacher.conv1.out`.
+    pub const TEACHERS: &str = "teacher.";
     /// Temperature, and the teacher's share of the loss.
     pub const TEACHING: &str = "teaching";
     /// Gradients in slices.

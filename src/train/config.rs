@@ -3,7 +3,8 @@
 use super::settings::Range;
 use super::{Augment, EpochReport, Method, Schedule, TrainError};
 use crate::data::Prepare;
-use crate::model::{Architecture, Nonlinearity};
+use crate::kernels::Activation;
+use crate::model::Architecture;
 use crate::paths;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
@@ -33,7 +34,7 @@ pub struct Config {
     pub network: Architecture,
     /// In place of the network's own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub activation: Option<Nonlinearity>,
+    pub activation: Option<Activation>,
     pub epochs: usize,
     pub batch: usize,
     pub optimizer: Method,

@@ -4,7 +4,8 @@ use super::GpuSet;
 use super::pace::Pace;
 use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::{Network, Normalisation};
-use crate::plan::{Options, Plan, PlanError, Work, names, record};
+use crate::plan::{Plan, names};
+use crate::recorder::{Options, RecordError, Work, record};
 use std::time::Instant;
 
 /// What a network makes of some images, in the order in which they were asked for.
@@ -110,12 +111,12 @@ pub(super) fn largest_batch(
     network: &Network,
     options: &Options,
     most: usize,
-) -> Result<Plan, PlanError> {
+) -> Result<Plan, RecordError> {
     let room = (device.largest().0 as usize).min(ROOM);
     let mut batch = options.rows.clamp(1, BATCH).min(most);
     loop {
         match record(network, &Options { batch, ..options.clone() }) {
-            Err(error @ PlanError::Network(_)) => return Err(error),
+            Err(error @ RecordError::Network(_)) => return Err(error),
             Err(error) if batch == 1 => return Err(error),
             Ok(plan) if batch == 1 || outputs(&plan).all(|len| len * 4 <= room) => return Ok(plan),
             _ => batch = batch.div_ceil(2),

@@ -7,7 +7,8 @@ use super::evaluate::{bits, largest_batch};
 use super::{GpuSet, TrainError};
 use crate::gpu::{Device, GpuError, Player, check_steps};
 use crate::model::{Network, Normalisation};
-use crate::plan::{Options, Work, features, names, record};
+use crate::plan::names;
+use crate::recorder::{Options, Work, features, record};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The features of a set, and the layers that make them.

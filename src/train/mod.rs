@@ -52,7 +52,7 @@ pub use setup::{Prepared, Progress, Record, image_size};
 use crate::data::DataError;
 use crate::gpu::GpuError;
 use crate::model::{ArchitectureError, CheckpointError, NetworkError};
-use crate::plan::PlanError;
+use crate::recorder::RecordError;
 use crate::text::Shown;
 
 /// What can end a training run or an evaluation.
@@ -63,7 +63,7 @@ pub enum TrainError {
     #[error(transparent)]
     Gpu(#[from] GpuError),
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(#[from] RecordError),
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]

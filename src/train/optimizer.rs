@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::kernels::HYPER;
-use crate::plan::Optimizer;
+use crate::optimizers::Optimizer;
 use crate::text::Shown;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,8 @@ use super::TrainError;
 use super::evaluate::{BATCH, bits, floats, largest_batch};
 use crate::gpu::{Device, Player, check_steps};
 use crate::model::Model;
-use crate::plan::{Options, Work, names};
+use crate::plan::names;
+use crate::recorder::{Options, Work};
 
 /// A network on a device, ready for batches of images.
 pub struct Predictor {

@@ -2,10 +2,14 @@
 
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
-use crate::kernels::{Access, DeviceClass, Element, Tiles};
-use crate::model::{Initial, Layer, Network, NetworkError, tutorial_layers};
-use crate::plan::{Optimizer, Options, names, record};
+use crate::kernels::{Access, Activation, DeviceClass, Element, Tiles};
+use crate::layers::Layer;
+use crate::model::{Network, NetworkError, tutorial_layers};
+use crate::optimizers::Optimizer;
+use crate::plan::Initial;
+use crate::plan::names;
 use crate::random::{Purpose, Stream};
+use crate::recorder::{Options, record};
 use crate::reference::{Tensor, play_in_order};
 
 /// How the steps did.
@@ -29,58 +33,74 @@ pub const NETWORKS: [(&str, [usize; 3]); 7] = [
 
 /// The layers of one of [`NETWORKS`].
 fn layers(name: &str) -> Vec<Layer> {
-    let conv = |channels, kernel| Layer::Conv { channels, kernel };
-    let linear = |units| Layer::Linear { units };
-    let pool = Layer::MaxPool { size: 2 };
+    let conv = |channels, kernel| Layer::conv(channels, kernel);
+    let linear = |units| Layer::linear(units);
+    let pool = Layer::max_pool(2);
     match name {
         // After LeCun et al. 1998, with max-pooling and full connections.
         "lenet-sigmoid" => vec![
             conv(6, 5),
-            Layer::Sigmoid,
+            Activation::Sigmoid.into(),
             pool.clone(),
             conv(16, 5),
             pool,
-            Layer::Sigmoid,
+            Activation::Sigmoid.into(),
             linear(120),
-            Layer::Sigmoid,
+            Activation::Sigmoid.into(),
             linear(84),
-            Layer::Sigmoid,
+            Activation::Sigmoid.into(),
             linear(10),
         ],
         "three-convs" => {
-            vec![conv(4, 3), Layer::Relu, conv(6, 3), Layer::Relu, pool, conv(8, 3), Layer::Relu, linear(7)]
+            vec![
+                conv(4, 3),
+                Activation::Relu.into(),
+                conv(6, 3),
+                Activation::Relu.into(),
+                pool,
+                conv(8, 3),
+                Activation::Relu.into(),
+                linear(7),
+            ]
         }
         "dropout" => vec![
             conv(5, 3),
             pool,
-            Layer::Relu,
-            Layer::Dropout { percent: 20 },
+            Activation::Relu.into(),
+            Layer::dropout(20),
             linear(24),
-            Layer::Sigmoid,
-            Layer::Dropout { percent: 50 },
+            Activation::Sigmoid.into(),
+            Layer::dropout(50),
             linear(4),
         ],
         // Before pooling, behind it, behind an activation and behind a linear layer.
         "batch-norm" => vec![
             conv(5, 3),
-            Layer::BatchNorm,
+            Layer::batch_norm(),
             pool.clone(),
-            Layer::Relu,
+            Activation::Relu.into(),
             conv(6, 3),
             pool,
-            Layer::BatchNorm,
-            Layer::Sigmoid,
-            Layer::BatchNorm,
+            Layer::batch_norm(),
+            Activation::Sigmoid.into(),
+            Layer::batch_norm(),
             linear(9),
-            Layer::BatchNorm,
-            Layer::Relu,
+            Layer::batch_norm(),
+            Activation::Relu.into(),
             linear(3),
         ],
         // Too large for a kernel that convolves and pools, as is a kernel of 17.
         "large-cell" => {
-            vec![conv(3, 3), Layer::MaxPool { size: 17 }, Layer::Relu, linear(12), Layer::Sigmoid, linear(4)]
+            vec![
+                conv(3, 3),
+                Layer::max_pool(17),
+                Activation::Relu.into(),
+                linear(12),
+                Activation::Sigmoid.into(),
+                linear(4),
+            ]
         }
-        "no-conv" => vec![linear(32), Layer::Relu, linear(16), Layer::Sigmoid, linear(3)],
+        "no-conv" => vec![linear(32), Activation::Relu.into(), linear(16), Activation::Sigmoid.into(), linear(3)],
         _ => tutorial_layers(10),
     }
 }

@@ -80,7 +80,7 @@ type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 fn checkpoint(path: &Path, change: impl Fn(&mut Tensors)) {
     let net = mnist_gpu::model::Network::tutorial([1, 28, 28], 10).unwrap();
     let arena = mnist_gpu::model::initialise(&net, 0);
-    let of = |p: &mnist_gpu::model::Parameter| arena[p.start..][..p.len()].to_vec();
+    let of = |p: &mnist_gpu::plan::Parameter| arena[p.start..][..p.len()].to_vec();
     let mut tensors: Tensors = net.parameters().iter().map(|p| (p.name.clone(), p.shape.clone(), of(p))).collect();
     change(&mut tensors);
     let bytes: Vec<Vec<u8>> =

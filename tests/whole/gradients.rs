@@ -6,9 +6,11 @@
 
 use crate::play;
 use mnist_gpu::kernels::DeviceClass;
-use mnist_gpu::model::{Layer, Network, initialise};
-use mnist_gpu::plan::{Options, Plan, Work, names, record};
+use mnist_gpu::layers::Layer;
+use mnist_gpu::model::{Network, initialise};
+use mnist_gpu::plan::{Plan, names};
 use mnist_gpu::random::{Purpose, Stream};
+use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::reference::{Player, Tensor};
 use mnist_gpu::train::Config;
 use mnist_gpu::verify::{NETWORKS, network};
@@ -45,7 +47,7 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
     // Evaluation leaves no values out and takes the running statistics, so the loss of such a network is that of its training.
-    let differs = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout { .. } | Layer::BatchNorm));
+    let differs = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout(_) | Layer::BatchNorm(_)));
     let work = if differs { Work::Train } else { Work::Infer };
     let forward = record(net, &Options { work, ..options }).unwrap();
     let config = Config { batch: BATCH, lr: 0.0, label_smoothing: 0.1, ..Config::default() };

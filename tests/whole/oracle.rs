@@ -7,9 +7,11 @@
 use crate::{devices, play};
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
 use mnist_gpu::gpu::Player;
-use mnist_gpu::kernels::DeviceClass;
-use mnist_gpu::model::{Layer, Model, Network, load_parameters};
-use mnist_gpu::plan::{Options, names, record};
+use mnist_gpu::kernels::{Activation, DeviceClass};
+use mnist_gpu::layers::Layer;
+use mnist_gpu::model::{Model, Network, load_parameters};
+use mnist_gpu::plan::names;
+use mnist_gpu::recorder::{Options, record};
 use mnist_gpu::train::{Config, Method};
 use mnist_gpu::{reference, train};
 use safetensors::{Dtype, SafeTensors};
@@ -329,12 +331,7 @@ fn every_optimizer_trains_as_pytorchs_does() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let all = tensors(&root.join("tests/oracle/optimizers.safetensors"));
     let set = small().set;
-    let layers = [
-        Layer::Conv { channels: 2, kernel: 5 },
-        Layer::MaxPool { size: 4 },
-        Layer::Sigmoid,
-        Layer::Linear { units: 10 },
-    ];
+    let layers = [Layer::conv(2, 5), Layer::max_pool(4), Activation::Sigmoid.into(), Layer::linear(10)];
     let net = Network::new([1, 28, 28], &layers).unwrap();
     let init = arena(&net, &under(&all, "init."));
     for (name, config) in small_optimizers() {
@@ -347,7 +344,7 @@ fn every_optimizer_trains_as_pytorchs_does() {
         let check = |who: &str, played: &mut dyn Played, bound: f64| {
             (0..STEPS).for_each(|_| played.step());
             let found = played.floats(names::PARAMETERS, net.arena_len());
-            let of = |p: &mnist_gpu::model::Parameter| {
+            let of = |p: &mnist_gpu::plan::Parameter| {
                 close(&format!("{name} on {who}: {}", p.name), &found[p.start..][..p.len()], &expected[&p.name], bound)
             };
             let worst = net.parameters().iter().map(of).fold(0.0, f64::max);
@@ -377,8 +374,9 @@ fn on_mnist_every_optimizer_trains_as_pytorchs_does() {
         let losses: Vec<f64> =
             curves[trained.name]["loss_f64"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let layers = network().layers().into_iter();
-        let layers: Vec<Layer> =
-            layers.map(|l| if trained.sigmoid && l == Layer::Relu { Layer::Sigmoid } else { l }).collect();
+        let layers: Vec<Layer> = layers
+            .map(|l| if trained.sigmoid && l == Activation::Relu.into() { Activation::Sigmoid.into() } else { l })
+            .collect();
         let net = Network::new([1, 28, 28], &layers).unwrap();
         for device in devices::every(&[false]) {
             let options = play::options(&oracle.set, oracle.batch, device.info.class());

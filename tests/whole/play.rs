@@ -4,8 +4,9 @@ use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::{Device, Player};
 use mnist_gpu::kernels::{DeviceClass, Kernel, SgdUpdate, Tiles};
 use mnist_gpu::model::{Network, Normalisation};
-use mnist_gpu::plan::{Options, Plan, names};
+use mnist_gpu::plan::{Plan, names};
 use mnist_gpu::random::Stream;
+use mnist_gpu::recorder::Options;
 use mnist_gpu::reference;
 use mnist_gpu::train::Config;
 

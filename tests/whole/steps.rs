@@ -5,8 +5,9 @@ use crate::{devices, play};
 use mnist_gpu::gpu::Player;
 use mnist_gpu::kernels::DeviceClass;
 use mnist_gpu::model::initialise;
-use mnist_gpu::plan::{Options, names, record};
+use mnist_gpu::plan::names;
 use mnist_gpu::random::{Purpose, Stream};
+use mnist_gpu::recorder::{Options, record};
 use mnist_gpu::train::Config;
 use mnist_gpu::{reference, verify};
 

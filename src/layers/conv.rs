@@ -1,0 +1,157 @@
+//! Convolutions: fused with the pooling behind them where that fits one kernel, else by themselves.
+
+use super::tensors::count;
+use super::*;
+use crate::kernels::{
+    ConvBackwardInput, ConvBackwardWeight, ConvForward, ConvPoolBackwardInput, ConvPoolBackwardWeight, ConvPoolForward,
+    ConvPoolShape, ConvShape,
+};
+use crate::plan::Initial;
+use serde::{Deserialize, Serialize};
+
+/// So many channels, each of a `kernel` x `kernel` window over all input channels, with stride 1 and no padding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv {
+    pub channels: usize,
+    pub kernel: usize,
+}
+
+impl Layer {
+    /// A [`Conv`].
+    pub fn conv(channels: usize, kernel: usize) -> Layer {
+        Conv { channels, kernel }.into()
+    }
+}
+
+impl Conv {
+    /// The sizes for so many images.
+    fn shape(&self, stage: &Stage, batch: u32) -> ConvShape {
+        let [c_in, h_in, w_in] = stage.node.input.map(|d| d as u32);
+        let (c_out, k) = (self.channels as u32, self.kernel as u32);
+        let (activation, activation_in) = (stage.activation, stage.activation_in);
+        ConvShape { batch, c_in, h_in, w_in, c_out, k, activation, activation_in }
+    }
+
+    /// The sizes for all images of a batch, where one kernel convolves and pools. A convolution without pooling is one with
+    /// cells of a single value.
+    fn fused(&self, stage: &Stage, to: &Builder) -> Option<ConvPoolShape> {
+        let pool = match stage.taken {
+            Some(Layer::MaxPool(pool)) => pool.size,
+            _ => 1,
+        };
+        let fuses = stage.fuses && to.tiles.fuses(self.kernel, pool);
+        fuses.then(|| ConvPoolShape { conv: self.shape(stage, to.padded), pool: pool as u32 })
+    }
+}
+
+/// The sizes of a part of the batch.
+fn of_part(mut shape: ConvPoolShape, part: u32) -> ConvPoolShape {
+    shape.conv.batch = part;
+    shape
+}
+
+impl Written for Conv {
+    const WORDS: &'static [&'static str] = &["conv"];
+
+    fn bare(_: &str) -> Option<Conv> {
+        None
+    }
+}
+
+impl Definition for Conv {
+    fn word(&self) -> &'static str {
+        "conv"
+    }
+
+    fn kind(&self) -> &'static str {
+        "conv"
+    }
+
+    fn describe(&self) -> String {
+        format!("{0}x{0}, {1} channels", self.kernel, self.channels)
+    }
+
+    fn has_parameters(&self) -> bool {
+        true
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn output(&self, [c, h, w]: Shape, tensors: &mut Tensors) -> Result<Shape, String> {
+        let Conv { channels, kernel } = *self;
+        if !(1..=4096).contains(&channels) || kernel == 0 {
+            return Err(format!("{channels} channels with a kernel of {kernel}"));
+        }
+        if kernel > h || kernel > w {
+            return Err(format!("a {kernel}x{kernel} kernel is larger than its {h}x{w} input"));
+        }
+        let initial = Initial::Uniform { fan_in: c * kernel * kernel };
+        tensors.learning("weight", vec![channels, c, kernel, kernel], initial);
+        tensors.learning("bias", vec![channels], initial);
+        Ok([channels, h - kernel + 1, w - kernel + 1])
+    }
+
+    fn multiply_adds(&self, input: Shape, output: Shape) -> usize {
+        count(output) * input[0] * self.kernel * self.kernel
+    }
+
+    fn takes(&self, next: &Layer, tiles: &Tiles) -> bool {
+        matches!(next, Layer::MaxPool(pool) if tiles.fuses(self.kernel, pool.size))
+    }
+
+    fn forward(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+        let (label, tiles) = (stage.label("forward"), to.tiles);
+        let (x, w, b, y) = (&*stage.x, &*stage.of("weight"), &*stage.of("bias"), &*stage.y());
+        let Some(shape) = self.fused(stage, to) else {
+            return to.step(ConvForward(self.shape(stage, to.padded), tiles), &label, &[x, w, b, y]);
+        };
+        let [x_len, y_len] = shape.image();
+        let part = to.part(&[x_len], &[y_len]);
+        let kernel = ConvPoolForward(of_part(shape, part), tiles);
+        to.steps(kernel, &label, &[x, w, b, y, &stage.of("winner")], to.padded / part)
+    }
+
+    fn backward_weight(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+        let (label, tiles) = (stage.label("backward weight"), to.tiles);
+        let (dy, x, winner) = (&*stage.dy(), &*stage.x, &*stage.of("winner"));
+        let [dw, db] = ["weight", "bias"].map(|tensor| stage.gradient(tensor));
+        let slices = if let Some(shape) = self.fused(stage, to) {
+            let part = of_part(shape, to.part(&shape.image(), &[]));
+            let elements = tiles.conv_pool_slices(&part) as usize * shape.lens().1;
+            let parts = to.carrying(part.conv.batch, elements);
+            let part = of_part(shape, to.padded / parts);
+            let slices = tiles.conv_pool_slices(&part);
+            let bindings = [dy, winner, x, &dw, &db, &dw, &db];
+            to.steps(ConvPoolBackwardWeight(part, slices, tiles), &label, &bindings, parts)?;
+            slices
+        } else {
+            let shape = self.shape(stage, to.padded);
+            let slices = tiles.conv_slices(&shape);
+            to.step(ConvBackwardWeight(shape, slices), &label, &[dy, x, &dw, &db])?;
+            slices
+        };
+        to.learn(&stage.of("weight"), slices);
+        to.learn(&stage.of("bias"), slices);
+        Ok(())
+    }
+
+    fn backward_input(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+        let (label, tiles) = (stage.label("backward input"), to.tiles);
+        let (dy, w, x, dx) = (&*stage.dy(), &*stage.of("weight"), &*stage.x, &*stage.dx());
+        let Some(whole) = self.fused(stage, to) else {
+            return to.step(ConvBackwardInput(self.shape(stage, to.padded), tiles), &label, &[dy, w, x, dx]);
+        };
+        let [x_len, y_len] = whole.image();
+        let mut shape = of_part(whole, to.part(&[x_len, y_len], &[]));
+        if tiles.is_idle(&shape) {
+            // Each x is read once: its cost from storage is less than that of lanes without work.
+            shape = of_part(whole, to.part(&[y_len], &[x_len]));
+        }
+        let parts = to.padded / shape.conv.batch;
+        let bindings = [dy, &stage.of("winner"), w, x, dx];
+        to.steps(ConvPoolBackwardInput(shape, tiles), &label, &bindings, parts)
+    }
+}

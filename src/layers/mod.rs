@@ -1,0 +1,130 @@
+//! The layers, as a user thinks of them: for each one its word in a network file, its shapes and tensors, and what it records
+//! forward and backward.
+//!
+//! # Adding a layer
+//! A file here with a [`Definition`], and a line of [`Layer`]. An activation is less: see [`crate::kernels::Activation`].
+
+mod activation;
+mod batch_norm;
+mod conv;
+mod dropout;
+mod linear;
+mod max_pool;
+mod stage;
+mod tensors;
+mod words;
+
+pub use batch_norm::BatchNorm;
+pub use conv::Conv;
+pub use dropout::Dropout;
+pub use linear::Linear;
+pub use max_pool::MaxPool;
+pub use stage::{Node, Stage};
+pub use tensors::Tensors;
+
+use crate::kernels::{Activation, Tiles};
+use crate::plan::{Builder, PlanError};
+
+/// (channels, height, width) of what lies between layers.
+pub type Shape = [usize; 3];
+
+/// How a layer is written.
+pub trait Written: Sized {
+    /// What it is called in a network file.
+    const WORDS: &'static [&'static str];
+
+    /// What a word alone stands for; none where the layer needs settings.
+    fn bare(word: &str) -> Option<Self>;
+}
+
+/// What a layer is.
+pub trait Definition {
+    /// Its word in a network file.
+    fn word(&self) -> &'static str;
+
+    /// What its name begins with: `conv` gives `conv1`, `conv2` and so on.
+    fn kind(&self) -> &'static str;
+
+    /// Its settings, as a person would say them.
+    fn describe(&self) -> String;
+
+    /// Whether it has tensors that can learn.
+    fn has_parameters(&self) -> bool;
+
+    /// Whether it leaves values out at random in training, and does nothing otherwise.
+    fn is_random(&self) -> bool;
+
+    /// What it makes of its input; its tensors go into `tensors`.
+    ///
+    /// # Errors
+    /// Why it cannot take that input.
+    fn output(&self, input: Shape, tensors: &mut Tensors) -> Result<Shape, String>;
+
+    /// Multiplications of an image's forward pass.
+    fn multiply_adds(&self, input: Shape, output: Shape) -> usize;
+
+    /// Whether one kernel computes it with the next layer. Activations are asked for elsewhere.
+    fn takes(&self, next: &Layer, tiles: &Tiles) -> bool;
+
+    /// Records its forward pass.
+    ///
+    /// # Errors
+    /// Sizes that no device can do.
+    fn forward(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
+
+    /// Records the gradients of its tensors.
+    ///
+    /// # Errors
+    /// Sizes that no device can do.
+    fn backward_weight(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
+
+    /// Records the gradient of its input.
+    ///
+    /// # Errors
+    /// Sizes that no device can do.
+    fn backward_input(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
+}
+
+macro_rules! layers {
+    ($($layer:ident),+ $(,)?) => {
+        /// One layer.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Layer {
+            $($layer($layer)),+
+        }
+
+        $(impl From<$layer> for Layer {
+            fn from(layer: $layer) -> Layer {
+                Layer::$layer(layer)
+            }
+        })+
+
+        impl Layer {
+            /// The words of all layers.
+            const WORDS: &'static [&'static [&'static str]] = &[$($layer::WORDS),+];
+
+            fn bare(word: &str) -> Option<Layer> {
+                None$(.or_else(|| $layer::bare(word).map(Layer::from)))+
+            }
+
+            fn with<'de, A: serde::de::MapAccess<'de>>(word: &str, map: &mut A) -> Result<Layer, A::Error> {
+                $(if $layer::WORDS.contains(&word) {
+                    return words::checked(word, map.next_value::<$layer>()?.into());
+                })+
+                Err(words::unknown(word))
+            }
+
+            fn settings<M: serde::ser::SerializeMap>(&self, to: &mut M) -> Result<(), M::Error> {
+                match self { $(Layer::$layer(layer) => to.serialize_entry(layer.word(), layer)),+ }
+            }
+        }
+
+        impl std::ops::Deref for Layer {
+            type Target = dyn Definition;
+            fn deref(&self) -> &(dyn Definition + 'static) {
+                match self { $(Layer::$layer(layer) => layer),+ }
+            }
+        }
+    };
+}
+layers! { Conv, MaxPool, Linear, BatchNorm, Dropout, Activation }

@@ -1,0 +1,246 @@
+//! From a network to a plan: a loop over its layers, with what stands before and behind them.
+
+mod stages;
+
+use crate::kernels::{
+    Advance, AugmentImages, AugmentShape, CrossEntropyBackward, CrossEntropyForward, DistillationBackward,
+    FeatureShape, GradientClip, GradientNorm, LoadFeatures, LoadImages, LoadShape, LossShape, Tiles, UpdateShape,
+};
+use crate::layers::Stage;
+use crate::model::{Network, NetworkError};
+use crate::optimizers::Optimizer;
+use crate::plan::{Builder, Plan, PlanError, names};
+use stages::{constant, stages};
+
+/// What to record.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Images in a batch.
+    pub batch: usize,
+    /// Images in the data set.
+    pub set: usize,
+    /// Images in an epoch.
+    pub rows: usize,
+    /// Layers that do not learn.
+    pub frozen: Vec<String>,
+    pub work: Work,
+    /// Pooling and activations as steps of their own.
+    pub unfused: bool,
+    pub tiles: Tiles,
+    pub optimizer: Optimizer,
+    /// Whether gradients are clipped to a norm.
+    pub clip: bool,
+    /// Factors of the learning rate for some layers; the others learn at the whole rate.
+    pub rates: Vec<(String, f32)>,
+    /// Whether training images are changed at random.
+    pub augment: bool,
+    /// A network of the same input and classes, from whose answers this one learns too.
+    pub teacher: Option<Network>,
+}
+
+impl Options {
+    /// A step of training with plain SGD in which every layer learns.
+    pub fn new(batch: usize, set: usize, rows: usize, tiles: Tiles) -> Options {
+        Options {
+            batch,
+            set,
+            rows,
+            frozen: Vec::new(),
+            work: Work::Train,
+            unfused: false,
+            tiles,
+            optimizer: Optimizer::Sgd { nesterov: false },
+            clip: false,
+            rates: Vec::new(),
+            augment: false,
+            teacher: None,
+        }
+    }
+
+    /// Whether anything is trained.
+    fn trains(&self) -> bool {
+        matches!(self.work, Work::Train | Work::TrainOnFeatures)
+    }
+}
+
+/// What a batch is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Forward, loss, backward, update.
+    Train,
+    /// The same, from what the stages below the first that learns made of the images: see [`features`].
+    TrainOnFeatures,
+    /// Forward and loss.
+    Infer,
+    /// The stages below the first that learns or is random, and nothing else.
+    Features,
+}
+
+/// Why a network cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(
+        "a batch takes 1 to 65535 images, and a set and an epoch at least one; asked for were a batch of {batch}, an epoch of {rows} and \
+         a set of {set}"
+    )]
+    NoImages { set: usize, rows: usize, batch: usize },
+}
+
+/// Records a batch.
+///
+/// A frozen layer has no gradient and no update, and below the lowest layer that learns nothing is handed down.
+///
+/// # Errors
+/// Frozen layers that do not exist, and sizes beyond what a dispatch can do.
+pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
+    let Options { set, rows, batch, .. } = *options;
+    if set == 0 || rows == 0 || !(1..=65_535).contains(&batch) {
+        return Err(RecordError::NoImages { set, rows, batch });
+    }
+    if options.work != Work::Infer {
+        net.check_frozen(&options.frozen)?;
+    }
+    let stages = stages(net, options, "");
+    let teacher = options.teacher.as_ref().filter(|_| options.trains());
+    let teaching = teacher.map(|teacher| self::stages(teacher, options, names::TEACHERS)).unwrap_or_default();
+    let pixels = net.input().iter().product::<usize>();
+    let largest = stages.iter().chain(&teaching).map(Stage::count).fold(pixels, usize::max);
+    let parameters = [net.parameters(), teacher.map_or(&[][..], Network::parameters)];
+    let mut to = Builder::new(options.tiles, batch as u32, largest as u32, parameters, &options.rates);
+
+    let (constant, lowest) = (constant(&stages, options), stages.iter().position(|s| s.learns));
+    let stored = (options.work == Work::TrainOnFeatures).then_some(constant).filter(|&stages| stages > 0);
+    match stored.map(|constant| &stages[constant - 1]) {
+        Some(last) => load_features(last, options, &mut to)?,
+        None => load_images(net, options, &mut to)?,
+    }
+    let end = if options.work == Work::Features { constant } else { stages.len() };
+    for stage in stages.iter().take(end).skip(stored.unwrap_or(0)) {
+        stage.node.layer.forward(stage, &mut to)?;
+    }
+    let logits = |of: &[Stage]| of.last().map_or_else(|| "input".into(), Stage::y);
+    let loss = Loss { shape: loss_shape(net, options, &to), logits: logits(&stages) };
+    if options.work != Work::Features {
+        loss.forward(&mut to)?;
+    }
+    if options.trains() {
+        for stage in &teaching {
+            stage.node.layer.forward(stage, &mut to)?;
+        }
+        loss.backward(teacher.map(|_| logits(&teaching)), &mut to)?;
+        let lowest = lowest.unwrap_or(stages.len());
+        for (at, stage) in stages.iter().enumerate().skip(lowest).rev() {
+            if stage.learns {
+                stage.node.layer.backward_weight(stage, &mut to)?;
+            }
+            if at > lowest {
+                stage.node.layer.backward_input(stage, &mut to)?;
+            }
+        }
+        update(net, options, &mut to)?;
+    }
+    to.step(Advance(batch as u32), "advance", &[names::CURSOR])?;
+    Ok(to.finish())
+}
+
+/// What the stages that are the same in each epoch leave of an image: the name of the tensor, how many elements it has, and
+/// the layers with parameters that make it. None where there is no such stage.
+pub fn features(net: &Network, options: &Options) -> Option<(String, usize, Vec<String>)> {
+    let stages = stages(net, options, "");
+    let stages = &stages[..constant(&stages, options)];
+    let last = stages.last()?;
+    let layers = stages.iter().filter(|s| s.node.layer.has_parameters()).map(|s| s.name.clone());
+    Some((last.y(), last.count(), layers.collect()))
+}
+
+/// Brings in what is stored of the images of a batch.
+fn load_features(last: &Stage, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
+    let (len, set, rows) = (last.count() as u32, options.set as u32, options.rows as u32);
+    let kernel = LoadFeatures(FeatureShape { batch: to.padded, len, set, rows }, to.tiles);
+    to.step(kernel, "load features", &[names::FEATURES, names::ORDER, names::CURSOR, &last.y()])
+}
+
+/// Brings in the images of a batch.
+fn load_images(net: &Network, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
+    let (batch, set, rows) = (to.padded, options.set as u32, options.rows as u32);
+    let [channels, height, width] = net.input().map(|d| d as u32);
+    if options.augment && options.work == Work::Train {
+        let shape = AugmentShape { batch, height: channels * height, width, set, rows };
+        let bindings =
+            [names::IMAGES, names::ORDER, names::PLACES, names::CURSOR, names::TABLE, names::AUGMENT, "input"];
+        return to.step(AugmentImages(shape, to.tiles), "augment images", &bindings);
+    }
+    let pixels = channels * height * width;
+    let bindings = [names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"];
+    to.step(LoadImages(LoadShape { batch, pixels, set, rows }, to.tiles), "load images", &bindings)
+}
+
+fn loss_shape(net: &Network, options: &Options, to: &Builder) -> LossShape {
+    let (set, rows) = (options.set as u32, options.rows as u32);
+    LossShape { batch: to.batch, padded: to.padded, classes: net.classes() as u32, set, rows }
+}
+
+/// The loss of a batch.
+struct Loss {
+    shape: LossShape,
+    logits: String,
+}
+
+impl Loss {
+    fn forward(&self, to: &mut Builder) -> Result<(), PlanError> {
+        let from = [&self.logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
+        let bindings = [&from[..], &[names::LOSS, names::PREDICTED, names::PROBABILITY]].concat();
+        to.step(CrossEntropyForward(self.shape), "loss forward", &bindings)
+    }
+
+    /// Against the labels, and the logits of a teacher.
+    fn backward(&self, taught: Option<String>, to: &mut Builder) -> Result<(), PlanError> {
+        let (x, dx) = (&*self.logits, &*format!("{}.grad", self.logits));
+        let known = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
+        match taught {
+            Some(z) => {
+                let bindings = [&[x, &z][..], &known, &[names::TEACHING, dx]].concat();
+                to.step(DistillationBackward(self.shape), "loss backward", &bindings)
+            }
+            None => {
+                let bindings = [&[x][..], &known, &[dx]].concat();
+                to.step(CrossEntropyBackward(self.shape), "loss backward", &bindings)
+            }
+        }
+    }
+}
+
+/// The table of an update.
+const GROUPS: &str = "groups";
+
+/// One dispatch over every tensor that learns, after what it takes to clip their gradients.
+fn update(net: &Network, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
+    let (ranges, learning) = to.learning();
+    let shape = UpdateShape {
+        ranges: ranges.to_vec(),
+        parameters: net.arena_len() as u32,
+        gradients: to.gradients_len() as u32,
+        batch: to.batch,
+        steps: (options.rows as u32).div_ceil(to.batch),
+    };
+    let table = shape.table();
+    let named = |suffix: &str| learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();
+    let gradients = (names::GRADIENTS, named(".grad"));
+    let own = |name: &'static str| (name, vec![name.to_string()]);
+    let mut tensors = vec![gradients.clone(), own(GROUPS), own(names::CURSOR), own(names::RATES), own(names::CLIP)];
+    tensors.extend([own(names::HYPER), (names::PARAMETERS, named(""))]);
+    tensors.extend(options.optimizer.states().iter().map(|&state| (state, named(&format!(".{state}")))));
+    if options.clip {
+        let groups = shape.groups();
+        to.bound(GradientNorm(shape.clone()), "gradient norm", vec![gradients, own(GROUPS), own("squares")])?;
+        to.bound(GradientClip(groups), "gradient clip", vec![own("squares"), own(names::LIMIT), own(names::CLIP)])?;
+    }
+    to.bound(options.optimizer.kernel(shape), "update", tensors)?;
+    to.content(GROUPS, table);
+    to.content(names::CLIP, vec![1.0_f32.to_bits(); 4]);
+    Ok(())
+}
