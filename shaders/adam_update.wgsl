@@ -31,14 +31,23 @@ struct Group {
     unused: vec2u,
 }
 
+// rest1 and rest2 are 1 - beta1 and 1 - beta2.
+struct Hyper {
+    beta1: f32,
+    rest1: f32,
+    beta2: f32,
+    rest2: f32,
+    eps: f32,
+    decay: f32,
+}
+
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<uniform> table: array<Group, groups>;
 // Step, first row of the batch, rows.
 @group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
 @group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
 @group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
-// beta1, 1 - beta1, beta2, 1 - beta2; eps, decay.
-@group(0) @binding(5) var<uniform> hyper: array<vec4f, 2>;
+@group(0) @binding(5) var<uniform> hyper: Hyper;
 @group(0) @binding(6) var<storage, read_write> w: array<f32>;
 @group(0) @binding(7) var<storage, read_write> m: array<f32>;
 @group(0) @binding(8) var<storage, read_write> s: array<f32>;
@@ -60,18 +69,16 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     let i = group.start + lane.x;
     let of_step = rates[cursor[0].y / batch];
     let rate = of_step.x * group.rate;
-    let eps = hyper[1].x;
-    let decay = hyper[1].y;
     var weight = w[i];
     var g = clip[0].x * sum;
     if decoupled == 1u {
-        weight = weight * (1.0 - rate * decay);
+        weight = weight * (1.0 - rate * hyper.decay);
     } else {
-        g += decay * weight;
+        g += hyper.decay * weight;
     }
-    let mean = hyper[0].x * m[i] + hyper[0].y * g;
-    let square = hyper[0].z * s[i] + hyper[0].w * g * g;
+    let mean = hyper.beta1 * m[i] + hyper.rest1 * g;
+    let square = hyper.beta2 * s[i] + hyper.rest2 * g * g;
     m[i] = mean;
     s[i] = square;
-    w[i] = weight - rate * of_step.y * mean / (sqrt(square) / of_step.z + eps);
+    w[i] = weight - rate * of_step.y * mean / (sqrt(square) / of_step.z + hyper.eps);
 }

@@ -27,6 +27,15 @@ struct Group {
     unused: vec2u,
 }
 
+// rest is 1 - alpha.
+struct Hyper {
+    alpha: f32,
+    rest: f32,
+    eps: f32,
+    momentum: f32,
+    decay: f32,
+}
+
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<uniform> table: array<Group, groups>;
 // Step, first row of the batch, rows.
@@ -34,7 +43,7 @@ struct Group {
 @group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
 @group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
 // alpha, 1 - alpha, eps, momentum; decay.
-@group(0) @binding(5) var<uniform> hyper: array<vec4f, 2>;
+@group(0) @binding(5) var<uniform> hyper: Hyper;
 @group(0) @binding(6) var<storage, read_write> w: array<f32>;
 @group(0) @binding(7) var<storage, read_write> v: array<f32>;
 @group(0) @binding(8) var<storage, read_write> s: array<f32>;
@@ -55,13 +64,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     let i = group.start + lane.x;
     let rate = rates[cursor[0].y / batch].x * group.rate;
-    let eps = hyper[0].z;
-    let momentum = hyper[0].w;
-    let decay = hyper[1].x;
     let before = w[i];
-    let g = clip[0].x * sum + decay * before;
-    let square = hyper[0].x * s[i] + hyper[0].y * g * g;
-    let velocity = momentum * v[i] + g / (sqrt(square) + eps);
+    let g = clip[0].x * sum + hyper.decay * before;
+    let square = hyper.alpha * s[i] + hyper.rest * g * g;
+    let velocity = hyper.momentum * v[i] + g / (sqrt(square) + hyper.eps);
     s[i] = square;
     v[i] = velocity;
     w[i] = before - rate * velocity;

@@ -27,14 +27,18 @@ struct Group {
     unused: vec2u,
 }
 
+struct Hyper {
+    momentum: f32,
+    decay: f32,
+}
+
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<uniform> table: array<Group, groups>;
 // Step, first row of the batch, rows.
 @group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
 @group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
 @group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
-// Momentum, decay.
-@group(0) @binding(5) var<uniform> hyper: array<vec4f, 2>;
+@group(0) @binding(5) var<uniform> hyper: Hyper;
 @group(0) @binding(6) var<storage, read_write> w: array<f32>;
 @group(0) @binding(7) var<storage, read_write> v: array<f32>;
 
@@ -54,11 +58,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     let i = group.start + lane.x;
     let rate = rates[cursor[0].y / batch].x * group.rate;
-    let momentum = hyper[0].x;
-    let decay = hyper[0].y;
     let before = w[i];
-    let g = clip[0].x * sum + decay * before;
-    let velocity = momentum * v[i] + g;
+    let g = clip[0].x * sum + hyper.decay * before;
+    let velocity = hyper.momentum * v[i] + g;
     v[i] = velocity;
-    w[i] = before - rate * select(velocity, g + momentum * velocity, nesterov == 1u);
+    w[i] = before - rate * select(velocity, g + hyper.momentum * velocity, nesterov == 1u);
 }

@@ -9,6 +9,7 @@
 //! | [`random`] | seeded streams, one for each purpose |
 //! | [`text`], [`paths`] | foreign text that does not act on a terminal; any path in a file |
 //! | [`files`] | files that are whole or not there, that end, and that belong to one process at a time |
+//! | `words` | enums whose values have a word each |
 //! | [`threads`] | the same work on all cores |
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
 //! | [`kernels`] | the kernels: sizes, bindings, dispatch, cost, cases, faults; tile sizes by class of device |
@@ -45,3 +46,4 @@ pub mod text;
 pub mod threads;
 pub mod train;
 pub mod verify;
+mod words;

@@ -3,6 +3,7 @@
 
 use mnist_gpu::kernels::{Access, DeviceClass, Kernel, Spec, Tiles};
 use mnist_gpu::model::Network;
+use mnist_gpu::optimizers::{Optimizer, UpdateShape};
 use mnist_gpu::plan::shader::{self, specialise};
 use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::verify::{NETWORKS, STEMS, cases, network};
@@ -206,4 +207,28 @@ fn uninitialised_in_loops(wgsl: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The constants of an optimizer stand in its shader by the same names, in the same order.
+#[test]
+fn optimizers_and_their_shaders_name_the_same_constants() {
+    for optimizer in Optimizer::ALL {
+        let definition = optimizer.definition();
+        let shape = UpdateShape { ranges: Vec::new(), parameters: 0, gradients: 0, batch: 1, steps: 1 };
+        let spec = (definition.kernel)(shape, &definition.defaults).spec();
+        let module = naga::front::wgsl::parse_str(spec.wgsl).unwrap();
+        let of_hyper = |(_, of): (_, &naga::Type)| match &of.inner {
+            naga::TypeInner::Struct { members, .. } if of.name.as_deref() == Some("Hyper") => Some(members.clone()),
+            _ => None,
+        };
+        let members = module.types.iter().find_map(of_hyper).unwrap();
+        let named: Vec<_> = members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset)).collect();
+        let expected: Vec<_> = definition.hyper.iter().copied().zip((0..).step_by(4)).collect();
+        assert_eq!(named, expected, "{optimizer}");
+        let mut said: Vec<_> = (definition.constants)(&definition.defaults).into_iter().map(|(name, _)| name).collect();
+        said.sort_unstable();
+        let mut hyper = definition.hyper.to_vec();
+        hyper.sort_unstable();
+        assert_eq!(said, hyper, "{optimizer}");
+    }
 }

@@ -5,10 +5,11 @@ use crate::data::{Pictures, Prepare, Source};
 use crate::files;
 use crate::kernels::Activation;
 use crate::model::{Architecture, Model, NETWORKS, PRETRAINED};
+use crate::optimizers::Optimizer;
 use crate::paths;
 use crate::text::Shown;
 use crate::train::settings::{self, Range};
-use crate::train::{Augment, Config, Method, Rates, Schedule, image_size, optional_seed};
+use crate::train::{Augment, Config, Rates, Schedule, image_size, optional_seed};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -52,8 +53,8 @@ pub struct Recipe {
     /// How parameters follow their gradients, by PyTorch's formulas [default: sgd]
     ///
     /// Where a recipe has another, its learning rate and what else belongs to that optimizer does not count.
-    #[arg(long, value_enum, value_name = "NAME")]
-    optimizer: Option<Method>,
+    #[arg(long, value_parser = optimizers(), value_name = "NAME")]
+    optimizer: Option<Optimizer>,
     /// Learning rate [default: 0.01; 0.001 for adam and adamw]
     #[arg(long, value_name = "F", value_parser = above_zero)]
     lr: Option<f64>,
@@ -162,6 +163,10 @@ macro_rules! first_of {
     ($a:expr, $b:expr; $($field:ident),+) => {
         Recipe { $($field: $a.$field.or($b.$field)),+, no_shuffle: false, networks: BTreeMap::new() }
     };
+}
+
+fn optimizers() -> impl TypedValueParser<Value = Optimizer> {
+    PossibleValuesParser::new(Optimizer::WORDS).try_map(|word| Optimizer::of(&word).ok_or("there is none"))
 }
 
 fn activations() -> impl TypedValueParser<Value = Activation> {
@@ -319,14 +324,17 @@ impl Recipe {
     pub fn config(&self, source: &Source, frozen: Vec<String>, validation: usize) -> anyhow::Result<Config> {
         let default = Config::default();
         let optimizer = self.optimizer.unwrap_or(default.optimizer);
+        let defaults = optimizer.definition().defaults;
         let nesterov = self.nesterov.unwrap_or(default.nesterov);
-        let momentum = self.momentum.unwrap_or(optimizer.momentum());
+        let momentum = self.momentum.unwrap_or(defaults.momentum);
         if nesterov {
-            anyhow::ensure!(optimizer == Method::Sgd, "--nesterov belongs to --optimizer sgd");
+            anyhow::ensure!(optimizer == Optimizer::Sgd, "--nesterov belongs to --optimizer sgd");
             anyhow::ensure!(momentum > 0.0, "--nesterov needs a --momentum above 0");
         }
-        if matches!(optimizer, Method::Adam | Method::Adamw) && self.momentum.is_some_and(|momentum| momentum > 0.0) {
-            anyhow::bail!("{optimizer:?} has no --momentum; its mean of gradients is --beta1");
+        if matches!(optimizer, Optimizer::Adam | Optimizer::Adamw)
+            && self.momentum.is_some_and(|momentum| momentum > 0.0)
+        {
+            anyhow::bail!("{optimizer} has no --momentum; its mean of gradients is --beta1");
         }
         Ok(Config {
             data: source.wanted.clone(),
@@ -340,12 +348,12 @@ impl Recipe {
             epochs: self.epochs.unwrap_or(default.epochs),
             batch: self.batch.unwrap_or(default.batch),
             optimizer,
-            lr: self.lr.unwrap_or(optimizer.rate()),
+            lr: self.lr.unwrap_or(defaults.lr),
             momentum,
             nesterov,
-            weight_decay: self.weight_decay.unwrap_or(optimizer.weight_decay()),
+            weight_decay: self.weight_decay.unwrap_or(defaults.weight_decay),
             beta1: self.beta1.unwrap_or(default.beta1),
-            beta2: self.beta2.unwrap_or(optimizer.beta2()),
+            beta2: self.beta2.unwrap_or(defaults.beta2),
             eps: self.eps.unwrap_or(default.eps),
             clip: self.clip,
             schedule: self.schedule.unwrap_or(default.schedule),

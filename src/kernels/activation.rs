@@ -1,53 +1,16 @@
 //! Activations by themselves, where none of the neighbouring kernels applies them.
 
 use super::*;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::words::words;
 
-macro_rules! activations {
-    ($($word:ident $activation:ident),+ $(,)?) => {
-        /// An activation that a kernel applies to its result, or whose derivative it applies.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[repr(u32)]
-        pub enum Activation {
-            #[default]
-            None = 0,
-            $($activation),+
-        }
-
-        impl Activation {
-            /// Every activation that does something.
-            pub const ALL: &'static [Activation] = &[$(Activation::$activation),+];
-
-            /// Their words in a network file.
-            pub const WORDS: &'static [&'static str] = &[$(stringify!($word)),+];
-
-            /// The activation of a word.
-            pub fn of(word: &str) -> Option<Activation> {
-                Activation::ALL.iter().find(|activation| activation.word() == word).copied()
-            }
-
-            /// Its word.
-            pub fn word(self) -> &'static str {
-                match self {
-                    Activation::None => "none",
-                    $(Activation::$activation => stringify!($word)),+
-                }
-            }
-        }
-    };
-}
-activations! { relu Relu, sigmoid Sigmoid }
-
-impl Serialize for Activation {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.word())
-    }
-}
-
-impl<'de> Deserialize<'de> for Activation {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Activation, D::Error> {
-        let word = String::deserialize(from)?;
-        Activation::of(&word).ok_or_else(|| serde::de::Error::unknown_variant(&word, Activation::WORDS))
+words! {
+    /// An activation that a kernel applies to its result, or whose derivative it applies.
+    #[derive(Default)]
+    pub enum Activation {
+        #[default]
+        identity Identity,
+        relu Relu,
+        sigmoid Sigmoid,
     }
 }
 

@@ -17,9 +17,9 @@ pub enum Fill {
 
 impl Fill {
     /// For kernels whose result on whole numbers is a whole number.
-    pub(super) const EXACT: &'static [Fill] = &[Fill::Random, Fill::Integers];
+    pub(crate) const EXACT: &'static [Fill] = &[Fill::Random, Fill::Integers];
     /// For those that divide, or take roots or exponentials.
-    pub(super) const SMOOTH: &'static [Fill] = &[Fill::Random];
+    pub(crate) const SMOOTH: &'static [Fill] = &[Fill::Random];
 }
 
 /// A kernel with its sizes, the cursor that it reads if it reads one, and what its inputs look like: a case for each.
@@ -32,11 +32,11 @@ pub struct Setting<K> {
 }
 
 impl<K> Setting<K> {
-    pub(super) fn new(kernel: K, fills: &'static [Fill]) -> Setting<K> {
+    pub(crate) fn new(kernel: K, fills: &'static [Fill]) -> Setting<K> {
         Setting { kernel, cursor: [0; 3], fills }
     }
 
-    pub(super) fn at(self, cursor: [u32; 3]) -> Setting<K> {
+    pub(crate) fn at(self, cursor: [u32; 3]) -> Setting<K> {
         Setting { cursor, ..self }
     }
 }

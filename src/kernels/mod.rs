@@ -28,7 +28,8 @@ pub use case::{Fill, Setting};
 pub use port::{ALIGN, Access, CURSOR, Cost, Element, Port, UNIFORM, Values};
 pub use tiles::{DeviceClass, Tiles};
 
-use port::{cursor, gather, order, read, read_u32, uniform, update, update_u32, write, write_u32};
+use port::{cursor, gather, order, read_u32, update_u32, write, write_u32};
+pub(crate) use port::{read, uniform, update};
 
 /// Hands the list of all kernels to a macro: the file of a family in `src/kernels`, then the stem and the type of each of its
 /// kernels.
@@ -116,6 +117,8 @@ macro_rules! shader {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl"))
     };
 }
+pub(crate) use shader;
+
 /// Constants that are called as fields of a shape, and others.
 macro_rules! constants {
     ($($shape:expr => $($field:ident),+);+ $(, @$name:ident = $value:expr)*) => {
@@ -216,7 +219,7 @@ fn product<const N: usize>(dims: [u32; N]) -> u64 {
 }
 
 /// Workgroups for this many invocations in x.
-fn groups(invocations: u64) -> u32 {
+pub(crate) fn groups(invocations: u64) -> u32 {
     groups_of(WORKGROUP, invocations)
 }
 
@@ -226,14 +229,14 @@ fn groups_of(workgroup: u32, invocations: u64) -> u32 {
 }
 
 /// Steps of a sum over the lanes of a workgroup that halves their number, at most.
-const HALVINGS: u64 = 16;
+pub(crate) const HALVINGS: u64 = 16;
 
 /// The largest divisor of `n` that is at most `bound`.
 fn divisor(n: u32, bound: u32) -> u32 {
     (1..=bound.min(n)).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1)
 }
 
-const NONE: Activation = Activation::None;
+const NONE: Activation = Activation::Identity;
 const RELU: Activation = Activation::Relu;
 const SIGMOID: Activation = Activation::Sigmoid;
 

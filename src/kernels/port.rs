@@ -62,13 +62,13 @@ impl Port {
     }
 
     /// Holds only these values.
-    pub(super) const fn of(mut self, values: Values) -> Port {
+    pub(crate) const fn of(mut self, values: Values) -> Port {
         self.values = values;
         self
     }
 
     /// Only so many bytes of it are read or written.
-    pub(super) const fn touching(mut self, bytes: u64) -> Port {
+    pub(crate) const fn touching(mut self, bytes: u64) -> Port {
         self.traffic = bytes;
         self
     }
@@ -87,7 +87,7 @@ const fn port(name: &'static str, element: Element, access: Access, len: usize) 
 }
 
 /// Only read, at the same place by all invocations of a workgroup.
-pub(super) const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
+pub(crate) const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
     let port = port(name, element, Access::Read, len);
     Port { vectors: true, uniform: len <= UNIFORM, whole: true, ..port }
 }
@@ -97,7 +97,7 @@ pub(super) fn gather(tiles: &super::Tiles, name: &'static str, element: Element,
     Port { whole: false, uniform: tiles.gathers && len <= UNIFORM, ..uniform(name, element, len) }
 }
 
-pub(super) const fn read(name: &'static str, len: usize) -> Port {
+pub(crate) const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
 }
 
@@ -113,7 +113,7 @@ pub(super) const fn write_u32(name: &'static str, len: usize) -> Port {
     port(name, Element::U32, Access::Overwrite, len)
 }
 
-pub(super) const fn update(name: &'static str, len: usize) -> Port {
+pub(crate) const fn update(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Update, len)
 }
 

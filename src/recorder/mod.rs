@@ -8,7 +8,7 @@ use crate::kernels::{
 };
 use crate::layers::Stage;
 use crate::model::{Network, NetworkError};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{self, Optimizer};
 use crate::plan::{Builder, Plan, PlanError, names};
 use stages::{constant, stages};
 
@@ -28,6 +28,8 @@ pub struct Options {
     pub unfused: bool,
     pub tiles: Tiles,
     pub optimizer: Optimizer,
+    /// Its settings, of which the kernels know what is no number.
+    pub hyper: optimizers::Settings,
     /// Whether gradients are clipped to a norm.
     pub clip: bool,
     /// Factors of the learning rate for some layers; the others learn at the whole rate.
@@ -49,7 +51,8 @@ impl Options {
             work: Work::Train,
             unfused: false,
             tiles,
-            optimizer: Optimizer::Sgd { nesterov: false },
+            optimizer: Optimizer::Sgd,
+            hyper: Optimizer::Sgd.definition().defaults,
             clip: false,
             rates: Vec::new(),
             augment: false,
@@ -233,13 +236,14 @@ fn update(net: &Network, options: &Options, to: &mut Builder) -> Result<(), Plan
     let own = |name: &'static str| (name, vec![name.to_string()]);
     let mut tensors = vec![gradients.clone(), own(GROUPS), own(names::CURSOR), own(names::RATES), own(names::CLIP)];
     tensors.extend([own(names::HYPER), (names::PARAMETERS, named(""))]);
-    tensors.extend(options.optimizer.states().iter().map(|&state| (state, named(&format!(".{state}")))));
+    let optimizer = options.optimizer.definition();
+    tensors.extend(optimizer.states.iter().map(|&state| (state, named(&format!(".{state}")))));
     if options.clip {
         let groups = shape.groups();
         to.bound(GradientNorm(shape.clone()), "gradient norm", vec![gradients, own(GROUPS), own("squares")])?;
         to.bound(GradientClip(groups), "gradient clip", vec![own("squares"), own(names::LIMIT), own(names::CLIP)])?;
     }
-    to.bound(options.optimizer.kernel(shape), "update", tensors)?;
+    to.bound((optimizer.kernel)(shape, &options.hyper), "update", tensors)?;
     to.content(GROUPS, table);
     to.content(names::CLIP, vec![1.0_f32.to_bits(); 4]);
     Ok(())

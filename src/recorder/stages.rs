@@ -17,7 +17,7 @@ pub(super) fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> V
     let mut at = 0;
     while let Some(&node) = nodes.get(at) {
         at += 1;
-        let (mut output, mut taken, mut activation) = (node.output, None, Activation::None);
+        let (mut output, mut taken, mut activation) = (node.output, None, Activation::Identity);
         if let Some(next) = nodes.get(at).filter(|next| fuses && node.layer.takes(&next.layer, &options.tiles)) {
             (taken, output) = (Some(&next.layer), next.output);
             at += 1;
@@ -32,7 +32,7 @@ pub(super) fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> V
         }
         let (x, activation_in) = match stages.last() {
             Some(below) => (below.y(), below.activation),
-            None => ("input".into(), Activation::None),
+            None => ("input".into(), Activation::Identity),
         };
         stages.push(Stage {
             name: format!("{prefix}{}", node.name),

@@ -8,14 +8,15 @@ use crate::kernels::{AdamUpdate, UpdateShape};
 
 impl Twin for AdamUpdate {
     fn expected(&self, from: &Inputs) -> Vec<Expected> {
-        run(&self.0, self.1, &Update::from(from), from.f("w"), from.f("m"), from.f("s"))
+        run(&self.0, self.1, &Update::new(from, AdamUpdate::HYPER), from.f("w"), from.f("m"), from.f("s"))
     }
 }
 
 pub fn run(s: &UpdateShape, decoupled: bool, given: &Update, w: &[f64], m: &[f64], sq: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut m_out, mut s_out) = (kept(w), kept(m), kept(sq));
     let [rate, scale, root] = given.of_step(s).map(Rounded::exact);
-    let (eps, decay) = (Rounded::exact(given.hyper[4]), Rounded::exact(given.hyper[5]));
+    let [eps, decay] = ["eps", "decay"].map(|name| Rounded::exact(given.constant(name)));
+    let [beta1, rest1, beta2, rest2] = ["beta1", "rest1", "beta2", "rest2"].map(|name| given.constant(name));
     for (range, i, at) in learning(s) {
         let rate = rate * Rounded::exact(range.rate.into());
         let mut weight = Rounded::exact(w[at]);
@@ -25,8 +26,8 @@ pub fn run(s: &UpdateShape, decoupled: bool, given: &Update, w: &[f64], m: &[f64
         } else {
             g = g + decay * weight;
         }
-        let mean = given.hyper[0] * Rounded::exact(m[at]) + given.hyper[1] * g;
-        let square = given.hyper[2] * Rounded::exact(sq[at]) + given.hyper[3] * g * g;
+        let mean = beta1 * Rounded::exact(m[at]) + rest1 * g;
+        let square = beta2 * Rounded::exact(sq[at]) + rest2 * g * g;
         m_out.set(at, mean);
         s_out.set(at, square);
         w_out.set(at, weight - rate * scale * mean / (square.sqrt() / root + eps));

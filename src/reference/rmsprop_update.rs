@@ -7,18 +7,19 @@ use crate::kernels::{RmspropUpdate, UpdateShape};
 
 impl Twin for RmspropUpdate {
     fn expected(&self, from: &Inputs) -> Vec<Expected> {
-        run(&self.0, &Update::from(from), from.f("w"), from.f("v"), from.f("s"))
+        run(&self.0, &Update::new(from, RmspropUpdate::HYPER), from.f("w"), from.f("v"), from.f("s"))
     }
 }
 
 pub fn run(s: &UpdateShape, given: &Update, w: &[f64], v: &[f64], sq: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut v_out, mut s_out) = (kept(w), kept(v), kept(sq));
-    let (eps, momentum, decay) = (Rounded::exact(given.hyper[2]), given.hyper[3], given.hyper[4]);
+    let [alpha, rest, momentum, decay] = ["alpha", "rest", "momentum", "decay"].map(|name| given.constant(name));
+    let eps = Rounded::exact(given.constant("eps"));
     let rate = given.of_step(s)[0];
     for (range, i, at) in learning(s) {
         let weight = Rounded::exact(w[at]);
         let g = given.gradient(range, i) + decay * weight;
-        let square = given.hyper[0] * Rounded::exact(sq[at]) + given.hyper[1] * g * g;
+        let square = alpha * Rounded::exact(sq[at]) + rest * g * g;
         let velocity = momentum * Rounded::exact(v[at]) + g / (square.sqrt() + eps);
         let rate = rate * Rounded::exact(range.rate.into());
         s_out.set(at, square);

@@ -10,17 +10,24 @@ pub struct Update<'a> {
     pub cursor: &'a [u32],
     pub rates: &'a [f64],
     pub clip: &'a [f64],
-    pub hyper: &'a [f64],
+    /// Names and values of the constants.
+    hyper: (&'static [&'static str], &'a [f64]),
 }
 
-impl<'a> From<&Inputs<'_, 'a>> for Update<'a> {
-    fn from(from: &Inputs<'_, 'a>) -> Update<'a> {
-        let [grad, rates, clip, hyper] = ["grad", "rates", "clip", "hyper"].map(|port| from.f(port));
-        Update { grad, cursor: from.u("cursor"), rates, clip, hyper }
+impl<'a> Update<'a> {
+    /// What stands at the ports, with the names of the constants.
+    pub fn new(from: &Inputs<'_, 'a>, hyper: &'static [&'static str]) -> Update<'a> {
+        let [grad, rates, clip, values] = ["grad", "rates", "clip", "hyper"].map(|port| from.f(port));
+        Update { grad, cursor: from.u("cursor"), rates, clip, hyper: (hyper, values) }
     }
-}
 
-impl Update<'_> {
+    /// A constant by its name.
+    pub fn constant(&self, name: &str) -> f64 {
+        let (names, values) = self.hyper;
+        let at = names.iter().position(|of| *of == name);
+        values[at.unwrap_or_else(|| panic!("there is no constant {name}"))]
+    }
+
     /// What the host worked out for the step.
     pub fn of_step(&self, s: &UpdateShape) -> [f64; 3] {
         let at = 4 * (self.cursor[1] / s.batch) as usize;
@@ -47,13 +54,14 @@ pub fn kept(values: &[f64]) -> Near {
 
 impl Twin for SgdUpdate {
     fn expected(&self, from: &Inputs) -> Vec<Expected> {
-        run(&self.0, self.1, &Update::from(from), from.f("w"), from.f("v"))
+        run(&self.0, self.1, &Update::new(from, SgdUpdate::HYPER), from.f("w"), from.f("v"))
     }
 }
 
 pub fn run(s: &UpdateShape, nesterov: bool, given: &Update, w: &[f64], v: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut v_out) = (kept(w), kept(v));
-    let (momentum, decay, rate) = (given.hyper[0], given.hyper[1], given.of_step(s)[0]);
+    let [momentum, decay] = ["momentum", "decay"].map(|name| given.constant(name));
+    let rate = given.of_step(s)[0];
     for (range, i, at) in learning(s) {
         let weight = Rounded::exact(w[at]);
         let g = given.gradient(range, i) + decay * weight;

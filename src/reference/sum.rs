@@ -73,7 +73,7 @@ impl Near {
 /// most two units.
 pub fn activate(z: f64, error: f64, activation: Activation) -> (f64, f64) {
     match activation {
-        Activation::None => (z, error),
+        Activation::Identity => (z, error),
         Activation::Relu => (z.max(0.0), error),
         Activation::Sigmoid => {
             let y = 1.0 / (1.0 + (-z).exp());
@@ -87,7 +87,7 @@ pub fn activate(z: f64, error: f64, activation: Activation) -> (f64, f64) {
 /// The derivative of an activation, from its output; relu's is 0 at 0, as PyTorch has it.
 pub fn derivative(y: f64, activation: Activation) -> f64 {
     match activation {
-        Activation::None => 1.0,
+        Activation::Identity => 1.0,
         Activation::Relu => f64::from(y > 0.0),
         Activation::Sigmoid => y * (1.0 - y),
     }

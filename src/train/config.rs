@@ -1,10 +1,11 @@
 //! Everything that can be set of a training.
 
 use super::settings::Range;
-use super::{Augment, EpochReport, Method, Schedule, TrainError};
+use super::{Augment, EpochReport, Schedule, TrainError};
 use crate::data::Prepare;
 use crate::kernels::Activation;
 use crate::model::Architecture;
+use crate::optimizers::Optimizer;
 use crate::paths;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
@@ -37,7 +38,7 @@ pub struct Config {
     pub activation: Option<Activation>,
     pub epochs: usize,
     pub batch: usize,
-    pub optimizer: Method,
+    pub optimizer: Optimizer,
     pub lr: f64,
     pub momentum: f64,
     /// Nesterov's momentum, for SGD.
@@ -105,7 +106,7 @@ impl Default for Config {
             activation: None,
             epochs: 10,
             batch: 64,
-            optimizer: Method::Sgd,
+            optimizer: Optimizer::Sgd,
             lr: 0.01,
             momentum: 0.5,
             nesterov: false,

@@ -42,7 +42,6 @@ pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
-pub use optimizer::Method;
 pub use predict::Predictor;
 pub use run::{Outcome, Trainer};
 pub use schedule::Schedule;

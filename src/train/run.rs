@@ -67,7 +67,8 @@ impl Learner {
         let (rows, epoch) = (run.places.len(), progress.epoch);
         let mut options = Options {
             frozen: config.frozen_in(epoch).to_vec(),
-            optimizer: config.plan_optimizer(),
+            optimizer: config.optimizer,
+            hyper: config.hyper(),
             clip: config.clip.is_some(),
             rates: config.rates_in(epoch),
             augment: config.augment.is_some(),
@@ -101,7 +102,7 @@ impl Learner {
             }
         };
         write(names::TABLE, &bits(&normalisation.table()));
-        write(names::HYPER, &bits(&config.hyper()));
+        write(names::HYPER, &bits(&config.optimizer.hyper(&config.hyper())));
         write(names::SMOOTHING, &bits(&[config.label_smoothing as f32]));
         write(names::DROPOUT, &[Stream::new(config.seed, Purpose::Dropout, 0).bits()]);
         write(names::LIMIT, &bits(&[config.clip.unwrap_or(0.0) as f32]));
@@ -151,7 +152,7 @@ impl<'a> Trainer<'a> {
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows), network.classes())?;
         let test_set = GpuSet::new(device, &mut run.test, 1, network.classes())?;
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
-        let states = run.config.plan_optimizer().states().iter().zip(&run.progress.states);
+        let states = run.config.optimizer.definition().states.iter().zip(&run.progress.states);
         let states: Vec<_> = states
             .map(|(&name, state)| Ok((name, device.upload(name, &bits(state))?)))
             .collect::<Result<_, GpuError>>()?;
@@ -269,7 +270,7 @@ impl<'a> Trainer<'a> {
             self.device.write(self.player.buffer(names::PLACES), &order);
             self.device.write(self.player.buffer(names::AUGMENT), &bounds);
         }
-        self.device.write(self.player.buffer(names::RATES), &bits(&config.rates(epoch, rows.div_ceil(batch))));
+        self.device.write(self.player.buffer(names::RATES), &bits(&config.step_rates(epoch, rows.div_ceil(batch))));
 
         // One submission runs while the next is encoded.
         let mut flight: Option<Flight> = None;
@@ -395,7 +396,7 @@ impl<'a> Trainer<'a> {
         let len = network.arena_len();
         let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
         let parameters = read(&self.learner.parameters).map_err(|e| self.interrupted(e))?;
-        let names = self.run.config.plan_optimizer().states();
+        let names = self.run.config.optimizer.definition().states;
         let states: Vec<Vec<f32>> = names
             .iter()
             .map(|name| read(self.player.buffer(name)))

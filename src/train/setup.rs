@@ -162,7 +162,7 @@ impl Prepared {
         // Nobody else changes what is read from now on.
         let folder = RunFolder::reopen(run)?;
         let model = Model::load(run)?;
-        let states = |record: &Record| record.config.plan_optimizer().states();
+        let states = |record: &Record| record.config.optimizer.definition().states;
         let state: Resume<Record> = Resume::load(&run.join(RESUME), &model.network, states)?;
         let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
         state.record.check(&model.network, state.losses.len()).map_err(bad)?;
@@ -267,7 +267,7 @@ impl Prepared {
         unfit: Unfit,
     ) -> Prepared {
         let progress = Progress {
-            states: vec![vec![0.0; model.network.arena_len()]; config.plan_optimizer().states().len()],
+            states: vec![vec![0.0; model.network.arena_len()]; config.optimizer.definition().states.len()],
             step: 0,
             epoch: 1,
             losses: Vec::new(),
@@ -396,9 +396,10 @@ pub(super) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainEr
 mod tests {
     use super::*;
     use crate::model::Architecture;
+    use crate::optimizers::Optimizer;
     use crate::random::{Purpose, Stream};
     use crate::train::settings::Range;
-    use crate::train::{Augment, Method, Rates, Schedule};
+    use crate::train::{Augment, Rates, Schedule};
 
     /// Any number that a setting may be, from the smallest to the largest, with all of its bits.
     fn any(stream: &mut Stream, range: Range) -> f64 {
@@ -427,7 +428,7 @@ mod tests {
             ..Augment::default()
         };
         Config {
-            optimizer: [Method::Sgd, Method::Adam, Method::Adamw, Method::Rmsprop][stream.below(4) as usize],
+            optimizer: Optimizer::ALL[stream.below(4) as usize],
             lr: any(stream, Range::AboveZero),
             momentum: any(stream, Range::Fraction),
             weight_decay: any(stream, Range::FromZero),
@@ -484,7 +485,7 @@ mod tests {
                 config,
             };
             let mut values = |count| Vec::from_iter((0..count).map(|_| any(&mut stream, Range::FromZero) as f32));
-            let states = record.config.plan_optimizer().states();
+            let states = record.config.optimizer.definition().states;
             let stored = Resume {
                 parameters: initialise(&network, case.into()),
                 states: vec![initialise(&network, case.into()); states.len()],
@@ -492,7 +493,7 @@ mod tests {
                 record,
             };
             stored.save(&path, &network, states).unwrap();
-            let names = |record: &Record| record.config.plan_optimizer().states();
+            let names = |record: &Record| record.config.optimizer.definition().states;
             let read = Resume::<Record>::load(&path, &network, names).unwrap();
             assert_eq!(read.record, stored.record);
             assert!(read == stored, "{recipe}");

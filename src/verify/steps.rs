@@ -5,7 +5,7 @@ use crate::gpu::{Device, GpuError, Player};
 use crate::kernels::{Access, Activation, DeviceClass, Element, Tiles};
 use crate::layers::Layer;
 use crate::model::{Network, NetworkError, tutorial_layers};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, Settings};
 use crate::plan::Initial;
 use crate::plan::names;
 use crate::random::{Purpose, Stream};
@@ -142,13 +142,12 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
     let teacher = network("lenet-sigmoid", [1, 28, 28]).unwrap_or_else(|e| panic!("network lenet-sigmoid: {e}"));
     let taught = Options { teacher: Some(teacher), ..options(class) };
     let net = network("tutorial", [1, 28, 28]).unwrap_or_else(|e| panic!("network tutorial: {e}"));
-    let (adam, adamw) = (Optimizer::Adam { decoupled: false }, Optimizer::Adam { decoupled: true });
-    let nesterov = Optimizer::Sgd { nesterov: true };
     case(&net, &taught, "tutorial, taught by lenet-sigmoid", report)?;
-    for (optimizer, what) in [(adam, "adam"), (adamw, "adamw"), (Optimizer::Rmsprop, "rmsprop"), (nesterov, "nesterov")]
-    {
+    let methods = Optimizer::ALL.iter().map(|&optimizer| (optimizer, optimizer.word(), false));
+    for (optimizer, what, nesterov) in methods.skip(1).chain([(Optimizer::Sgd, "nesterov", true)]) {
+        let hyper = Settings { nesterov, ..optimizer.definition().defaults };
         let rates = vec![("conv2".into(), 0.25)];
-        let options = Options { optimizer, clip: true, rates, ..options(class) };
+        let options = Options { optimizer, hyper, clip: true, rates, ..options(class) };
         case(&net, &options, &format!("tutorial, {what}, clipped"), report)?;
     }
     Ok(())

@@ -76,8 +76,8 @@ pub const NORM: NormShape = NormShape {
     padded: 3,
     channels: 2,
     pixels: 2,
-    activation: Activation::None,
-    activation_in: Activation::None,
+    activation: Activation::Identity,
+    activation_in: Activation::Identity,
 };
 
 /// What batch normalisation reads of [`NORM`]; its results are those of PyTorch 2.6's BatchNorm1d in float64.

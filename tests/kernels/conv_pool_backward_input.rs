@@ -7,7 +7,7 @@ use mnist_gpu::kernels::{Activation, ConvPoolBackwardInput, ConvPoolShape, ConvS
 fn the_twin_does_a_worked_example() {
     // A 1x1 kernel of weight 2 over 4x4 pixels: what wins gets twice the gradient.
     let shape = ConvPoolShape {
-        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::None) },
+        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::Identity) },
         pool: 2,
     };
     let kernel = ConvPoolBackwardInput(shape, Tiles::of(DeviceClass::Discrete));

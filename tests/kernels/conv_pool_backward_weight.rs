@@ -7,7 +7,7 @@ use mnist_gpu::kernels::{Activation, ConvPoolBackwardWeight, ConvPoolShape, Conv
 fn the_twin_does_a_worked_example() {
     // A 1x1 kernel over 4x4 pixels: only winners count.
     let shape = ConvPoolShape {
-        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::None) },
+        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::Identity) },
         pool: 2,
     };
     let kernel = ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Discrete));

@@ -7,7 +7,7 @@ use mnist_gpu::kernels::{Activation, ConvPoolForward, ConvPoolShape, ConvShape, 
 fn the_twin_does_a_worked_example() {
     // A 1x1 kernel of weight 2 and bias -1 over 4x4 pixels: the pooled map is 2 max - 1.
     let shape = ConvPoolShape {
-        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::None) },
+        conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::Identity) },
         pool: 2,
     };
     let kernel = ConvPoolForward(shape, Tiles::of(DeviceClass::Discrete));

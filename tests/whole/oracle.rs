@@ -10,9 +10,10 @@ use mnist_gpu::gpu::Player;
 use mnist_gpu::kernels::{Activation, DeviceClass};
 use mnist_gpu::layers::Layer;
 use mnist_gpu::model::{Model, Network, load_parameters};
+use mnist_gpu::optimizers::Optimizer;
 use mnist_gpu::plan::names;
 use mnist_gpu::recorder::{Options, record};
-use mnist_gpu::train::{Config, Method};
+use mnist_gpu::train::Config;
 use mnist_gpu::{reference, train};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -284,8 +285,8 @@ fn optimizers() -> Vec<Trained> {
     let adam = |optimizer, weight_decay| Config { optimizer, lr: 0.001, weight_decay, ..sgd.clone() };
     let nesterov = Config { nesterov: true, momentum: 0.9, ..sgd.clone() };
     vec![
-        of("adam", adam(Method::Adam, 0.0), [Some(2e-6); 2]),
-        of("adamw", adam(Method::Adamw, 0.01), [Some(2e-6); 2]),
+        of("adam", adam(Optimizer::Adam, 0.0), [Some(2e-6); 2]),
+        of("adamw", adam(Optimizer::Adamw, 0.01), [Some(2e-6); 2]),
         of("sgd_weight_decay", Config { weight_decay: 5e-4, ..sgd.clone() }, [Some(2e-6); 2]),
         of("sgd_sigmoid", sgd.clone(), [Some(2e-6); 2]),
         // An input of a relu turns by rounding at step 12.
@@ -293,7 +294,7 @@ fn optimizers() -> Vec<Trained> {
         // Its first step is 10 lr sign(g): a gradient that rounds to the other side moves the parameter by 0.02.
         of(
             "rmsprop",
-            Config { optimizer: Method::Rmsprop, beta2: 0.99, momentum: 0.0, lr: 0.001, ..sgd.clone() },
+            Config { optimizer: Optimizer::Rmsprop, beta2: 0.99, momentum: 0.0, lr: 0.001, ..sgd.clone() },
             [None; 2],
         ),
     ]
@@ -302,7 +303,8 @@ fn optimizers() -> Vec<Trained> {
 /// The optimizers of `tests/oracle/make_optimizers.py`, whose constants are all different.
 fn small_optimizers() -> [(&'static str, Config); 5] {
     let of = |optimizer, lr, weight_decay| Config { batch: 16, optimizer, lr, weight_decay, ..Config::default() };
-    let sgd = |lr, momentum, weight_decay, nesterov| Config { momentum, nesterov, ..of(Method::Sgd, lr, weight_decay) };
+    let sgd =
+        |lr, momentum, weight_decay, nesterov| Config { momentum, nesterov, ..of(Optimizer::Sgd, lr, weight_decay) };
     let adam = |method, [lr, beta1, beta2, eps, weight_decay]: [f64; 5]| Config {
         beta1,
         beta2,
@@ -312,15 +314,15 @@ fn small_optimizers() -> [(&'static str, Config); 5] {
     [
         ("sgd", sgd(1.0 / 16.0, 7.0 / 8.0, 1.0 / 128.0, false)),
         ("nesterov", sgd(1.0 / 32.0, 3.0 / 4.0, 1.0 / 64.0, true)),
-        ("adam", adam(Method::Adam, [1.0 / 256.0, 13.0 / 16.0, 31.0 / 32.0, 1.0 / 1024.0, 3.0 / 128.0])),
-        ("adamw", adam(Method::Adamw, [5.0 / 1024.0, 27.0 / 32.0, 15.0 / 16.0, 1.0 / 512.0, 3.0 / 64.0])),
+        ("adam", adam(Optimizer::Adam, [1.0 / 256.0, 13.0 / 16.0, 31.0 / 32.0, 1.0 / 1024.0, 3.0 / 128.0])),
+        ("adamw", adam(Optimizer::Adamw, [5.0 / 1024.0, 27.0 / 32.0, 15.0 / 16.0, 1.0 / 512.0, 3.0 / 64.0])),
         (
             "rmsprop",
             Config {
                 momentum: 5.0 / 8.0,
                 beta2: 29.0 / 32.0,
                 eps: 1.0 / 128.0,
-                ..of(Method::Rmsprop, 3.0 / 1024.0, 3.0 / 256.0)
+                ..of(Optimizer::Rmsprop, 3.0 / 1024.0, 3.0 / 256.0)
             },
         ),
     ]
@@ -339,7 +341,7 @@ fn every_optimizer_trains_as_pytorchs_does() {
         let content = play::content(&set, &init, &config);
         let of = |class| {
             let options = play::options(&set, config.batch, class);
-            record(&net, &Options { optimizer: config.plan_optimizer(), ..options }).unwrap()
+            record(&net, &Options { optimizer: config.optimizer, hyper: config.hyper(), ..options }).unwrap()
         };
         let check = |who: &str, played: &mut dyn Played, bound: f64| {
             (0..STEPS).for_each(|_| played.step());
@@ -380,7 +382,7 @@ fn on_mnist_every_optimizer_trains_as_pytorchs_does() {
         let net = Network::new([1, 28, 28], &layers).unwrap();
         for device in devices::every(&[false]) {
             let options = play::options(&oracle.set, oracle.batch, device.info.class());
-            let options = Options { optimizer: trained.config.plan_optimizer(), ..options };
+            let options = Options { optimizer: trained.config.optimizer, hyper: trained.config.hyper(), ..options };
             let player = Player::new(&device, record(&net, &options).unwrap(), &[]).unwrap();
             play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, &trained.config));
             let mut played = OnDevice(&device, player);

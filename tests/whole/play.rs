@@ -39,8 +39,8 @@ pub fn content(set: &DataSet, parameters: &[f32], config: &Config) -> Vec<(&'sta
         (names::PARAMETERS, bits(parameters)),
         (names::SMOOTHING, bits(&[config.label_smoothing as f32])),
         (names::DROPOUT, vec![12_345]),
-        (names::HYPER, bits(&config.hyper())),
-        (names::RATES, bits(&config.rates(1, set.labels.len().div_ceil(config.batch)))),
+        (names::HYPER, bits(&config.optimizer.hyper(&config.hyper()))),
+        (names::RATES, bits(&config.step_rates(1, set.labels.len().div_ceil(config.batch)))),
     ]
 }
 

@@ -1,0 +1,146 @@
+//! What the updates of all optimizers have in common.
+
+use crate::kernels::{
+    CURSOR, Constants, Element, Fill, Port, Setting, Values, WORKGROUP, groups, read, uniform, update,
+};
+
+/// One tensor that an update changes: where it starts in the arena and in the gradients, in elements. The slices of its
+/// gradient lie one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    pub start: u32,
+    pub len: u32,
+    pub grad: u32,
+    pub slices: u32,
+    /// What the step's learning rate is multiplied by.
+    pub rate: f32,
+}
+
+impl Range {
+    /// Where a slice of the gradient starts.
+    pub fn slice(&self, slice: u32) -> u32 {
+        self.grad + slice * self.len
+    }
+}
+
+/// Words of a row of the update's table: a whole number of vectors.
+pub const ROW: usize = 8;
+
+/// Elements of an optimizer's constants, gaps included.
+pub const HYPER_LEN: usize = 8;
+
+/// Workgroups of an update in one row of its dispatch; a large network takes several rows.
+pub(crate) const UPDATE_ROW: u32 = 1 << 15;
+
+/// What an update changes, how large the arenas are, images in a batch and batches in an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateShape {
+    pub ranges: Vec<Range>,
+    pub parameters: u32,
+    pub gradients: u32,
+    pub batch: u32,
+    pub steps: u32,
+}
+
+impl UpdateShape {
+    /// A row for each workgroup: where its elements start in the parameters and how many they are, where they start in the
+    /// gradient, how long a slice of that is, how many there are, and the bits of the factor of the learning rate.
+    pub fn table(&self) -> Vec<u32> {
+        let rows = self.ranges.iter().flat_map(|r| {
+            (0..r.len).step_by(WORKGROUP as usize).map(|at| {
+                let count = (r.len - at).min(WORKGROUP);
+                [r.start + at, count, r.grad + at, r.len, r.slices, r.rate.to_bits(), 0, 0]
+            })
+        });
+        rows.flatten().collect()
+    }
+
+    /// Workgroups: one for each row of the table.
+    pub fn groups(&self) -> u32 {
+        self.ranges.iter().map(|r| groups(r.len.into())).sum()
+    }
+
+    /// The same, in rows.
+    pub(crate) fn workgroups(&self) -> [u32; 3] {
+        [self.groups().min(UPDATE_ROW), self.groups().div_ceil(UPDATE_ROW), 1]
+    }
+
+    /// Slices of the gradient that has most of them.
+    pub(crate) fn most_slices(&self) -> u64 {
+        self.ranges.iter().map(|range| range.slices.into()).max().unwrap_or(0)
+    }
+
+    pub(crate) fn constants(&self) -> Constants {
+        vec![("groups", self.groups()), ("row", UPDATE_ROW), ("batch", self.batch), ("steps", self.steps)]
+    }
+
+    pub(crate) fn table_port(&self) -> Port {
+        uniform("table", Element::U32, ROW * self.groups() as usize).of(Values::Given)
+    }
+
+    /// What an update reads, the parameters, and what it remembers of each. `values` are those that constants and rates may
+    /// have, and the means of squares.
+    pub(crate) fn ports(&self, states: &[&'static str], values: Values) -> Vec<Port> {
+        let learning = self.ranges.iter().map(|r| u64::from(r.len)).sum::<u64>();
+        let changed = |name| update(name, self.parameters as usize).touching(8 * learning);
+        let mut ports = vec![
+            read("grad", self.gradients as usize),
+            self.table_port(),
+            uniform("cursor", Element::U32, CURSOR).of(Values::Cursor),
+            uniform("rates", Element::F32, 4 * self.steps as usize).of(values).touching(16),
+            uniform("clip", Element::F32, 1).of(values),
+            uniform("hyper", Element::F32, HYPER_LEN).of(values),
+            changed("w"),
+        ];
+        let of_state = |state: &&'static str| match *state {
+            "s" => changed("s").of(values),
+            state => changed(state),
+        };
+        ports.extend(states.iter().map(of_state));
+        ports
+    }
+
+    /// Additions of all slices but the first, and so many operations for each parameter.
+    pub(crate) fn flops(&self, operations: u32) -> [u64; 2] {
+        [self.ranges.iter().map(|r| u64::from(r.len) * u64::from(r.slices - 1 + operations)).sum(); 2]
+    }
+
+    /// Shapes with the cursor of one of the epoch's steps.
+    pub(crate) fn cases() -> [(UpdateShape, [u32; 3]); 4] {
+        // Start, length, start of the gradient, slices; the learning rate is halved from range to range.
+        let of = |ranges: &[[u32; 4]], parameters, gradients, batch, steps| UpdateShape {
+            ranges: ranges
+                .iter()
+                .zip([1.0, 0.5, 0.25])
+                .map(|(&[start, len, grad, slices], rate)| Range { start, len, grad, slices, rate })
+                .collect(),
+            parameters,
+            gradients,
+            batch,
+            steps,
+        };
+        [
+            (of(&[[0, 250, 0, 1]], 256, 256, 64, 1), [0, 0, 64]),
+            (of(&[[64, 10, 0, 16]], 192, 192, 7, 5), [13, 21, 35]),
+            // Out of order, with gaps on both sides: what is frozen lies there.
+            (of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1, 9), [8, 8, 9]),
+            // More than one row of workgroups, and more steps than a uniform has room for.
+            (
+                of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096, 2, 5000),
+                [4999, 9998, 9999],
+            ),
+        ]
+    }
+
+    /// Every shape, with every kind of a kernel.
+    pub(crate) fn cases_of<K, const N: usize>(
+        fills: &'static [Fill],
+        kinds: impl Fn(UpdateShape) -> [K; N],
+    ) -> Vec<Setting<K>> {
+        let of_shape = |(shape, cursor)| kinds(shape).map(|kernel| Setting::new(kernel, fills).at(cursor));
+        UpdateShape::cases().into_iter().flat_map(of_shape).collect()
+    }
+}
+
+/// Where roots and quotients have sense.
+pub(super) const POSITIVE: Values = Values::Within(0.1, 1.0);

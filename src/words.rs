@@ -1,0 +1,50 @@
+//! Enums whose values have a word each: in files, in flags and in what is printed.
+
+/// Makes an enum of values without settings, from the word and the name of each.
+macro_rules! words {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$of:meta])* $word:ident $value:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$of])* $value),+
+        }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [$name] = &[$($name::$value),+];
+
+            /// Their words, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$(stringify!($word)),+];
+
+            /// Its word.
+            pub const fn word(self) -> &'static str {
+                $name::WORDS[self as usize]
+            }
+
+            /// The value of a word.
+            pub fn of(word: &str) -> Option<$name> {
+                $name::ALL.iter().find(|value| value.word() == word).copied()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.word())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
+                let word = <String as serde::Deserialize>::deserialize(from)?;
+                $name::of(&word).ok_or_else(|| serde::de::Error::unknown_variant(&word, $name::WORDS))
+            }
+        }
+    };
+}
+pub(crate) use words;
