@@ -10,6 +10,9 @@
 // nowhere else.
 // One invocation per parameter. Workgroups lie in rows of row.
 // Twin: src/reference/adam_update.rs
+// Uses: group
+
+// The plan sets:
 const groups = 8u;
 const row = 32768u;
 const batch = 64u;
@@ -17,19 +20,6 @@ const steps = 938u;
 const decoupled = 0u;
 
 const WG = 64u;
-
-struct Group {
-    // Its first parameter in w, m and s, how many it has, and where their gradient starts.
-    start: u32,
-    count: u32,
-    grad: u32,
-    // Elements of a slice, and slices, which lie one behind the other.
-    len: u32,
-    slices: u32,
-    rate: f32,
-    // Fills the row: @size would not reach GLSL.
-    unused: vec2u,
-}
 
 // rest1 and rest2 are 1 - beta1 and 1 - beta2.
 struct Hyper {
@@ -62,10 +52,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     if lane.x >= group.count {
         return;
     }
-    var sum = 0.0;
-    for (var slice = 0u; slice < group.slices; slice++) {
-        sum += grad[group.grad + slice * group.len + lane.x];
-    }
+    let sum = folded(group, lane.x);
     let i = group.start + lane.x;
     let of_step = rates[cursor[0].y / batch];
     let rate = of_step.x * group.rate;

@@ -3,13 +3,10 @@
 // Updates the cursor. It is the last kernel of every step, so a step count that the host does not expect means that the
 // driver gave up on the work before its end.
 // Twin: src/reference/advance.rs
-const batch = 64u;
+// Uses: cursor
 
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
+// The plan sets:
+const batch = 64u;
 
 @group(0) @binding(0) var<storage, read_write> cursor: Cursor;
 

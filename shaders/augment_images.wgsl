@@ -9,6 +9,9 @@
 // Neural Networks, 2003).
 // Reads as load_images, and the places and what augment lists. Overwrites y (N,H,W). One invocation per tile_p pixels.
 // Twin: src/reference/augment_images.rs
+// Uses: cursor, hash
+
+// The plan sets:
 const height = 28u;
 const width = 28u;
 const tile_p = 4u;
@@ -22,12 +25,6 @@ const CELL_W = max(W / 4, 1);
 // The first draw of the vectors of bend.
 const NODES = 16u;
 
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
-
 @group(0) @binding(0) var<storage, read> images: array<u32>;
 @group(0) @binding(1) var<storage, read> order: array<u32>;
 @group(0) @binding(2) var<storage, read> places: array<u32>;
@@ -37,13 +34,6 @@ struct Cursor {
 // how many of 65,536 images are erased in part, and whether half of them are mirrored. Each but the last two is a bound.
 @group(0) @binding(5) var<uniform> augment: array<vec4i, 3>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
-
-fn hash(v: u32) -> u32 {
-    var x = v;
-    x = (x ^ (x >> 16u)) * 0x7feb352du;
-    x = (x ^ (x >> 15u)) * 0x846ca68bu;
-    return x ^ (x >> 16u);
-}
 
 fn draw(base: u32, k: u32) -> u32 {
     return hash(base + k * 0x9e3779b9u);

@@ -5,24 +5,18 @@
 // mean and variance are constants. x is the output of the activation below. Overwrites dx (N,C,P). One invocation per tile_p
 // values of a channel.
 // Twin: src/reference/batch_norm_backward_input.rs
+// Uses: activation, cursor
+
+// The plan sets:
 const batch = 64u;
 const padded = 64u;
 const channels = 24u;
 const pixels = 144u;
-const activation_in = 0u;
 const tile_p = 4u;
 const wg = 64u;
 
 const TILES = pixels / tile_p;
 const EPS = 1e-5;
-const RELU = 1u;
-const SIGMOID = 2u;
-
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -33,16 +27,6 @@ struct Cursor {
 @group(0) @binding(6) var<uniform> db: array<vec4f, (channels + 3u) / 4u>;
 @group(0) @binding(7) var<storage, read> cursor: Cursor;
 @group(0) @binding(8) var<storage, read_write> dx: array<f32>;
-
-fn act_derivative(y: f32) -> f32 {
-    if activation_in == RELU {
-        return select(0.0, 1.0, y > 0.0);
-    }
-    if activation_in == SIGMOID {
-        return y * (1.0 - y);
-    }
-    return 1.0;
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

@@ -4,6 +4,8 @@
 // Reads dy and x (N,C,P), mean and variance of the batch (C). Overwrites dw and db (C). Rows that are no images have a dy of
 // 0. One workgroup per channel, which sums as batch_norm_statistics does.
 // Twin: src/reference/batch_norm_backward_weight.rs
+
+// The plan sets:
 const batch = 64u;
 const channels = 24u;
 const pixels = 144u;

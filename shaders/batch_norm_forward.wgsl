@@ -3,17 +3,17 @@
 // Reads x (N,C,P), w, b, mean and variance (C): those of the batch in training, the running ones where the layer is frozen
 // and in evaluation. Overwrites y (N,C,P). One invocation per tile_p values of a channel.
 // Twin: src/reference/batch_norm_forward.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const channels = 24u;
 const pixels = 144u;
-const activation = 1u;
 const tile_p = 4u;
 const wg = 64u;
 
 const TILES = pixels / tile_p;
 const EPS = 1e-5;
-const RELU = 1u;
-const SIGMOID = 2u;
 
 @group(0) @binding(0) var<uniform> x: array<vec4f, (batch * channels * pixels + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> w: array<vec4f, (channels + 3u) / 4u>;
@@ -21,17 +21,6 @@ const SIGMOID = 2u;
 @group(0) @binding(3) var<uniform> mean: array<vec4f, (channels + 3u) / 4u>;
 @group(0) @binding(4) var<uniform> variance: array<vec4f, (channels + 3u) / 4u>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
-
-fn act(z: f32) -> f32 {
-    if activation == RELU {
-        return max(z, 0.0);
-    }
-    if activation == SIGMOID {
-        // The bound is explained in activation_forward.wgsl.
-        return 1.0 / (1.0 + exp(min(-z, 87.5)));
-    }
-    return z;
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

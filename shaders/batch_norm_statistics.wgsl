@@ -8,16 +8,13 @@
 // are added in a tree, which is the same in every run. The variance is that of differences from the mean, in a second pass,
 // since that of squares would lose its digits where the mean is large.
 // Twin: src/reference/batch_norm_statistics.rs
+// Uses: cursor
+
+// The plan sets:
 const batch = 64u;
 const channels = 24u;
 const pixels = 144u;
 const wg = 64u;
-
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> cursor: Cursor;

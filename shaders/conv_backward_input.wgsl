@@ -3,35 +3,25 @@
 // Reads dy (N,O,Ho,Wo), w (O,C,K,K) and x (N,C,H,W), the output of the activation below. Overwrites dx (N,C,H,W).
 // One invocation per pixel and tile_c input channels, so that each dy read serves tile_c sums.
 // Twin: src/reference/conv_backward_input.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const c_in = 10u;
 const h_in = 12u;
 const w_in = 12u;
 const c_out = 20u;
 const k = 5u;
-const activation_in = 0u;
 const tile_c = 2u;
 
 const H_OUT = h_in - k + 1u;
 const W_OUT = w_in - k + 1u;
-const RELU = 1u;
-const SIGMOID = 2u;
 const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
-fn act_derivative(y: f32) -> f32 {
-    if activation_in == RELU {
-        return select(0.0, 1.0, y > 0.0);
-    }
-    if activation_in == SIGMOID {
-        return y * (1.0 - y);
-    }
-    return 1.0;
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {

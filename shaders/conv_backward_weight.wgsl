@@ -4,6 +4,8 @@
 // Reads dy (N,O,Ho,Wo) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
 // One invocation per slice, o, c and u: it holds the k sums of one kernel row. Those of c = 0, u = 0 also sum the bias.
 // Twin: src/reference/conv_backward_weight.rs
+
+// The plan sets:
 const batch = 64u;
 const c_in = 10u;
 const h_in = 12u;

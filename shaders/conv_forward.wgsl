@@ -4,36 +4,25 @@
 // One invocation per pixel and tile_o output channels, so that each x read serves tile_o sums. Each input channel is
 // summed by itself first: the rounding error then grows with K * K + C in place of K * K * C.
 // Twin: src/reference/conv_forward.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const c_in = 1u;
 const h_in = 28u;
 const w_in = 28u;
 const c_out = 10u;
 const k = 5u;
-const activation = 0u;
 const tile_o = 2u;
 
 const H_OUT = h_in - k + 1u;
 const W_OUT = w_in - k + 1u;
-const RELU = 1u;
-const SIGMOID = 2u;
 const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
-fn act(z: f32) -> f32 {
-    if activation == RELU {
-        return max(z, 0.0);
-    }
-    if activation == SIGMOID {
-        // The bound is explained in activation_forward.wgsl.
-        return 1.0 / (1.0 + exp(min(-z, 87.5)));
-    }
-    return z;
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {

@@ -7,6 +7,9 @@
 // channel it unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves
 // several sums. Where a tile is the whole map, compilers know what lies outside, and leave those products out.
 // Twin: src/reference/conv_pool_backward_input.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const c_in = 10u;
 const h_in = 12u;
@@ -14,7 +17,6 @@ const w_in = 12u;
 const c_out = 20u;
 const k = 5u;
 const pool = 2u;
-const activation_in = 1u;
 const tile_c = 2u;
 const tile_i = 1u;
 const tile_j = 2u;
@@ -32,24 +34,12 @@ const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
 const OUTPUTS = batch * c_out * H_OUT * W_OUT;
 const WEIGHTS = c_out * c_in * k * k;
-const RELU = 1u;
-const SIGMOID = 2u;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
 @group(0) @binding(3) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
-
-fn act_derivative(y: f32) -> f32 {
-    if activation_in == RELU {
-        return select(0.0, 1.0, y > 0.0);
-    }
-    if activation_in == SIGMOID {
-        return y * (1.0 - y);
-    }
-    return 1.0;
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

@@ -10,6 +10,8 @@
 // select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
 // the bias.
 // Twin: src/reference/conv_pool_backward_weight.rs
+
+// The plan sets:
 const batch = 64u;
 const c_in = 10u;
 const h_in = 12u;

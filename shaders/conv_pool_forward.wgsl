@@ -7,6 +7,9 @@
 // cells in registers, where each input, and each weight, serves several sums. Each row of the kernel and each input channel is
 // summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const c_in = 1u;
 const h_in = 28u;
@@ -14,7 +17,6 @@ const w_in = 28u;
 const c_out = 10u;
 const k = 5u;
 const pool = 2u;
-const activation = 1u;
 const tile_o = 2u;
 const tile_i = 1u;
 const tile_j = 2u;
@@ -30,25 +32,12 @@ const WIDTH = tile_j * pool;
 const ROWS = HEIGHT + k - 1u;
 const SPAN = WIDTH + k - 1u;
 const WEIGHTS = c_out * c_in * k * k;
-const RELU = 1u;
-const SIGMOID = 2u;
 
 @group(0) @binding(0) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>;
-
-fn act(z: f32) -> f32 {
-    if activation == RELU {
-        return max(z, 0.0);
-    }
-    if activation == SIGMOID {
-        // The bound is explained in activation_forward.wgsl.
-        return 1.0 / (1.0 + exp(min(-z, 87.5)));
-    }
-    return z;
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

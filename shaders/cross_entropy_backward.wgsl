@@ -4,17 +4,14 @@
 // Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Overwrites dx (N,CLASSES).
 // One invocation per row.
 // Twin: src/reference/cross_entropy_backward.rs
+// Uses: cursor
+
+// The plan sets:
 const batch = 64u;
 const padded = 64u;
 const classes = 10u;
 
 const WG = 64u;
-
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;

@@ -8,16 +8,13 @@
 // loss, predicted and probability, which hold one row for each image of an epoch; rows past the end of the set are none.
 // The largest logit is subtracted first, so that no exponential overflows. One invocation per image.
 // Twin: src/reference/cross_entropy_forward.rs
+// Uses: cursor
+
+// The plan sets:
 const batch = 64u;
 const classes = 10u;
 
 const WG = 64u;
-
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;

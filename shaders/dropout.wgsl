@@ -5,6 +5,9 @@
 // (C. Wellons, Prospecting for Hash Functions, 2018: lowbias32).
 // Reads x, the cursor and the seed. Overwrites y. One invocation per value.
 // Twin: src/reference/dropout.rs
+// Uses: cursor, hash
+
+// The plan sets:
 const count = 64u;
 const percent = 50u;
 const layer = 1u;
@@ -12,23 +15,10 @@ const layer = 1u;
 const WG = 64u;
 const SCALE = 100.0 / (100.0 - f32(percent));
 
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
-
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> cursor: Cursor;
 @group(0) @binding(2) var<uniform> seed: array<vec4u, 1>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
-fn hash(v: u32) -> u32 {
-    var x = v;
-    x = (x ^ (x >> 16u)) * 0x7feb352du;
-    x = (x ^ (x >> 15u)) * 0x846ca68bu;
-    return x ^ (x >> 16u);
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {

@@ -4,10 +4,12 @@
 // One invocation per tile_i inputs and tile_n images, so that each read serves several sums. Outputs are summed tile_o at a
 // time in registers.
 // Twin: src/reference/fc_backward_input.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const c_in = 320u;
 const c_out = 50u;
-const activation_in = 1u;
 const tile_n = 2u;
 const tile_i = 2u;
 const tile_o = 10u;
@@ -15,23 +17,11 @@ const wg = 64u;
 
 // The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = c_in / tile_i;
-const RELU = 1u;
-const SIGMOID = 2u;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> w: array<vec4f, (c_out * c_in + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
-fn act_derivative(y: f32) -> f32 {
-    if activation_in == RELU {
-        return select(0.0, 1.0, y > 0.0);
-    }
-    if activation_in == SIGMOID {
-        return y * (1.0 - y);
-    }
-    return 1.0;
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

@@ -7,6 +7,8 @@
 // One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
 // tile_n at a time in registers; those past the end of a slice count as zeros. Those of i = 0 also sum the bias.
 // Twin: src/reference/fc_backward_weight.rs
+
+// The plan sets:
 const batch = 64u;
 const c_in = 320u;
 const c_out = 50u;

@@ -5,33 +5,21 @@
 // time in registers: the rounding error then grows with tile_i + I / tile_i in place of I. The last images of a batch that
 // tile_n does not divide are computed twice and stored once.
 // Twin: src/reference/fc_forward.rs
+// Uses: activation
+
+// The plan sets:
 const batch = 64u;
 const c_in = 320u;
 const c_out = 50u;
-const activation = 1u;
 const tile_n = 2u;
 const tile_o = 1u;
 const tile_i = 16u;
 const wg = 64u;
 
-const RELU = 1u;
-const SIGMOID = 2u;
-
 @group(0) @binding(0) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
 @group(0) @binding(1) var<uniform> w: array<vec4f, (c_out * c_in + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
-fn act(z: f32) -> f32 {
-    if activation == RELU {
-        return max(z, 0.0);
-    }
-    if activation == SIGMOID {
-        // The bound is explained in activation_forward.wgsl.
-        return 1.0 / (1.0 + exp(min(-z, 87.5)));
-    }
-    return z;
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

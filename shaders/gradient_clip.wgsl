@@ -3,6 +3,8 @@
 // Reads part (GROUPS) and limit. Overwrites clip.
 // One workgroup: each invocation adds every 64th part, in order, and the workgroup adds theirs in a tree.
 // Twin: src/reference/gradient_clip.rs
+
+// The plan sets:
 const groups = 8u;
 
 const WG = 64u;

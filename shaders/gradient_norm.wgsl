@@ -4,23 +4,13 @@
 // One invocation per parameter; a workgroup adds its squares in a tree, which is the same in every run. Workgroups lie in
 // rows of row.
 // Twin: src/reference/gradient_norm.rs
+// Uses: group
+
+// The plan sets:
 const groups = 8u;
 const row = 32768u;
 
 const WG = 64u;
-
-struct Group {
-    start: u32,
-    // How many parameters it has, and where their gradient starts.
-    count: u32,
-    grad: u32,
-    // Elements of a slice, and slices, which lie one behind the other.
-    len: u32,
-    slices: u32,
-    rate: f32,
-    // Fills the row: @size would not reach GLSL.
-    unused: vec2u,
-}
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<uniform> table: array<Group, groups>;
@@ -35,9 +25,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     let group = table[min(at, groups - 1u)];
     var sum = 0.0;
     if lane.x < group.count {
-        for (var s = 0u; s < group.slices; s++) {
-            sum += grad[group.grad + s * group.len + lane.x];
-        }
+        sum = folded(group, lane.x);
     }
     squares[lane.x] = sum * sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {

@@ -3,18 +3,15 @@
 // Reads the features of the whole data set (SET,LEN), the order and the cursor. Overwrites y (N,LEN).
 // One invocation per tile_i features of an image, so that what is read once for a row serves all of them.
 // Twin: src/reference/load_features.rs
+// Uses: cursor
+
+// The plan sets:
 const len = 320u;
 const tile_i = 4u;
 const wg = 64u;
 
 // The features of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = len / tile_i;
-
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
 
 @group(0) @binding(0) var<storage, read> features: array<f32>;
 @group(0) @binding(1) var<storage, read> order: array<u32>;

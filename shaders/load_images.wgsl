@@ -3,15 +3,12 @@
 // Reads the data set as bytes packed four to a word, the order, the cursor and the 256 values a byte can become.
 // Overwrites y (N,PIXELS). One invocation per tile_p pixels of an image, a multiple of four: whole words, where images are.
 // Twin: src/reference/load_images.rs
+// Uses: cursor
+
+// The plan sets:
 const pixels = 784u;
 const tile_p = 4u;
 const wg = 64u;
-
-struct Cursor {
-    step: u32,
-    start: u32,
-    total: u32,
-}
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;
 @group(0) @binding(1) var<storage, read> order: array<u32>;

@@ -3,6 +3,8 @@
 // Reads dy and winner (N*C,Hp,Wp). Overwrites dx (N*C,H,W); inputs that belong to no cell get 0.
 // One invocation per input.
 // Twin: src/reference/max_pool_backward.rs
+
+// The plan sets:
 const planes = 640u;
 const h_in = 24u;
 const w_in = 24u;

@@ -4,6 +4,8 @@
 // Reads x (N*C,H,W). Overwrites y and winner (N*C,Hp,Wp). Rows and columns that fill no cell are left out.
 // One invocation per cell.
 // Twin: src/reference/max_pool_forward.rs
+
+// The plan sets:
 const planes = 640u;
 const h_in = 24u;
 const w_in = 24u;

@@ -7,25 +7,15 @@
 // group's. Updates w, v and s where the table says and nowhere else.
 // One invocation per parameter. Workgroups lie in rows of row.
 // Twin: src/reference/rmsprop_update.rs
+// Uses: group
+
+// The plan sets:
 const groups = 8u;
 const row = 32768u;
 const batch = 64u;
 const steps = 938u;
 
 const WG = 64u;
-
-struct Group {
-    // Its first parameter in w, v and s, how many it has, and where their gradient starts.
-    start: u32,
-    count: u32,
-    grad: u32,
-    // Elements of a slice, and slices, which lie one behind the other.
-    len: u32,
-    slices: u32,
-    rate: f32,
-    // Fills the row: @size would not reach GLSL.
-    unused: vec2u,
-}
 
 // rest is 1 - alpha.
 struct Hyper {
@@ -58,10 +48,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     if lane.x >= group.count {
         return;
     }
-    var sum = 0.0;
-    for (var slice = 0u; slice < group.slices; slice++) {
-        sum += grad[group.grad + slice * group.len + lane.x];
-    }
+    let sum = folded(group, lane.x);
     let i = group.start + lane.x;
     let rate = rates[cursor[0].y / batch].x * group.rate;
     let before = w[i];

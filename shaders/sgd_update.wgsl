@@ -6,6 +6,9 @@
 // group's. Updates w and v where the table says and nowhere else.
 // One invocation per parameter. Workgroups lie in rows of row.
 // Twin: src/reference/sgd_update.rs
+// Uses: group
+
+// The plan sets:
 const groups = 8u;
 const row = 32768u;
 const batch = 64u;
@@ -13,19 +16,6 @@ const steps = 938u;
 const nesterov = 0u;
 
 const WG = 64u;
-
-struct Group {
-    // Its first parameter in w and v, how many it has, and where their gradient starts.
-    start: u32,
-    count: u32,
-    grad: u32,
-    // Elements of a slice, and slices, which lie one behind the other.
-    len: u32,
-    slices: u32,
-    rate: f32,
-    // Fills the row: @size would not reach GLSL.
-    unused: vec2u,
-}
 
 struct Hyper {
     momentum: f32,
@@ -52,10 +42,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     if lane.x >= group.count {
         return;
     }
-    var sum = 0.0;
-    for (var s = 0u; s < group.slices; s++) {
-        sum += grad[group.grad + s * group.len + lane.x];
-    }
+    let sum = folded(group, lane.x);
     let i = group.start + lane.x;
     let rate = rates[cursor[0].y / batch].x * group.rate;
     let before = w[i];

@@ -184,8 +184,9 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
             &Options { work: Work::Infer, ..Options::new(2, 2, 2, Tiles::of(device.info.class())) },
         )
         .unwrap();
-        let wrong =
-            |spec: &mnist_gpu::kernels::Spec| if spec.stem == "advance" { "const batch = 1u;" } else { spec.wgsl };
+        let wrong = |spec: &mnist_gpu::kernels::Spec| {
+            if spec.stem == "advance" { "// The plan sets:\nconst batch = 1u;" } else { spec.wgsl }
+        };
         let error = Player::with_sources(&device, plan, &[], wrong).err().unwrap();
         assert!(matches!(&error, GpuError::Bindings { kernel, .. } if kernel == "advance"), "{error}");
     }

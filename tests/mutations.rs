@@ -19,8 +19,13 @@ fn every_fault_is_caught() {
         devices.iter().flat_map(|device| faults().map(move |fault| (device, fault)))
     {
         let caught = cases(stem).into_iter().find_map(|case| {
-            let wgsl = case.kernel().spec().wgsl;
-            assert_eq!(wgsl.matches(text).count(), 1, "{stem}: {text:?} must stand there exactly once");
+            // With its pieces, of which the activation is the case's.
+            let wgsl = case.kernel().spec().text();
+            let count = wgsl.matches(text).count();
+            assert!(count <= 1, "{stem}: {text:?} must stand there exactly once");
+            if count == 0 {
+                return None;
+            }
             let judgement = run(device, &case, Some(&wgsl.replace(text, replacement)));
             let failure = judgement.unwrap_or_else(|e| panic!("{stem}: {text:?} to {replacement:?}: {e}")).failure;
             failure.map(|failure| (case.name().to_string(), failure))
@@ -37,7 +42,7 @@ fn every_fault_is_caught() {
 #[test]
 fn every_barrier_has_a_fault() {
     for stem in STEMS {
-        let wgsl = cases(stem)[0].kernel().spec().wgsl;
+        let wgsl = cases(stem)[0].kernel().spec().text();
         for barrier in ["workgroupBarrier()", "workgroupUniformLoad("] {
             let faults =
                 Kernel::faults(stem).iter().filter(|(text, to)| text.contains(barrier) && !to.contains(barrier));

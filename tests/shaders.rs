@@ -160,8 +160,13 @@ fn ports_are_what_the_shaders_declare() {
 fn sizes_and_lines_must_match() {
     let spec = cases("advance")[0].kernel().spec();
     let error = |wgsl: &str| specialise(&spec, wgsl).unwrap_err().to_string();
-    assert!(error("const other = 3u;").contains("constant `other` that the plan does not set"));
-    assert!(error("const WG = 3u;").contains("no line `const batch"));
+    let sets = "// The plan sets:\nconst";
+    assert!(error(&format!("{sets} OTHER = 3u;")).contains("leaves the constant `OTHER` to the plan"));
+    // What stands elsewhere is the shader's own.
+    assert!(error("const batch = 3u;").contains("no line `const batch"));
+    assert!(error(&format!("{sets} batch = 3u;\n\nconst other = 4u;\n{sets} batch = 5u;")).contains("`batch`"));
+    assert!(specialise(&spec, &format!("{sets} batch = 3u;\n\nconst other = 4u;")).is_ok());
+    assert!(error("// Uses: cursor, curses").contains("shaders/common/curses.wgsl"));
 }
 
 #[test]
@@ -216,7 +221,7 @@ fn optimizers_and_their_shaders_name_the_same_constants() {
         let definition = optimizer.definition();
         let shape = UpdateShape { ranges: Vec::new(), parameters: 0, gradients: 0, batch: 1, steps: 1 };
         let spec = (definition.kernel)(shape, &definition.defaults).spec();
-        let module = naga::front::wgsl::parse_str(spec.wgsl).unwrap();
+        let module = naga::front::wgsl::parse_str(&spec.text()).unwrap();
         let of_hyper = |(_, of): (_, &naga::Type)| match &of.inner {
             naga::TypeInner::Struct { members, .. } if of.name.as_deref() == Some("Hyper") => Some(members.clone()),
             _ => None,

@@ -2,6 +2,8 @@
 //   y[i] = x[i]
 // Reads x (LEN vectors). Overwrites y. One invocation per tile neighbouring workgroups' worth of vectors, a stride apart, so
 // that neighbouring lanes read neighbours.
+
+// The plan sets:
 const len = 1048576u;
 const tile = 4u;
 const wg = 64u;

@@ -3,6 +3,8 @@
 // with a factor of seed, and a millionth more from lane to lane.
 // Reads seed (1), which the compiler cannot know. Overwrites y, one element per invocation.
 // An invocation keeps CHAINS independent sums in registers, enough to hide the latency of an addition, and does nothing else.
+
+// The plan sets:
 const rounds = 64u;
 const wg = 64u;
 

@@ -2,7 +2,7 @@
 
 use super::{Stat, repetitions};
 use crate::gpu::{Device, GpuError, Lone, Timer};
-use crate::kernels::Spec;
+use crate::kernels::{Activation, Spec};
 use serde::{Deserialize, Serialize};
 
 /// What a device reaches in shaders that do nothing else.
@@ -27,7 +27,7 @@ const STEP: f32 = 1e-6;
 
 /// A probe with its sizes, for the loader that puts the kernels' sizes in.
 fn probe(stem: &'static str, wgsl: &'static str, constants: Vec<(&'static str, u32)>, workgroups: u32) -> Spec {
-    Spec { stem, wgsl, constants, ports: Vec::new(), workgroups: [workgroups, 1, 1] }
+    Spec { stem, wgsl, activation: Activation::Identity, constants, ports: Vec::new(), workgroups: [workgroups, 1, 1] }
 }
 
 /// Measures both.

@@ -3,15 +3,49 @@
 use super::*;
 use crate::words::words;
 
-words! {
-    /// An activation that a kernel applies to its result, or whose derivative it applies.
-    #[derive(Default)]
-    pub enum Activation {
-        #[default]
-        identity Identity,
-        relu Relu,
-        sigmoid Sigmoid,
-    }
+/// Hands the list of all activations to a macro: the word of each, which names its shader and its twin, its name, and whether
+/// it makes whole numbers of whole numbers.
+macro_rules! each_activation {
+    ($then:ident) => {
+        $then! {
+            identity Identity true,
+            relu Relu true,
+            sigmoid Sigmoid false,
+        }
+    };
+}
+
+pub(crate) use each_activation;
+
+macro_rules! declare {
+    ($($word:ident $activation:ident $exact:literal),+ $(,)?) => {
+        words! {
+            /// An activation that a kernel applies to its result, or whose derivative it applies.
+            pub enum Activation { $($word $activation),+ }
+        }
+
+        impl Activation {
+            /// The functions `act` and `act_derivative`.
+            pub(super) fn wgsl(self) -> &'static str {
+                match self {
+                    $(Activation::$activation => {
+                        include_str!(concat!("../../shaders/activations/", stringify!($word), ".wgsl"))
+                    })+
+                }
+            }
+
+            /// Whether it makes whole numbers of whole numbers.
+            fn is_exact(self) -> bool {
+                match self { $(Activation::$activation => $exact),+ }
+            }
+        }
+    };
+}
+each_activation!(declare);
+
+/// On whole numbers results are exact, unless one of these activations is not.
+pub(super) fn fills_of(activations: &[Activation]) -> &'static [Fill] {
+    if activations.iter().all(|activation| activation.is_exact()) { Fill::EXACT } else { Fill::SMOOTH }
 }
 
 /// Sizes of an activation by itself.
@@ -22,9 +56,10 @@ pub struct ActivationShape {
 }
 
 impl ActivationShape {
-    fn cases() -> [ActivationShape; 4] {
-        [(1, RELU), (1757, RELU), (3, SIGMOID), (1507, SIGMOID)]
-            .map(|(count, activation)| ActivationShape { count, activation })
+    fn cases() -> Vec<ActivationShape> {
+        let of = |&activation| [3, 1757].map(|count| ActivationShape { count, activation });
+        let single = ActivationShape { count: 1, activation: RELU };
+        Activation::ALL.iter().flat_map(of).chain([single]).collect()
     }
 }
 
@@ -34,13 +69,18 @@ pub struct ActivationForward(pub ActivationShape);
 impl Definition for ActivationForward {
     const WGSL: &'static str = shader!("activation_forward");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("max(x[id.x], 0.0)", "x[id.x]"),
-        ("min(-x[id.x], 87.5)", "min(x[id.x], 87.5)"),
         ("if id.x >= count {", "if id.x + 1u >= count {"),
+        ("return max(z, 0.0);", "return z;"),
+        ("return 1.0 / (1.0 + exp(min(-z, 87.5)));", "return 1.0 / (1.0 + exp(min(z, 87.5)));"),
+        ("exp(min(-z, 87.5))", "exp(min(-z, 1.0))"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => count, activation]
+        constants![self.0 => count]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -61,8 +101,8 @@ impl Definition for ActivationForward {
     }
 
     fn cases() -> Vec<Setting<ActivationForward>> {
-        let fills = |a| if a == SIGMOID { &[Fill::Random, Fill::Large][..] } else { Fill::EXACT };
-        ActivationShape::cases().map(|s| Setting::new(ActivationForward(s), fills(s.activation))).to_vec()
+        let fills = |a: Activation| if a.is_exact() { Fill::EXACT } else { &[Fill::Random, Fill::Large] };
+        ActivationShape::cases().into_iter().map(|s| Setting::new(ActivationForward(s), fills(s.activation))).collect()
     }
 }
 
@@ -71,11 +111,19 @@ pub struct ActivationBackward(pub ActivationShape);
 
 impl Definition for ActivationBackward {
     const WGSL: &'static str = shader!("activation_backward");
-    const FAULTS: &'static [(&'static str, &'static str)] =
-        &[("out > 0.0", "out > 0.5"), ("(1.0 - out)", "(1.0 + out)"), ("select(0.0, dy[id.x], out > 0.0)", "dy[id.x]")];
+    const FAULTS: &'static [(&'static str, &'static str)] = &[
+        ("if id.x >= count {", "if id.x + 1u >= count {"),
+        ("return select(0.0, 1.0, y > 0.0);", "return select(0.0, 1.0, y >= 0.0);"),
+        ("return y * (1.0 - y);", "return y * (1.0 + y);"),
+        ("act_derivative(y[id.x])", "act_derivative(dy[id.x])"),
+    ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => count, activation]
+        constants![self.0 => count]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -96,6 +144,9 @@ impl Definition for ActivationBackward {
     }
 
     fn cases() -> Vec<Setting<ActivationBackward>> {
-        ActivationShape::cases().map(|s| Setting::new(ActivationBackward(s), fills_of(&[s.activation]))).to_vec()
+        ActivationShape::cases()
+            .into_iter()
+            .map(|s| Setting::new(ActivationBackward(s), fills_of(&[s.activation])))
+            .collect()
     }
 }

@@ -145,8 +145,12 @@ impl Definition for BatchNormForward {
         let BatchNormForward(s, tiles) = self;
         let tile_p = tiles.norm_p(s.pixels);
         constants![
-            s => channels, pixels, activation, @batch = s.padded, @tile_p = tile_p, @wg = tiles.workgroup
+            s => channels, pixels, @batch = s.padded, @tile_p = tile_p, @wg = tiles.workgroup
         ]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -194,8 +198,12 @@ impl Definition for BatchNormBackwardInput {
         let BatchNormBackwardInput(s, tiles) = self;
         let tile_p = tiles.norm_p(s.pixels);
         constants![
-            s => batch, padded, channels, pixels, activation_in, @tile_p = tile_p, @wg = tiles.workgroup
+            s => batch, padded, channels, pixels, @tile_p = tile_p, @wg = tiles.workgroup
         ]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation_in
     }
 
     fn ports(&self) -> Vec<Port> {

@@ -93,7 +93,11 @@ impl Definition for ConvForward {
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, activation, @tile_o = self.tile_o()]
+        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, @tile_o = self.tile_o()]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -139,7 +143,11 @@ impl Definition for ConvBackwardInput {
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, activation_in, @tile_c = self.tile_c()]
+        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, @tile_c = self.tile_c()]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation_in
     }
 
     fn ports(&self) -> Vec<Port> {

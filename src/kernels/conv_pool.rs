@@ -140,9 +140,13 @@ impl Definition for ConvPoolForward {
         let ConvPoolForward(s, tiles) = self;
         let [tile_o, tile_i, tile_j] = self.tile();
         constants![
-            s.conv => batch, c_in, h_in, w_in, c_out, k, activation;
+            s.conv => batch, c_in, h_in, w_in, c_out, k;
             s => pool, @tile_o = tile_o, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
         ]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.conv.activation
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -213,9 +217,13 @@ impl Definition for ConvPoolBackwardInput {
         let ConvPoolBackwardInput(s, tiles) = self;
         let [tile_c, tile_i, tile_j] = self.tile();
         constants![
-            s.conv => batch, c_in, h_in, w_in, c_out, k, activation_in;
+            s.conv => batch, c_in, h_in, w_in, c_out, k;
             s => pool, @tile_c = tile_c, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
         ]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.conv.activation_in
     }
 
     fn ports(&self) -> Vec<Port> {

@@ -37,13 +37,16 @@ impl FcShape {
         let [software, integrated, discrete] = Tiles::ALL;
         let of =
             |batch, c_in, c_out, activation, activation_in| FcShape { batch, c_in, c_out, activation, activation_in };
-        vec![
+        let mut cases = vec![
             (of(64, 320, 50, RELU, RELU), software),
             (of(7, 13, 10, NONE, NONE), integrated),
             (of(1, 2, 3, NONE, RELU), software),
             (of(5, 33, 47, SIGMOID, SIGMOID), discrete),
             (of(9, 50, 10, NONE, RELU), software),
-        ]
+        ];
+        // Every activation, applied and derived.
+        cases.extend(Activation::ALL.iter().map(|&activation| (of(4, 9, 6, activation, activation), discrete)));
+        cases
     }
 }
 
@@ -83,9 +86,13 @@ impl Definition for FcForward {
         let FcForward(s, tiles) = self;
         let ([tile_n, tile_o], tile_i) = (self.tile(), tiles.terms(s.c_in));
         constants![
-            s => batch, c_in, c_out, activation,
+            s => batch, c_in, c_out,
             @tile_n = tile_n, @tile_o = tile_o, @tile_i = tile_i, @wg = tiles.workgroup
         ]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -141,9 +148,13 @@ impl Definition for FcBackwardInput {
         let FcBackwardInput(s, tiles) = self;
         let ([tile_n, tile_i], tile_o) = (self.tile(), tiles.terms(s.c_out));
         constants![
-            s => batch, c_in, c_out, activation_in,
+            s => batch, c_in, c_out,
             @tile_n = tile_n, @tile_i = tile_i, @tile_o = tile_o, @wg = tiles.workgroup
         ]
+    }
+
+    fn act(&self) -> Activation {
+        self.0.activation_in
     }
 
     fn ports(&self) -> Vec<Port> {

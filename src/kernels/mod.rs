@@ -3,8 +3,8 @@
 //!
 //! # Adding a kernel
 //! A kernel is one stem:
-//! 1. `shaders/<stem>.wgsl`: complete WGSL, with example values in its lower-case `const` lines; the loader puts the
-//!    plan's values there ([`crate::plan::shader::specialise`]);
+//! 1. `shaders/<stem>.wgsl`: complete WGSL but for the pieces of `shaders/common` that it names, with example values in the
+//!    constants under `// The plan sets:`, where the loader puts the plan's ([`crate::plan::shader::specialise`]);
 //! 2. `src/reference/<stem>.rs`: its twin, plain loops in f64;
 //! 3. a [`Definition`] in a file of its family in this folder, and its name in [`each_kernel!`](crate::each_kernel);
 //! 4. `tests/kernels/<stem>.rs`: a worked example of the twin.
@@ -19,6 +19,7 @@
 //! computed places.
 
 mod case;
+mod pieces;
 mod port;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use case::{Fill, Setting};
 pub use port::{ALIGN, Access, CURSOR, Cost, Element, Port, UNIFORM, Values};
 pub use tiles::{DeviceClass, Tiles};
 
+pub(crate) use pieces::composed;
 use port::{cursor, gather, order, read_u32, update_u32, write, write_u32};
 pub(crate) use port::{read, uniform, update};
 
@@ -66,8 +68,13 @@ pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
     /// place. At least three.
     const FAULTS: &'static [(&'static str, &'static str)];
 
-    /// Values for every lower-case `const` of the shader.
+    /// Values for the constants that the shader leaves to the plan.
     fn constants(&self) -> Constants;
+
+    /// The activation that it applies, or whose derivative.
+    fn act(&self) -> Activation {
+        Activation::Identity
+    }
 
     /// Its bindings, in order.
     fn ports(&self) -> Vec<Port>;
@@ -98,10 +105,22 @@ pub struct Spec {
     pub stem: &'static str,
     /// The shader as it lies in `shaders/`.
     pub wgsl: &'static str,
-    /// Values for every lower-case `const` of the shader.
+    /// The piece `activation` of the shader, where it uses one.
+    pub activation: Activation,
+    /// Values for the constants that the shader leaves to the plan.
     pub constants: Constants,
     pub ports: Vec<Port>,
     pub workgroups: [u32; 3],
+}
+
+impl Spec {
+    /// The shader with the pieces that it names.
+    ///
+    /// # Panics
+    /// If it names a piece that there is not.
+    pub fn text(&self) -> String {
+        composed(self.wgsl, self.activation).unwrap_or_else(|piece| panic!("{} uses {piece}", self.stem))
+    }
 }
 
 /// How often an invocation may go through loops, in all. llvmpipe leaves a loop after 65,535 iterations, whatever is left to do
@@ -195,10 +214,11 @@ macro_rules! declare {
     };
 }
 each_kernel!(declare);
+use activation::fills_of;
 
 fn spec(stem: &'static str, kernel: &impl Definition) -> Spec {
     let (constants, ports, workgroups) = (kernel.constants(), kernel.ports(), kernel.workgroups());
-    Spec { stem, wgsl: wgsl(kernel), constants, ports, workgroups }
+    Spec { stem, wgsl: wgsl(kernel), activation: kernel.act(), constants, ports, workgroups }
 }
 
 fn wgsl<K: Definition>(_: &K) -> &'static str {
@@ -239,11 +259,6 @@ fn divisor(n: u32, bound: u32) -> u32 {
 const NONE: Activation = Activation::Identity;
 const RELU: Activation = Activation::Relu;
 const SIGMOID: Activation = Activation::Sigmoid;
-
-/// On whole numbers results are exact, unless one of these activations takes an exponential.
-fn fills_of(activations: &[Activation]) -> &'static [Fill] {
-    if activations.contains(&SIGMOID) { Fill::SMOOTH } else { Fill::EXACT }
-}
 
 /// One slice of a batch, some, and as many as it has images.
 fn with_slices(batch: u32) -> [u32; 3] {

@@ -28,8 +28,8 @@ impl RmspropUpdate {
 impl Definition for RmspropUpdate {
     const WGSL: &'static str = shader!("rmsprop_update");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("slice < group.slices;", "slice < 1u;"),
-        ("slice * group.len", "slice"),
+        ("s < group.slices;", "s < 1u;"),
+        ("s * group.len", "s"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
         ("rates[cursor[0].y / batch]", "rates[cursor[0].y / batch / steps]"),

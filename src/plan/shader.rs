@@ -1,49 +1,52 @@
-//! From a shader as it lies in `shaders/` to the text that runs: sizes put in, bindings read out.
+//! From a shader as it lies in `shaders/` to the text that runs: its pieces put before it, sizes put in, bindings read out.
 
-use crate::kernels::Spec;
+use crate::kernels::{Spec, composed};
 
 /// What is wrong with a shader, as found before any driver sees it.
 #[derive(Debug, thiserror::Error)]
 pub enum ShaderError {
-    #[error("shader {stem} has no line `const {name} = …u;` for the plan's {name} = {value}")]
+    #[error("shader {stem} has no line `const {name} = …u;` among those that the plan sets, for {name} = {value}")]
     NoSuchConstant { stem: String, name: String, value: u32 },
-    #[error("shader {stem} has a constant `{name}` that the plan does not set")]
+    #[error("shader {stem} leaves the constant `{name}` to the plan, which does not set it")]
     Unset { stem: String, name: String },
+    #[error("shader {stem} uses {piece}, and there is no shaders/common/{piece}.wgsl")]
+    NoSuchPiece { stem: String, piece: String },
     #[error("shader {stem} is not valid WGSL:\n{report}")]
     Invalid { stem: String, report: String },
 }
 
-/// Puts the plan's sizes in place of the example values in the shader's lower-case `const` lines, and binds as storage what
-/// the shader declares as a uniform and the plan finds too large for one.
+/// The line above the constants that a plan sets; an empty line ends them.
+const PLAN_SETS: &str = "// The plan sets:";
+
+/// Puts the pieces that a shader names before it, and the plan's sizes in place of the example values of the constants under
+/// `// The plan sets:`. Binds as storage what the shader declares as a uniform and the plan finds too large for one.
 ///
 /// # Errors
-/// A size that the shader does not declare, or a lower-case constant that the plan does not set.
+/// A piece that there is not, a size that the shader does not declare, or a constant that the plan does not set.
 pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
+    let stem = || spec.stem.to_string();
+    let wgsl = composed(wgsl, spec.activation).map_err(|piece| ShaderError::NoSuchPiece { stem: stem(), piece })?;
     let mut left = spec.constants.clone();
     let mut out = String::with_capacity(wgsl.len());
+    let mut of_plan = false;
     for line in wgsl.lines() {
+        of_plan = line == PLAN_SETS || of_plan && !line.is_empty();
         let stored = spec.ports.iter().filter(|port| !port.uniform);
-        if let Some(line) = stored.into_iter().find_map(|port| as_storage(line, port.name)) {
+        if let Some(name) = size_constant(line).filter(|_| of_plan) {
+            let Some(at) = left.iter().position(|(of, _)| *of == name) else {
+                return Err(ShaderError::Unset { stem: stem(), name: name.into() });
+            };
+            let (name, value) = left.swap_remove(at);
+            out.push_str(&format!("const {name} = {value}u;"));
+        } else if let Some(line) = stored.into_iter().find_map(|port| as_storage(line, port.name)) {
             out.push_str(&line);
-            out.push('\n');
-            continue;
-        }
-        match size_constant(line) {
-            Some(name) => {
-                let Some(at) = left.iter().position(|(n, _)| *n == name) else {
-                    return Err(ShaderError::Unset { stem: spec.stem.into(), name: name.into() });
-                };
-                let (name, value) = left.swap_remove(at);
-                out.push_str(&format!("const {name} = {value}u;"));
-            }
-            None => out.push_str(line),
+        } else {
+            out.push_str(line);
         }
         out.push('\n');
     }
     match left.first() {
-        Some((name, value)) => {
-            Err(ShaderError::NoSuchConstant { stem: spec.stem.into(), name: (*name).into(), value: *value })
-        }
+        Some((name, value)) => Err(ShaderError::NoSuchConstant { stem: stem(), name: (*name).into(), value: *value }),
         None => Ok(out),
     }
 }
@@ -55,11 +58,11 @@ fn as_storage(line: &str, name: &str) -> Option<String> {
     Some(format!("{before}var<storage, read> {name}: array<{element}>;"))
 }
 
-/// The name in a line `const name = 12u;` whose name is lower-case.
+/// The name in a line `const name = 12u;`.
 fn size_constant(line: &str) -> Option<&str> {
     let (name, value) = line.strip_prefix("const ")?.split_once(" = ")?;
     value.strip_suffix("u;")?.parse::<u32>().ok()?;
-    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_').then_some(name)
+    Some(name)
 }
 
 /// A binding as the shader declares it.

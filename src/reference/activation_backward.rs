@@ -1,8 +1,8 @@
-//! Twin of `shaders/activation_backward.wgsl`: `dx = dy` where `y > 0` else 0, or `dx = dy * y * (1 - y)`.
+//! Twin of `shaders/activation_backward.wgsl`: `dx = dy * act'(y)`.
 
-use super::sum::derivative;
-use super::{Expected, Inputs, Near, Twin, UNIT};
-use crate::kernels::{Activation, ActivationBackward, ActivationShape};
+use super::activations::through;
+use super::{Expected, Inputs, Near, Rounded, Twin};
+use crate::kernels::{ActivationBackward, ActivationShape};
 
 impl Twin for ActivationBackward {
     fn expected(&self, from: &Inputs) -> Vec<Expected> {
@@ -13,9 +13,7 @@ impl Twin for ActivationBackward {
 pub fn run(s: &ActivationShape, dy: &[f64], y: &[f64]) -> Vec<Expected> {
     let mut dx = Near::with_capacity(dy.len());
     for (&dy, &y) in dy.iter().zip(y) {
-        let value = dy * derivative(y, s.activation);
-        let roundings = if s.activation == Activation::Sigmoid { 3.0 } else { 0.0 };
-        dx.push(value, roundings * UNIT * value.abs());
+        dx.push_rounded(through(Rounded::exact(dy), y, s.activation));
     }
     vec![Expected::Near(dx)]
 }

@@ -1,7 +1,7 @@
-//! Twin of `shaders/activation_forward.wgsl`: `y = max(x, 0)` or `y = 1 / (1 + exp(-x))`.
+//! Twin of `shaders/activation_forward.wgsl`: `y = act(x)`.
 
-use super::sum::activate;
-use super::{Expected, Inputs, Near, Twin};
+use super::activations::activate;
+use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{ActivationForward, ActivationShape};
 
 impl Twin for ActivationForward {
@@ -13,8 +13,7 @@ impl Twin for ActivationForward {
 pub fn run(s: &ActivationShape, x: &[f64]) -> Vec<Expected> {
     let mut y = Near::with_capacity(x.len());
     for &x in x {
-        let (value, error) = activate(x, 0.0, s.activation);
-        y.push(value, error);
+        y.push_rounded(activate(Rounded::exact(x), s.activation));
     }
     vec![Expected::Near(y)]
 }

@@ -1,10 +1,10 @@
 //! Twin of `shaders/batch_norm_backward_input.wgsl`: with s the root of variance + 1e-5 and M the values of a channel,
 //! `dx = act'(x) * w / s * (dy - (db + dw * (x - mean) / s) / M)`, and 0 for rows that are no images.
 
+use super::activations::through;
 use super::batch_norm_statistics::{deviation, images, places};
-use super::sum::derivative;
 use super::{Expected, Inputs, Near, Rounded, Twin};
-use crate::kernels::{Activation, BatchNormBackwardInput, NormShape};
+use crate::kernels::{BatchNormBackwardInput, NormShape};
 
 impl Twin for BatchNormBackwardInput {
     fn expected(&self, from: &Inputs) -> Vec<Expected> {
@@ -29,12 +29,7 @@ pub fn run<'a>(
         let (scale, slope, shift) = (of("w") / deviation, of("dw") / deviation / count, of("db") / count);
         for at in places(s, images, c) {
             let z = scale * (Rounded::exact(dy[at]) - (shift + slope * (Rounded::exact(x[at]) - of("mean"))));
-            let y = Rounded::exact(x[at]);
-            let of_activation = match s.activation_in {
-                Activation::Sigmoid => y * (Rounded::exact(1.0) - y),
-                other => Rounded::exact(derivative(x[at], other)),
-            };
-            dx.set(at, z * of_activation);
+            dx.set(at, through(z, x[at], s.activation_in));
         }
     }
     vec![Expected::Near(dx)]

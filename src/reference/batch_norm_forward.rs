@@ -1,5 +1,6 @@
 //! Twin of `shaders/batch_norm_forward.wgsl`: `y = act(w * (x - mean) / sqrt(variance + 1e-5) + b)`, channel by channel.
 
+use super::activations::activate;
 use super::batch_norm_statistics::{deviation, places};
 use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{BatchNormForward, NormShape};
@@ -16,7 +17,7 @@ pub fn run(s: &NormShape, x: &[f64], w: &[f64], b: &[f64], mean: &[f64], varianc
         let scale = Rounded::exact(w[c]) / deviation(variance[c]);
         for at in places(s, s.padded, c) {
             let z = scale * (Rounded::exact(x[at]) - Rounded::exact(mean[c])) + Rounded::exact(b[c]);
-            y.set(at, z.activated(s.activation));
+            y.set(at, activate(z, s.activation));
         }
     }
     vec![Expected::Near(y)]

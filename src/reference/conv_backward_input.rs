@@ -1,6 +1,7 @@
 //! Twin of `shaders/conv_backward_input.wgsl`:
 //! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,i-u,j-v] * w[o,c,u,v]`, dy 0 outside its map.
 
+use super::activations::through;
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{ConvBackwardInput, ConvShape};
 
@@ -29,7 +30,7 @@ pub fn run(s: &ConvShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
                         }
                     }
                     let below = x[(((n * s.c_in + c) * s.h_in + i) * s.w_in + j) as usize];
-                    dx.push_derived(&sum, below, s.activation_in);
+                    dx.push_rounded(through(sum.into(), below, s.activation_in));
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Twin of `shaders/conv_forward.wgsl`: `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i+u,j+v])`.
 
+use super::activations::activate;
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{ConvForward, ConvShape};
 
@@ -15,7 +16,7 @@ pub fn run(s: &ConvShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> {
         for o in 0..s.c_out {
             for i in 0..s.h_out() {
                 for j in 0..s.w_out() {
-                    y.push_activated(&pixel(s, x, w, b, [n, o, i, j]), s.activation);
+                    y.push_rounded(activate(pixel(s, x, w, b, [n, o, i, j]).into(), s.activation));
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! Twin of `shaders/conv_pool_forward.wgsl`: the convolution's pixels of each cell, the first of the largest, activated.
 
+use super::activations::activate;
 use super::conv_forward::pixel;
-use super::sum::activate;
-use super::{Expected, Inputs, Near, Twin};
+use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{ConvPoolForward, ConvPoolShape};
 
 impl Twin for ConvPoolForward {
@@ -32,8 +32,7 @@ pub fn run(s: &ConvPoolShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> 
                             }
                         }
                     }
-                    let (value, error) = activate(best, error, s.conv.activation);
-                    y.push(value, error);
+                    y.push_rounded(activate(Rounded { value: best, error }, s.conv.activation));
                     place.push(at);
                 }
             }

@@ -1,5 +1,6 @@
 //! Twin of `shaders/fc_backward_input.wgsl`: `dx[n,i] = act'(x[n,i]) * sum over o of dy[n,o] * w[o,i]`.
 
+use super::activations::through;
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{FcBackwardInput, FcShape};
 
@@ -17,7 +18,7 @@ pub fn run(s: &FcShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
             for o in 0..s.c_out {
                 sum.add(dy[(n * s.c_out + o) as usize] * w[(o * s.c_in + i) as usize]);
             }
-            dx.push_derived(&sum, x[(n * s.c_in + i) as usize], s.activation_in);
+            dx.push_rounded(through(sum.into(), x[(n * s.c_in + i) as usize], s.activation_in));
         }
     }
     vec![Expected::Near(dx)]

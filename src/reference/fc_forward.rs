@@ -1,5 +1,6 @@
 //! Twin of `shaders/fc_forward.wgsl`: `y[n,o] = act(b[o] + sum over i of w[o,i] * x[n,i])`.
 
+use super::activations::activate;
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{FcForward, FcShape};
 
@@ -18,7 +19,7 @@ pub fn run(s: &FcShape, x: &[f64], w: &[f64], b: &[f64]) -> Vec<Expected> {
             for i in 0..s.c_in {
                 sum.add(w[(o * s.c_in + i) as usize] * x[(n * s.c_in + i) as usize]);
             }
-            y.push_activated(&sum, s.activation);
+            y.push_rounded(activate(sum.into(), s.activation));
         }
     }
     vec![Expected::Near(y)]

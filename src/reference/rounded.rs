@@ -1,7 +1,6 @@
 //! Float32 arithmetic that knows its own rounding error, for formulas that are more than a sum of products.
 
-use super::sum::{Sum, UNIT, activate};
-use crate::kernels::Activation;
+use super::sum::{Sum, UNIT};
 use std::ops::{Add, Div, Mul, Sub};
 
 /// A value in f64, and how far a float32 result of the same operations may be from it.
@@ -45,12 +44,6 @@ impl Rounded {
         }
         all.error += count * (UNIT * magnitude + f64::from(f32::MIN_POSITIVE));
         all
-    }
-
-    /// An activation.
-    pub fn activated(self, activation: Activation) -> Rounded {
-        let (value, error) = activate(self.value, self.error, activation);
-        Rounded { value, error }
     }
 
     /// The smaller of this and a limit.

@@ -1,6 +1,6 @@
 //! Sums that know their own rounding error.
 
-use crate::kernels::Activation;
+use super::Rounded;
 
 /// The unit roundoff of float32: half the distance from 1 to the next number.
 pub const UNIT: f64 = 1.0 / (1 << 24) as f64;
@@ -48,47 +48,12 @@ impl Near {
     }
 
     /// Puts a value in its place.
-    pub fn set(&mut self, at: usize, new: super::Rounded) {
+    pub fn set(&mut self, at: usize, new: Rounded) {
         (self.value[at], self.error[at]) = (new.value, new.error);
     }
 
-    /// Appends an activation of a sum.
-    pub fn push_activated(&mut self, z: &Sum, activation: Activation) {
-        let (value, error) = activate(z.value, z.error(), activation);
-        self.push(value, error);
-    }
-
-    /// Appends a sum times the derivative of an activation, given the activation's output y.
-    pub fn push_derived(&mut self, sum: &Sum, y: f64, activation: Activation) {
-        let slope = derivative(y, activation);
-        // y (1 - y) takes two roundings, the product with the sum one more.
-        let rounding = if activation == Activation::Sigmoid { 3.0 * UNIT * (sum.value * slope).abs() } else { 0.0 };
-        self.push(sum.value * slope, sum.error() * slope.abs() + rounding);
-    }
-}
-
-/// An activation of a value that may be off by `error`, and how far the result may then be.
-///
-/// The exponential of WGSL is exact to 3 + 2 |x| ULP and its division to 2.5 ULP (WGSL, section 15.7.4.1); an ULP is at
-/// most two units.
-pub fn activate(z: f64, error: f64, activation: Activation) -> (f64, f64) {
-    match activation {
-        Activation::Identity => (z, error),
-        Activation::Relu => (z.max(0.0), error),
-        Activation::Sigmoid => {
-            let y = 1.0 / (1.0 + (-z).exp());
-            let exponential = y * (1.0 - y) * 2.0 * (3.0 + 2.0 * z.abs()) * UNIT;
-            // A result below the smallest normal number may be flushed to zero.
-            (y, error / 4.0 + exponential + y * (1.0 + 5.0) * UNIT + f32::MIN_POSITIVE as f64)
-        }
-    }
-}
-
-/// The derivative of an activation, from its output; relu's is 0 at 0, as PyTorch has it.
-pub fn derivative(y: f64, activation: Activation) -> f64 {
-    match activation {
-        Activation::Identity => 1.0,
-        Activation::Relu => f64::from(y > 0.0),
-        Activation::Sigmoid => y * (1.0 - y),
+    /// Appends a value with its bound.
+    pub fn push_rounded(&mut self, new: Rounded) {
+        self.push(new.value, new.error);
     }
 }

@@ -1,6 +1,6 @@
 //! The cases of each kernel: its sizes, with inputs that follow from a seed.
 
-use crate::kernels::{Fill, Kernel, Port, Values};
+use crate::kernels::{Activation, Fill, Kernel, Port, Values};
 use crate::random::{Purpose, Stream};
 
 /// A kernel with its inputs, which follow from the seed.
@@ -22,8 +22,11 @@ pub fn cases(stem: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for setting in Kernel::cases(stem) {
         for &fill in setting.fills {
-            let constants = setting.kernel.spec().constants;
-            let size: Vec<String> = constants.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            let spec = setting.kernel.spec();
+            let mut size: Vec<String> = spec.constants.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            if spec.activation != Activation::Identity {
+                size.push(spec.activation.to_string());
+            }
             let (seed, cursor) = (cases.len() as u64, setting.cursor);
             let mut name = format!("{}, {fill:?}, seed {seed}", size.join(" ")).to_lowercase();
             if cursor != [0, 0, 0] {

@@ -1,0 +1,10 @@
+// sigmoid: y = 1 / (1 + exp(-x))
+fn act(z: f32) -> f32 {
+    // Below -87.5 the exponential is near float32's largest number and y below its smallest; infinity is not WGSL.
+    return 1.0 / (1.0 + exp(min(-z, 87.5)));
+}
+
+// The derivative, from the output y.
+fn act_derivative(y: f32) -> f32 {
+    return y * (1.0 - y);
+}
