@@ -21,7 +21,7 @@ pub struct StepReport {
 }
 
 /// The networks that are stepped, with their input's height and width.
-pub const NETWORKS: [(&str, [usize; 3]); 7] = [
+pub const NETWORKS: [(&str, [usize; 3]); 8] = [
     ("tutorial", [1, 28, 28]),
     ("lenet-sigmoid", [1, 28, 28]),
     ("three-convs", [1, 20, 22]),
@@ -29,6 +29,7 @@ pub const NETWORKS: [(&str, [usize; 3]); 7] = [
     ("dropout", [1, 11, 9]),
     ("batch-norm", [1, 14, 13]),
     ("large-cell", [1, 20, 38]),
+    ("activations", [1, 6, 5]),
 ];
 
 /// The layers of one of [`NETWORKS`].
@@ -99,6 +100,11 @@ fn layers(name: &str) -> Vec<Layer> {
                 Activation::Sigmoid.into(),
                 linear(4),
             ]
+        }
+        // Each behind a layer that applies it, and before one that derives it; unfused, each by itself.
+        "activations" => {
+            let of = |&activation: &Activation| [linear(10), activation.into()];
+            Activation::ALL.iter().flat_map(of).chain([linear(3)]).collect()
         }
         "no-conv" => vec![linear(32), Activation::Relu.into(), linear(16), Activation::Sigmoid.into(), linear(3)],
         _ => tutorial_layers(10),
