@@ -6,35 +6,45 @@
 #[path = "common/devices.rs"]
 mod devices;
 
-use mnist_gpu::kernels::{Kernel, STEMS};
-use mnist_gpu::verify::{cases, run};
+use mnist_gpu::kernels::{Activation, Kernel, STEMS};
+use mnist_gpu::reference::activation_faults;
+use mnist_gpu::verify::{Case, cases, run};
+
+/// Cases that a fault must be noticed by at least once, and the fault: a text and what takes its place.
+type Fault = (String, Vec<Case>, &'static (&'static str, &'static str));
+
+fn faults() -> Vec<Fault> {
+    let of_kernel =
+        |&stem: &&'static str| Kernel::faults(stem).iter().map(move |fault| (stem.to_string(), cases(stem), fault));
+    let of_activation = |&activation: &Activation| {
+        let by_itself = ["activation_forward", "activation_backward"].into_iter().flat_map(cases);
+        let own: Vec<Case> = by_itself.filter(|case| case.kernel().spec().activation == activation).collect();
+        activation_faults(activation).iter().map(move |fault| (activation.to_string(), own.clone(), fault))
+    };
+    STEMS.iter().flat_map(of_kernel).chain(Activation::ALL.iter().flat_map(of_activation)).collect()
+}
 
 #[test]
 fn every_fault_is_caught() {
     // Run-time checks keep a fault from reaching beyond its buffers.
     let devices = devices::every(&[true]);
-    let mut survivors = Vec::new();
-    let faults = || STEMS.iter().flat_map(|stem| Kernel::faults(stem).iter().map(move |fault| (stem, fault)));
-    for (device, (stem, (text, replacement))) in
-        devices.iter().flat_map(|device| faults().map(move |fault| (device, fault)))
+    let (faults, mut survivors) = (faults(), Vec::new());
+    for (device, (of, cases, (text, replacement))) in
+        devices.iter().flat_map(|device| faults.iter().map(move |fault| (device, fault)))
     {
-        let caught = cases(stem).into_iter().find_map(|case| {
-            // With its pieces, of which the activation is the case's.
+        let caught = cases.iter().find_map(|case| {
             let wgsl = case.kernel().spec().text();
-            let count = wgsl.matches(text).count();
-            assert!(count <= 1, "{stem}: {text:?} must stand there exactly once");
-            if count == 0 {
-                return None;
-            }
-            let judgement = run(device, &case, Some(&wgsl.replace(text, replacement)));
-            let failure = judgement.unwrap_or_else(|e| panic!("{stem}: {text:?} to {replacement:?}: {e}")).failure;
-            failure.map(|failure| (case.name().to_string(), failure))
+            assert_eq!(wgsl.matches(text).count(), 1, "{of}: {text:?} must stand there exactly once");
+            let judgement = run(device, case, Some(&wgsl.replace(text, replacement)));
+            let failure = judgement.unwrap_or_else(|e| panic!("{of}: {text:?} to {replacement:?}: {e}")).failure;
+            failure.map(|failure| (case.name(), failure))
         });
         match caught {
-            Some((case, failure)) => println!("{stem}: {text:?} to {replacement:?}: caught by {case}: {failure}"),
-            None => survivors.push(format!("{}: {stem}: {text:?} to {replacement:?}", device.info)),
+            Some((case, failure)) => println!("{of}: {text:?} to {replacement:?}: caught by {case}: {failure}"),
+            None => survivors.push(format!("{}: {of}: {text:?} to {replacement:?}", device.info)),
         }
     }
+    println!("{} faults on {} devices", faults.len(), devices.len());
     assert!(survivors.is_empty(), "{} survive:\n{}", survivors.len(), survivors.join("\n"));
 }
 

@@ -70,9 +70,8 @@ impl Definition for ActivationForward {
     const WGSL: &'static str = shader!("activation_forward");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
         ("if id.x >= count {", "if id.x + 1u >= count {"),
-        ("return max(z, 0.0);", "return z;"),
-        ("return 1.0 / (1.0 + exp(min(-z, 87.5)));", "return 1.0 / (1.0 + exp(min(z, 87.5)));"),
-        ("exp(min(-z, 87.5))", "exp(min(-z, 1.0))"),
+        ("act(x[id.x])", "act(-x[id.x])"),
+        ("y[id.x] = act", "y[id.x] = 0.5 * act"),
     ];
 
     fn constants(&self) -> Constants {
@@ -113,9 +112,8 @@ impl Definition for ActivationBackward {
     const WGSL: &'static str = shader!("activation_backward");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
         ("if id.x >= count {", "if id.x + 1u >= count {"),
-        ("return select(0.0, 1.0, y > 0.0);", "return select(0.0, 1.0, y >= 0.0);"),
-        ("return y * (1.0 - y);", "return y * (1.0 + y);"),
         ("act_derivative(y[id.x])", "act_derivative(dy[id.x])"),
+        ("dy[id.x] * act", "act"),
     ];
 
     fn constants(&self) -> Constants {

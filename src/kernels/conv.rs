@@ -89,7 +89,7 @@ impl Definition for ConvForward {
         ("+ i + u) * w_in + j + v]", "+ i + u) * w_in + j]"),
         ("sum[t] = b[o + t];", "sum[t] = 0.0;"),
         ("w[(((o + t) * c_in + c) * k + u) * k + v]", "w[(((o + t) * c_in + c) * k + v) * k + u]"),
-        ("return max(z, 0.0);", "return z;"),
+        ("= act(sum[t]);", "= sum[t];"),
     ];
 
     fn constants(&self) -> Constants {
@@ -139,7 +139,7 @@ impl Definition for ConvBackwardInput {
         ("i - u < H_OUT", "i - u <= H_OUT"),
         ("for (var o = 0u; o < c_out; o++)", "for (var o = 1u; o < c_out; o++)"),
         ("sum[t] * act_derivative(x[at])", "sum[t]"),
-        ("return y * (1.0 - y);", "return y * (1.0 + y);"),
+        ("act_derivative(x[at])", "act_derivative(sum[t])"),
     ];
 
     fn constants(&self) -> Constants {

@@ -141,7 +141,7 @@ impl Definition for FcBackwardInput {
         ("first < c_out;", "first + tile_o < c_out;"),
         ("(first + o) * c_in + i + t * LANES", "(first + o) * c_in + i + t"),
         ("sum[s][t] * act_derivative(x[at / 4u][at % 4u])", "sum[s][t]"),
-        ("return select(0.0, 1.0, y > 0.0);", "return select(0.0, 1.0, y >= 0.0);"),
+        ("* act_derivative(", "+ act_derivative("),
     ];
 
     fn constants(&self) -> Constants {

@@ -11,6 +11,7 @@ mod player;
 mod rounded;
 mod sum;
 
+pub use activations::activation_faults;
 pub use augment_images::{Bounds, image_of};
 use hash::hash;
 pub use player::Player;

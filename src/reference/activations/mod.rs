@@ -13,6 +13,8 @@ struct Twin {
     derivative: fn(f64) -> f64,
     /// Roundings of the derivative and of a product with it.
     roundings: f64,
+    /// Small changes of the shader that cases must notice: a text that stands there exactly once, and what takes its place.
+    faults: &'static [(&'static str, &'static str)],
 }
 
 macro_rules! twins {
@@ -25,6 +27,11 @@ macro_rules! twins {
     };
 }
 each_activation!(twins);
+
+/// Small changes of an activation's shader that the cases of its kernels must notice.
+pub fn activation_faults(activation: Activation) -> &'static [(&'static str, &'static str)] {
+    twin(activation).faults
+}
 
 /// An activation of a value that may be off.
 pub fn activate(z: Rounded, activation: Activation) -> Rounded {

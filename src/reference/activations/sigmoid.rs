@@ -15,4 +15,9 @@ pub const TWIN: Twin = Twin {
     derivative: |y| y * (1.0 - y),
     // y (1 - y) takes two, the product one more.
     roundings: 3.0,
+    faults: &[
+        ("exp(min(-z, 87.5))", "exp(min(z, 87.5))"),
+        ("exp(min(-z, 87.5))", "exp(min(-z, 1.0))"),
+        ("return y * (1.0 - y);", "return y * (1.0 + y);"),
+    ],
 };
