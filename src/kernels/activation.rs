@@ -11,6 +11,8 @@ macro_rules! each_activation {
             identity Identity true,
             relu Relu true,
             sigmoid Sigmoid false,
+            leaky_relu LeakyRelu false,
+            tanh Tanh false,
         }
     };
 }
