@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::fs::read_to_string(&path).map(|text| (*stem, text)).map_err(|e| format!("{path}: {e}"))
         })
         .collect::<Result<_, _>>()?;
-    let network = network("tutorial", [1, 28, 28])?;
+    let network = network("tutorial").ok_or("no tutorial")?;
     let setting = Setting { network: &network, batch, tiles: device.tiles, unfused: false, runs: 7, kernels: true };
     let ceilings = ceilings(&device, setting.runs)?;
     // SAFETY: whoever tunes a shader keeps its guards, which `cargo test` proves.

@@ -233,7 +233,7 @@ fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
 /// teacher; only what learns measures a batch.
 #[test]
 fn a_normalisation_takes_the_statistics_that_its_work_calls_for() {
-    let net = network("batch-norm", [1, 14, 13]).unwrap();
+    let net = network("batch-norm").unwrap();
     let taught = Options { teacher: Some(net.clone()), ..options() };
     let frozen = Options { frozen: net.convolutions(), ..options() };
     let infer = Options { work: Work::Infer, ..options() };

@@ -2,11 +2,10 @@
 //! driver is given. SPIR-V is also shown to Khronos's own validator.
 
 use mnist_gpu::kernels::{Access, DeviceClass, Kernel, Spec, Tiles};
-use mnist_gpu::model::Network;
 use mnist_gpu::optimizers::{Optimizer, UpdateShape};
 use mnist_gpu::plan::shader::{self, specialise};
 use mnist_gpu::recorder::{Options, Work, record};
-use mnist_gpu::verify::{NETWORKS, STEMS, cases, network};
+use mnist_gpu::verify::{STEMS, cases, networks};
 use naga::back::{glsl, hlsl, msl, spv};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -19,8 +18,7 @@ use std::process::{Command, Stdio};
 fn texts() -> BTreeMap<String, &'static str> {
     let mut kernels: Vec<Kernel> =
         STEMS.iter().flat_map(|stem| cases(stem)).map(|case| case.kernel().clone()).collect();
-    for (name, input) in NETWORKS {
-        let net: Network = network(name, input).unwrap();
+    for (_, net) in networks() {
         for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
             for (unfused, work) in [
                 (false, Work::Train),

@@ -11,11 +11,11 @@ use crate::kernels::Tiles;
 use crate::model::{Architecture, Network};
 use crate::text::Shown;
 use crate::train::{Config, Prepared};
-use crate::verify::{NETWORKS, network};
+use crate::verify::network;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// How fast this device is: its ceilings, each kernel, a step, an epoch, a start
@@ -145,8 +145,8 @@ fn saved(path: &std::path::Path) -> anyhow::Result<Report> {
 
 /// The network that was asked for; one that says nothing of its input takes MNIST's.
 fn asked(args: &BenchArgs) -> anyhow::Result<Network> {
-    match NETWORKS.iter().find(|(name, _)| args.network == Path::new(name)) {
-        Some((name, input)) => Ok(network(name, *input)?),
+    match args.network.to_str().and_then(network) {
+        Some(network) => Ok(network),
         None => Ok(Architecture::find(&args.network)?.network([1, 28, 28], 10)?),
     }
 }

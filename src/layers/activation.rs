@@ -1,6 +1,7 @@
 //! Activations, where no neighbouring layer applies them.
 
 use super::*;
+pub use crate::kernels::Activation;
 use crate::kernels::{ActivationBackward, ActivationForward, ActivationShape};
 
 fn shape(activation: Activation, stage: &Stage, to: &Builder) -> ActivationShape {
@@ -12,6 +13,10 @@ impl Written for Activation {
 
     fn bare(word: &str) -> Option<Activation> {
         Activation::of(word)
+    }
+
+    fn examples() -> Vec<Activation> {
+        Activation::ALL.to_vec()
     }
 }
 

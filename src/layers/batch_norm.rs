@@ -37,6 +37,10 @@ impl Written for BatchNorm {
     fn bare(word: &str) -> Option<BatchNorm> {
         (word == "batch_norm").then_some(BatchNorm {})
     }
+
+    fn examples() -> Vec<BatchNorm> {
+        vec![BatchNorm {}]
+    }
 }
 
 impl Definition for BatchNorm {

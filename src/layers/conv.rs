@@ -57,6 +57,10 @@ impl Written for Conv {
     fn bare(_: &str) -> Option<Conv> {
         None
     }
+
+    fn examples() -> Vec<Conv> {
+        vec![Conv { channels: 5, kernel: 3 }]
+    }
 }
 
 impl Definition for Conv {

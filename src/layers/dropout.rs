@@ -31,6 +31,10 @@ impl Written for Dropout {
     fn bare(_: &str) -> Option<Dropout> {
         None
     }
+
+    fn examples() -> Vec<Dropout> {
+        vec![Dropout { percent: 30 }]
+    }
 }
 
 impl Definition for Dropout {

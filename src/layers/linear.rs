@@ -32,6 +32,10 @@ impl Written for Linear {
     fn bare(_: &str) -> Option<Linear> {
         None
     }
+
+    fn examples() -> Vec<Linear> {
+        vec![Linear { units: 11 }]
+    }
 }
 
 impl Definition for Linear {

@@ -31,6 +31,10 @@ impl Written for MaxPool {
     fn bare(_: &str) -> Option<MaxPool> {
         None
     }
+
+    fn examples() -> Vec<MaxPool> {
+        vec![MaxPool { size: 3 }]
+    }
 }
 
 impl Definition for MaxPool {

@@ -2,27 +2,16 @@
 //! forward and backward.
 //!
 //! # Adding a layer
-//! A file here with a [`Definition`], and a line of [`Layer`]. An activation is less: see [`crate::kernels::Activation`].
+//! A file here with [`Written`] and a [`Definition`], and its line at the end of this one. An activation is less: see [`crate::kernels::Activation`].
 
-mod activation;
-mod batch_norm;
-mod conv;
-mod dropout;
-mod linear;
-mod max_pool;
 mod stage;
 mod tensors;
 mod words;
 
-pub use batch_norm::BatchNorm;
-pub use conv::Conv;
-pub use dropout::Dropout;
-pub use linear::Linear;
-pub use max_pool::MaxPool;
 pub use stage::{Node, Stage};
 pub use tensors::Tensors;
 
-use crate::kernels::{Activation, Tiles};
+use crate::kernels::Tiles;
 use crate::plan::{Builder, PlanError};
 
 /// (channels, height, width) of what lies between layers.
@@ -35,6 +24,9 @@ pub trait Written: Sized {
 
     /// What a word alone stands for; none where the layer needs settings.
     fn bare(word: &str) -> Option<Self>;
+
+    /// Some that `verify` steps in a small network.
+    fn examples() -> Vec<Self>;
 }
 
 /// What a layer is.
@@ -86,7 +78,9 @@ pub trait Definition {
 }
 
 macro_rules! layers {
-    ($($layer:ident),+ $(,)?) => {
+    ($($file:ident $layer:ident),+ $(,)?) => {
+        $(mod $file; pub use $file::$layer;)+
+
         /// One layer.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Layer {
@@ -102,6 +96,13 @@ macro_rules! layers {
         impl Layer {
             /// The words of all layers.
             const WORDS: &'static [&'static [&'static str]] = &[$($layer::WORDS),+];
+
+            /// Some of each, to be stepped in small networks.
+            pub fn examples() -> Vec<Layer> {
+                let mut all = Vec::new();
+                $(all.extend($layer::examples().into_iter().map(Layer::from));)+
+                all
+            }
 
             fn bare(word: &str) -> Option<Layer> {
                 None$(.or_else(|| $layer::bare(word).map(Layer::from)))+
@@ -127,4 +128,11 @@ macro_rules! layers {
         }
     };
 }
-layers! { Conv, MaxPool, Linear, BatchNorm, Dropout, Activation }
+layers! {
+    conv Conv,
+    max_pool MaxPool,
+    linear Linear,
+    batch_norm BatchNorm,
+    dropout Dropout,
+    activation Activation,
+}

@@ -4,7 +4,7 @@ use super::compare;
 use crate::gpu::{Device, GpuError, Player};
 use crate::kernels::{Access, Activation, DeviceClass, Element, Tiles};
 use crate::layers::Layer;
-use crate::model::{Network, NetworkError, tutorial_layers};
+use crate::model::{Network, tutorial_layers};
 use crate::optimizers::{Optimizer, Settings};
 use crate::plan::Initial;
 use crate::plan::names;
@@ -20,8 +20,8 @@ pub struct StepReport {
     pub failures: Vec<String>,
 }
 
-/// The networks that are stepped, with their input's height and width.
-pub const NETWORKS: [(&str, [usize; 3]); 8] = [
+/// The networks that are stepped beside the [`example`]s, with their input's height and width.
+const NETWORKS: [(&str, [usize; 3]); 7] = [
     ("tutorial", [1, 28, 28]),
     ("lenet-sigmoid", [1, 28, 28]),
     ("three-convs", [1, 20, 22]),
@@ -29,7 +29,6 @@ pub const NETWORKS: [(&str, [usize; 3]); 8] = [
     ("dropout", [1, 11, 9]),
     ("batch-norm", [1, 14, 13]),
     ("large-cell", [1, 20, 38]),
-    ("activations", [1, 6, 5]),
 ];
 
 /// The layers of one of [`NETWORKS`].
@@ -101,11 +100,6 @@ fn layers(name: &str) -> Vec<Layer> {
                 linear(4),
             ]
         }
-        // Each behind a layer that applies it, and before one that derives it; unfused, each by itself.
-        "activations" => {
-            let of = |&activation: &Activation| [linear(10), activation.into()];
-            Activation::ALL.iter().flat_map(of).chain([linear(3)]).collect()
-        }
         "no-conv" => vec![linear(32), Activation::Relu.into(), linear(16), Activation::Sigmoid.into(), linear(3)],
         _ => tutorial_layers(10),
     }
@@ -129,10 +123,13 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
     let case = |net: &Network, options: &Options, what: &str, report: &mut StepReport| {
         case(device, net, options, &format!("{what}, {told} tiles"), report)
     };
-    for (name, input) in NETWORKS {
-        let net = network(name, input).unwrap_or_else(|e| panic!("network {name}: {e}"));
+    // With the tiles that cut a batch into parts, a layer alone shows all that it has of its own.
+    let cuts = class == DeviceClass::Software;
+    for (name, net) in networks().into_iter().take(if cuts { usize::MAX } else { NETWORKS.len() }) {
         let second = net.learning_layers()[1].clone();
-        for (unfused, frozen) in [(false, vec![]), (true, vec![]), (false, vec![second.clone()])] {
+        let variants = [(false, vec![]), (true, vec![]), (false, vec![second.clone()])];
+        let alone = network(&name).is_none();
+        for (unfused, frozen) in variants.into_iter().take(if alone { 2 } else { 3 }) {
             let what = format!(
                 "{name}{}{}",
                 if unfused { ", unfused" } else { "" },
@@ -142,12 +139,13 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
             case(&net, &options, &what, report)?;
         }
     }
+    let find = |name: &str| network(name).unwrap_or_else(|| panic!("there is no network {name}"));
     let augmented = Options { augment: true, ..options(class) };
-    let net = network("dropout", [1, 11, 9]).unwrap_or_else(|e| panic!("network dropout: {e}"));
+    let net = find("dropout");
     case(&net, &augmented, "dropout, augmented", report)?;
-    let teacher = network("lenet-sigmoid", [1, 28, 28]).unwrap_or_else(|e| panic!("network lenet-sigmoid: {e}"));
+    let teacher = find("lenet-sigmoid");
     let taught = Options { teacher: Some(teacher), ..options(class) };
-    let net = network("tutorial", [1, 28, 28]).unwrap_or_else(|e| panic!("network tutorial: {e}"));
+    let net = find("tutorial");
     case(&net, &taught, "tutorial, taught by lenet-sigmoid", report)?;
     let methods = Optimizer::ALL.iter().map(|&optimizer| (optimizer, optimizer.word(), false));
     for (optimizer, what, nesterov) in methods.skip(1).chain([(Optimizer::Sgd, "nesterov", true)]) {
@@ -159,12 +157,27 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
     Ok(())
 }
 
-/// One of [`NETWORKS`], checked.
+/// The networks that are stepped, with their names.
 ///
-/// # Errors
-/// None, for those names.
-pub fn network(name: &str, input: [usize; 3]) -> Result<Network, NetworkError> {
-    Network::new(input, &layers(name))
+/// # Panics
+/// If one of them is none.
+pub fn networks() -> Vec<(String, Network)> {
+    let named = NETWORKS.iter().map(|(name, _)| (name.to_string(), network(name).unwrap_or_else(|| panic!("{name}"))));
+    named.chain(Layer::examples().into_iter().map(example)).collect()
+}
+
+/// A network of [`networks`], by its name.
+pub fn network(name: &str) -> Option<Network> {
+    let (_, input) = NETWORKS.iter().find(|(of, _)| *of == name)?;
+    Network::new(*input, &layers(name)).ok()
+}
+
+/// A layer between two others.
+fn example(layer: Layer) -> (String, Network) {
+    let name = format!("a layer of {}, {}", layer.kind(), layer.describe());
+    let layers = [Layer::conv(4, 3), layer, Layer::linear(6), Activation::Sigmoid.into(), Layer::linear(3)];
+    let network = Network::new([1, 9, 10], &layers).unwrap_or_else(|e| panic!("{name}: {e}"));
+    (name.trim_end_matches(", ").into(), network)
 }
 
 fn case(

@@ -29,8 +29,7 @@ fn every_step_of_every_network_agrees_with_its_twin() {
 fn an_epoch_ends_where_the_reference_ends() {
     const BOUND: f64 = 2e-6;
     for device in devices::every(&[false]) {
-        for (name, input) in verify::NETWORKS {
-            let net = verify::network(name, input).unwrap();
+        for (name, net) in verify::networks() {
             let mut stream = Stream::new(5, Purpose::Verification, 3000);
             let set = play::noise(&net, 40, &mut stream);
             let config = Config { batch: 7, lr: 0.02, momentum: 0.9, ..Config::default() };
