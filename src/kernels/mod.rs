@@ -45,6 +45,7 @@ macro_rules! each_kernel {
             conv_pool: conv_pool_forward ConvPoolForward, conv_pool_backward_input ConvPoolBackwardInput,
                 conv_pool_backward_weight ConvPoolBackwardWeight;
             max_pool: max_pool_forward MaxPoolForward, max_pool_backward MaxPoolBackward;
+            avg_pool: avg_pool_forward AvgPoolForward, avg_pool_backward AvgPoolBackward;
             activation: activation_forward ActivationForward, activation_backward ActivationBackward;
             fc: fc_forward FcForward, fc_backward_input FcBackwardInput, fc_backward_weight FcBackwardWeight;
             dropout: dropout Dropout;

@@ -131,6 +131,8 @@ macro_rules! layers {
 layers! {
     conv Conv,
     max_pool MaxPool,
+    avg_pool AvgPool,
+    global_avg_pool GlobalAvgPool,
     linear Linear,
     batch_norm BatchNorm,
     dropout Dropout,

@@ -1,0 +1,97 @@
+//! Average pooling over cells that do not overlap.
+
+use super::*;
+use crate::kernels::{AvgPoolBackward, AvgPoolForward, AvgPoolShape};
+use serde::{Deserialize, Serialize};
+
+/// Cells of `size` x `size` values; what is left over at the right and at the bottom is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AvgPool {
+    pub size: usize,
+}
+
+impl Layer {
+    /// An [`AvgPool`].
+    pub fn avg_pool(size: usize) -> Layer {
+        AvgPool { size }.into()
+    }
+}
+
+/// The sizes for cells of this height and width.
+fn shape([pool_h, pool_w]: [usize; 2], stage: &Stage, to: &Builder) -> AvgPoolShape {
+    let [c, h_in, w_in] = stage.node.input.map(|d| d as u32);
+    AvgPoolShape { planes: to.padded * c, h_in, w_in, pool_h: pool_h as u32, pool_w: pool_w as u32 }
+}
+
+/// Records the forward pass of cells of this height and width.
+pub(super) fn forward(cell: [usize; 2], stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+    to.step(AvgPoolForward(shape(cell, stage, to)), &stage.label("forward"), &[&stage.x, &stage.y()])
+}
+
+/// Records the gradient of their input.
+pub(super) fn backward_input(cell: [usize; 2], stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+    to.step(AvgPoolBackward(shape(cell, stage, to)), &stage.label("backward input"), &[&stage.dy(), &stage.dx()])
+}
+
+impl Written for AvgPool {
+    const WORDS: &'static [&'static str] = &["avg_pool"];
+
+    fn bare(_: &str) -> Option<AvgPool> {
+        None
+    }
+
+    fn examples() -> Vec<AvgPool> {
+        vec![AvgPool { size: 3 }]
+    }
+}
+
+impl Definition for AvgPool {
+    fn word(&self) -> &'static str {
+        "avg_pool"
+    }
+
+    fn kind(&self) -> &'static str {
+        "avgpool"
+    }
+
+    fn describe(&self) -> String {
+        format!("{0}x{0}", self.size)
+    }
+
+    fn has_parameters(&self) -> bool {
+        false
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn output(&self, [c, h, w]: Shape, _: &mut Tensors) -> Result<Shape, String> {
+        let size = self.size;
+        if size == 0 || size > h || size > w {
+            return Err(format!("a {size}x{size} cell does not fit its {h}x{w} input"));
+        }
+        Ok([c, h / size, w / size])
+    }
+
+    fn multiply_adds(&self, _: Shape, _: Shape) -> usize {
+        0
+    }
+
+    fn takes(&self, _: &Layer, _: &Tiles) -> bool {
+        false
+    }
+
+    fn forward(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+        forward([self.size; 2], stage, to)
+    }
+
+    fn backward_weight(&self, _: &Stage, _: &mut Builder) -> Result<(), PlanError> {
+        Ok(())
+    }
+
+    fn backward_input(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
+        backward_input([self.size; 2], stage, to)
+    }
+}
