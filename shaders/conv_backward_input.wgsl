@@ -1,5 +1,6 @@
 // conv_backward_input: gradient of the loss with respect to a convolution's input.
-//   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,i-u,j-v] * w[o,c,u,v], where dy is 0 outside its map
+//   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v],
+//     where S divides both and dy is 0 outside its map
 // Reads dy (N,O,Ho,Wo), w (O,C,K,K) and x (N,C,H,W), the output of the activation below. Overwrites dx (N,C,H,W).
 // One invocation per pixel and tile_c input channels, so that each dy read serves tile_c sums.
 // Twin: src/reference/conv_backward_input.rs
@@ -12,10 +13,12 @@ const h_in = 12u;
 const w_in = 12u;
 const c_out = 20u;
 const k = 5u;
+const stride = 1u;
+const padding = 0u;
 const tile_c = 2u;
 
-const H_OUT = h_in - k + 1u;
-const W_OUT = w_in - k + 1u;
+const H_OUT = (h_in + 2u * padding - k) / stride + 1u;
+const W_OUT = (w_in + 2u * padding - k) / stride + 1u;
 const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -37,8 +40,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var o = 0u; o < c_out; o++) {
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
-                if i >= u && i - u < H_OUT && j >= v && j - v < W_OUT {
-                    let delta = dy[((n * c_out + o) * H_OUT + i - u) * W_OUT + j - v];
+                // What lies above or left of the map wraps around, and is out of range too.
+                let p = i + padding - u;
+                let q = j + padding - v;
+                if p % stride == 0u && p / stride < H_OUT && q % stride == 0u && q / stride < W_OUT {
+                    let delta = dy[((n * c_out + o) * H_OUT + p / stride) * W_OUT + q / stride];
                     for (var t = 0u; t < tile_c; t++) {
                         sum[t] += delta * w[((o * c_in + c + t) * k + u) * k + v];
                     }

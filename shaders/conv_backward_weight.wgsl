@@ -1,5 +1,5 @@
 // conv_backward_weight: gradient of the loss with respect to a convolution's weights and bias, in slices of the batch.
-//   dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i+u,j+v]
+//   dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*S+u-P,j*S+v-P]
 //   db[s,o]       = sum over n in slice s, and i,j, of dy[n,o,i,j]
 // Reads dy (N,O,Ho,Wo) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
 // One invocation per slice, o, c and u: it holds the k sums of one kernel row. Those of c = 0, u = 0 also sum the bias.
@@ -12,10 +12,12 @@ const h_in = 12u;
 const w_in = 12u;
 const c_out = 20u;
 const k = 5u;
+const stride = 1u;
+const padding = 0u;
 const slices = 16u;
 
-const H_OUT = h_in - k + 1u;
-const W_OUT = w_in - k + 1u;
+const H_OUT = (h_in + 2u * padding - k) / stride + 1u;
+const W_OUT = (w_in + 2u * padding - k) / stride + 1u;
 const SLICE = (batch + slices - 1u) / slices;
 const WG = 64u;
 
@@ -38,13 +40,19 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum_b = 0.0;
     for (var n = slice * SLICE; n < min(batch, (slice + 1u) * SLICE); n++) {
         for (var i = 0u; i < H_OUT; i++) {
-            let from_row = ((n * c_in + c) * h_in + i + u) * w_in;
+            // What lies above or left of the map wraps around, and is out of range too.
+            let row = i * stride + u - padding;
+            let from_row = ((n * c_in + c) * h_in + row) * w_in;
             let to_row = ((n * c_out + o) * H_OUT + i) * W_OUT;
             for (var j = 0u; j < W_OUT; j++) {
                 let delta = dy[to_row + j];
                 sum_b += delta;
                 for (var v = 0u; v < k; v++) {
-                    sum[v] += delta * x[from_row + j + v];
+                    let column = j * stride + v - padding;
+                    if padding > 0u && (row >= h_in || column >= w_in) {
+                        continue;
+                    }
+                    sum[v] += delta * x[from_row + column];
                 }
             }
         }

@@ -1,5 +1,5 @@
-// conv_forward: convolution (cross-correlation, no padding, stride 1), bias and activation.
-//   y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i+u,j+v])
+// conv_forward: convolution (cross-correlation), bias and activation.
+//   y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i*S+u-P,j*S+v-P]), where x is 0 outside its map
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y (N,O,Ho,Wo).
 // One invocation per pixel and tile_o output channels, so that each x read serves tile_o sums. Each input channel is
 // summed by itself first: the rounding error then grows with K * K + C in place of K * K * C.
@@ -13,10 +13,12 @@ const h_in = 28u;
 const w_in = 28u;
 const c_out = 10u;
 const k = 5u;
+const stride = 1u;
+const padding = 0u;
 const tile_o = 2u;
 
-const H_OUT = h_in - k + 1u;
-const W_OUT = w_in - k + 1u;
+const H_OUT = (h_in + 2u * padding - k) / stride + 1u;
+const W_OUT = (w_in + 2u * padding - k) / stride + 1u;
 const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -42,7 +44,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         var part = array<f32, tile_o>();
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
-                let value = x[((n * c_in + c) * h_in + i + u) * w_in + j + v];
+                // What lies above or left of the map wraps around, and is out of range too.
+                let row = i * stride + u - padding;
+                let column = j * stride + v - padding;
+                if padding > 0u && (row >= h_in || column >= w_in) {
+                    continue;
+                }
+                let value = x[((n * c_in + c) * h_in + row) * w_in + column];
                 for (var t = 0u; t < tile_o; t++) {
                     part[t] += w[(((o + t) * c_in + c) * k + u) * k + v] * value;
                 }

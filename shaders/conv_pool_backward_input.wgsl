@@ -1,9 +1,9 @@
 // conv_pool_backward_input: gradient of the loss with respect to the input of a fused convolution and max-pool.
 //   dz[n,o,p,q] = dy[n,o,p/POOL,q/POOL] where (p,q) is that cell's winner, else 0
-//   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,i-u,j-v] * w[o,c,u,v]
+//   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v], where S divides both
 // Reads dy and winner (N,O,Hp,Wp), w (O,C,K,K) and x (N,C,H,W), the output of the activation below.
 // Overwrites dx (N,C,H,W). The unpooled gradient dz is never stored.
-// One invocation per tile_i x tile_j neighbouring pool x pool blocks of inputs and tile_c input channels. For each output
+// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs and tile_c input channels. For each output
 // channel it unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves
 // several sums. Where a tile is the whole map, compilers know what lies outside, and leave those products out.
 // Twin: src/reference/conv_pool_backward_input.rs
@@ -16,22 +16,26 @@ const h_in = 12u;
 const w_in = 12u;
 const c_out = 20u;
 const k = 5u;
+const stride = 1u;
+const padding = 0u;
 const pool = 2u;
 const tile_c = 2u;
 const tile_i = 1u;
 const tile_j = 2u;
 const wg = 64u;
 
-const H_OUT = (h_in - k + 1u) / pool;
-const W_OUT = (w_in - k + 1u) / pool;
-const H_BLOCKS = (h_in + pool - 1u) / pool;
-const W_BLOCKS = (w_in + pool - 1u) / pool;
+const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
+const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
+const BLOCK = pool * stride;
+const H_BLOCKS = (h_in + BLOCK - 1u) / BLOCK;
+const W_BLOCKS = (w_in + BLOCK - 1u) / BLOCK;
 // Cells above and to the left of a block whose gradient reaches it.
-const REACH = (k - 1u + pool - 1u) / pool;
-const ROWS = REACH + tile_i;
-const CELLS = REACH + tile_j;
-const HEIGHT = tile_i * pool;
-const WIDTH = tile_j * pool;
+const REACH = (k - 1u - padding + BLOCK - 1u) / BLOCK;
+const HEIGHT = tile_i * BLOCK;
+const WIDTH = tile_j * BLOCK;
+// Rows and columns of all cells whose gradient reaches the blocks.
+const ROWS = REACH + (HEIGHT - 1u + padding) / BLOCK + 1u;
+const CELLS = REACH + (WIDTH - 1u + padding) / BLOCK + 1u;
 const OUTPUTS = batch * c_out * H_OUT * W_OUT;
 const WEIGHTS = c_out * c_in * k * k;
 
@@ -93,9 +97,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     var part = sum[t][r][s];
                     for (var u = 0u; u < k; u++) {
                         for (var v = 0u; v < k; v++) {
-                            let p = REACH * pool + r - u;
-                            let q = REACH * pool + s - v;
-                            part += weights[u][v] * dz[p / pool][p % pool][q / pool][q % pool];
+                            let down = REACH * BLOCK + padding + r - u;
+                            let right = REACH * BLOCK + padding + s - v;
+                            if down % stride == 0u && right % stride == 0u {
+                                let p = down / stride;
+                                let q = right / stride;
+                                part += weights[u][v] * dz[p / pool][p % pool][q / pool][q % pool];
+                            }
                         }
                     }
                     sum[t][r][s] = part;
@@ -106,8 +114,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var t = 0u; t < tile_c; t++) {
         for (var r = 0u; r < HEIGHT; r++) {
             for (var s = 0u; s < WIDTH; s++) {
-                let i = block_i * pool + r;
-                let j = block_j * pool + s;
+                let i = block_i * BLOCK + r;
+                let j = block_j * BLOCK + s;
                 if i < h_in && j < w_in {
                     let at = ((n * c_in + c + t) * h_in + i) * w_in + j;
                     dx[at] = sum[t][r][s] * act_derivative(x[at / 4u][at % 4u]);

@@ -1,12 +1,13 @@
 // conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
 // max-pool, in slices of the batch. A slice is so many rows of cells, counted through all images.
 //   dw[s,o,c,u,v] = dw_in[s,o,c,u,v]
-//                 + sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,i*POOL+r+u,j*POOL+q+v], (r,q) the cell's winner
+//                 + sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,(i*POOL+r)*S+u-P,(j*POOL+q)*S+v-P], where (r,q)
+//                   is the cell's winner and x is 0 outside its map
 //   db[s,o]       = db_in[s,o] + sum over (n,i) in slice s, and j, of dy[n,o,i,j]
 // Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: what earlier parts of the batch came to, or zeros.
 // Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
 // One invocation per slice, c and tile_o output channels: it holds their k * k sums each. A window of inputs slides along
-// each row of cells in registers, so that a cell costs pool new columns; which of them meet the gradient is chosen by
+// each row of cells in registers, so that a cell costs pool * S new columns; which of them meet the gradient is chosen by
 // select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
 // the bias.
 // Twin: src/reference/conv_pool_backward_weight.rs
@@ -18,16 +19,19 @@ const h_in = 12u;
 const w_in = 12u;
 const c_out = 20u;
 const k = 5u;
+const stride = 1u;
+const padding = 0u;
 const pool = 2u;
 const slices = 16u;
 const tile_o = 2u;
 const wg = 64u;
 
-const H_OUT = (h_in - k + 1u) / pool;
-const W_OUT = (w_in - k + 1u) / pool;
+const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
+const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 // Rows and columns of the window under a cell; KEPT of its columns are under the next cell too.
-const PATCH = k + pool - 1u;
-const KEPT = k - 1u;
+const PATCH = (pool - 1u) * stride + k;
+const STEP = pool * stride;
+const KEPT = k - stride;
 const OUTPUTS = batch * c_out * H_OUT * W_OUT;
 // Rows of cells in all, and in a slice.
 const ROWS = batch * H_OUT;
@@ -40,6 +44,15 @@ const SLICE = (ROWS + slices - 1u) / slices;
 @group(0) @binding(4) var<uniform> db_in: array<vec4f, (slices * c_out + 3u) / 4u>;
 @group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+
+// An input of the map that starts at plane. What lies outside it is 0: above or left of it rows and columns wrap around.
+fn input(plane: u32, row: u32, column: u32) -> f32 {
+    if padding > 0u && (row >= h_in || column >= w_in) {
+        return 0.0;
+    }
+    let at = plane + row * w_in + column;
+    return x[at / 4u][at % 4u];
+}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -55,12 +68,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var row = slice * SLICE; row < min(ROWS, (slice + 1u) * SLICE); row++) {
         let n = row / H_OUT;
         let i = row % H_OUT;
-        let corner = ((n * c_in + c) * h_in + i * pool) * w_in;
+        let plane = (n * c_in + c) * h_in * w_in;
+        let top = i * STEP - padding;
         var kept = array<array<f32, KEPT + 1u>, PATCH>();
         for (var r = 0u; r < PATCH; r++) {
             for (var s = 0u; s < KEPT; s++) {
-                let at = corner + r * w_in + s;
-                kept[r][s] = x[at / 4u][at % 4u];
+                kept[r][s] = input(plane, top + r, s - padding);
             }
         }
         for (var j = 0u; j < W_OUT; j++) {
@@ -70,12 +83,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     if s < KEPT {
                         window[r][s] = kept[r][s];
                     } else {
-                        let at = corner + r * w_in + j * pool + s;
-                        window[r][s] = x[at / 4u][at % 4u];
+                        window[r][s] = input(plane, top + r, j * STEP + s - padding);
                     }
                 }
                 for (var s = 0u; s < KEPT; s++) {
-                    kept[r][s] = window[r][s + pool];
+                    kept[r][s] = window[r][s + STEP];
                 }
             }
             for (var t = 0u; t < tile_o; t++) {
@@ -91,7 +103,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                         var value = window[u][v];
                         for (var r = 0u; r < pool; r++) {
                             for (var s = 0u; s < pool; s++) {
-                                value = select(value, window[u + r][v + s], place == r * pool + s);
+                                value = select(value, window[u + r * stride][v + s * stride], place == r * pool + s);
                             }
                         }
                         sum[t][u][v] += delta * value;

@@ -1,5 +1,5 @@
 // conv_pool_forward: convolution, bias, max-pooling and activation in one pass.
-//   z[o,p,q]      = b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,p+u,q+v]
+//   z[o,p,q]      = b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,p*S+u-P,q*S+v-P], where x is 0 outside its map
 //   winner[n,o,i,j] = the first r * POOL + s, in row-major order, whose z[o, i*POOL + r, j*POOL + s] is largest
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
@@ -16,21 +16,23 @@ const h_in = 28u;
 const w_in = 28u;
 const c_out = 10u;
 const k = 5u;
+const stride = 1u;
+const padding = 0u;
 const pool = 2u;
 const tile_o = 2u;
 const tile_i = 1u;
 const tile_j = 2u;
 const wg = 64u;
 
-const H_OUT = (h_in - k + 1u) / pool;
-const W_OUT = (w_in - k + 1u) / pool;
+const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
+const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 const TILES_I = H_OUT / tile_i;
 const TILES_J = W_OUT / tile_j;
 // Rows and columns of the map under the cells, and of the inputs under those.
 const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
-const ROWS = HEIGHT + k - 1u;
-const SPAN = WIDTH + k - 1u;
+const ROWS = (HEIGHT - 1u) * stride + k;
+const SPAN = (WIDTH - 1u) * stride + k;
 const WEIGHTS = c_out * c_in * k * k;
 
 @group(0) @binding(0) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
@@ -38,6 +40,15 @@ const WEIGHTS = c_out * c_in * k * k;
 @group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>;
+
+// An input of the map that starts at plane. What lies outside it is 0: above or left of it rows and columns wrap around.
+fn input(plane: u32, row: u32, column: u32) -> f32 {
+    if padding > 0u && (row >= h_in || column >= w_in) {
+        return 0.0;
+    }
+    let at = plane + row * w_in + column;
+    return x[at / 4u][at % 4u];
+}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -60,12 +71,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
     }
     for (var c = 0u; c < c_in; c++) {
-        let corner = ((n * c_in + c) * h_in + i * pool) * w_in + j * pool;
+        let plane = (n * c_in + c) * h_in * w_in;
+        let top = i * pool * stride - padding;
+        let left = j * pool * stride - padding;
         var window = array<array<f32, SPAN>, ROWS>();
         for (var r = 0u; r < ROWS; r++) {
             for (var s = 0u; s < SPAN; s++) {
-                let at = corner + r * w_in + s;
-                window[r][s] = x[at / 4u][at % 4u];
+                window[r][s] = input(plane, top + r, left + s);
             }
         }
         for (var t = 0u; t < tile_o; t++) {
@@ -83,7 +95,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     for (var u = 0u; u < k; u++) {
                         var row = 0.0;
                         for (var v = 0u; v < k; v++) {
-                            row += weights[u][v] * window[r + u][s + v];
+                            row += weights[u][v] * window[r * stride + u][s * stride + v];
                         }
                         part += row;
                     }

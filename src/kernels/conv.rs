@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Sizes of a convolution: x (batch, c_in, h_in, w_in), w (c_out, c_in, k, k), y (batch, c_out, h_in-k+1, w_in-k+1).
+/// Sizes of a convolution: x (batch, c_in, h_in, w_in) with `padding` zeros on each side, w (c_out, c_in, k, k) at every
+/// `stride`-th place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvShape {
     pub batch: u32,
@@ -11,6 +12,8 @@ pub struct ConvShape {
     pub w_in: u32,
     pub c_out: u32,
     pub k: u32,
+    pub stride: u32,
+    pub padding: u32,
     /// Applied to the result of a forward pass.
     pub activation: Activation,
     /// What made x: a backward pass multiplies dx with its derivative.
@@ -19,11 +22,11 @@ pub struct ConvShape {
 
 impl ConvShape {
     pub fn h_out(&self) -> u32 {
-        self.h_in - self.k + 1
+        (self.h_in + 2 * self.padding - self.k) / self.stride + 1
     }
 
     pub fn w_out(&self) -> u32 {
-        self.w_in - self.k + 1
+        (self.w_in + 2 * self.padding - self.k) / self.stride + 1
     }
 
     /// Elements of x, w and y.
@@ -47,7 +50,18 @@ impl ConvShape {
     /// batch, c_in, h_in, w_in, c_out, k
     pub(super) fn of(d: [u32; 6], activation: Activation, activation_in: Activation) -> ConvShape {
         let [batch, c_in, h_in, w_in, c_out, k] = d;
-        ConvShape { batch, c_in, h_in, w_in, c_out, k, activation, activation_in }
+        ConvShape { batch, c_in, h_in, w_in, c_out, k, stride: 1, padding: 0, activation, activation_in }
+    }
+
+    /// The input that a place of the map meets with a place of the kernel, along one side of so many; none outside.
+    pub(crate) fn met(&self, place: u32, of_kernel: u32, side: u32) -> Option<u32> {
+        (place * self.stride + of_kernel).checked_sub(self.padding).filter(|&input| input < side)
+    }
+
+    /// The place of the map, of so many, that meets an input with a place of the kernel; none where there is none.
+    pub(crate) fn meeting(&self, input: u32, of_kernel: u32, side: u32) -> Option<u32> {
+        let ahead = (input + self.padding).checked_sub(of_kernel).filter(|ahead| ahead.is_multiple_of(self.stride))?;
+        Some(ahead / self.stride).filter(|&place| place < side)
     }
 
     /// What results are exact on whole numbers.
@@ -63,6 +77,10 @@ impl ConvShape {
             (ConvShape::of([2, 3, 8, 11, 4, 5], SIGMOID, SIGMOID), integrated),
             (ConvShape::of([5, 4, 6, 6, 10, 1], RELU, RELU), software),
             (ConvShape::of([4, 10, 12, 12, 20, 5], NONE, RELU), integrated),
+            (ConvShape { padding: 1, ..ConvShape::of([2, 3, 7, 6, 4, 3], RELU, RELU) }, discrete),
+            (ConvShape { stride: 2, ..ConvShape::of([2, 3, 10, 9, 4, 3], NONE, NONE) }, integrated),
+            // Steps over inputs, and a frame of nothing but zeros.
+            (ConvShape { stride: 3, padding: 4, ..ConvShape::of([3, 2, 8, 11, 5, 2], NONE, RELU) }, software),
         ]
     }
 }
@@ -86,14 +104,16 @@ impl ConvForward {
 impl Definition for ConvForward {
     const WGSL: &'static str = shader!("conv_forward");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("+ i + u) * w_in + j + v]", "+ i + u) * w_in + j]"),
+        ("let column = j * stride + v - padding;", "let column = j * stride + v;"),
+        ("let row = i * stride + u - padding;", "let row = i + u - padding;"),
+        ("row >= h_in || column >= w_in", "row >= h_in"),
         ("sum[t] = b[o + t];", "sum[t] = 0.0;"),
         ("w[(((o + t) * c_in + c) * k + u) * k + v]", "w[(((o + t) * c_in + c) * k + v) * k + u]"),
         ("= act(sum[t]);", "= sum[t];"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, @tile_o = self.tile_o()]
+        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, stride, padding, @tile_o = self.tile_o()]
     }
 
     fn act(&self) -> Activation {
@@ -136,14 +156,15 @@ impl ConvBackwardInput {
 impl Definition for ConvBackwardInput {
     const WGSL: &'static str = shader!("conv_backward_input");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("i - u < H_OUT", "i - u <= H_OUT"),
+        ("p / stride < H_OUT", "p / stride <= H_OUT"),
+        ("q % stride == 0u", "true"),
         ("for (var o = 0u; o < c_out; o++)", "for (var o = 1u; o < c_out; o++)"),
         ("sum[t] * act_derivative(x[at])", "sum[t]"),
         ("act_derivative(x[at])", "act_derivative(sum[t])"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, @tile_c = self.tile_c()]
+        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, stride, padding, @tile_c = self.tile_c()]
     }
 
     fn act(&self) -> Activation {
@@ -184,11 +205,12 @@ impl Definition for ConvBackwardWeight {
         ("n < min(batch, (slice + 1u) * SLICE)", "n < (slice + 1u) * SLICE"),
         ("for (var i = 0u; i < H_OUT; i++)", "for (var i = 1u; i < H_OUT; i++)"),
         ("sum_b += delta;", ""),
-        ("x[from_row + j + v]", "x[from_row + j]"),
+        ("j * stride + v - padding", "j * stride + v"),
+        ("row >= h_in || column >= w_in", "column >= w_in"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, @slices = self.1]
+        constants![self.0 => batch, c_in, h_in, w_in, c_out, k, stride, padding, @slices = self.1]
     }
 
     fn ports(&self) -> Vec<Port> {

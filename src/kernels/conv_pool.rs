@@ -26,9 +26,14 @@ impl ConvPoolShape {
         [s.c_in * s.h_in * s.w_in, s.c_out * self.h_out() * self.w_out()]
     }
 
-    /// Rows and columns of pool x pool blocks that cover x, the last of them perhaps in part.
+    /// Rows and columns of a block of inputs: as many as from cell to cell.
+    fn block(&self) -> u32 {
+        self.pool * self.conv.stride
+    }
+
+    /// Rows and columns of blocks that cover x, the last of them perhaps in part.
     pub fn blocks(&self) -> (u32, u32) {
-        (self.conv.h_in.div_ceil(self.pool), self.conv.w_in.div_ceil(self.pool))
+        (self.conv.h_in.div_ceil(self.block()), self.conv.w_in.div_ceil(self.block()))
     }
 
     /// Elements of x, w and the pooled y.
@@ -51,6 +56,10 @@ impl ConvPoolShape {
     fn cases() -> Vec<(ConvPoolShape, Tiles)> {
         let [software, integrated, discrete] = Tiles::ALL;
         let of = |d, pool, a, b| ConvPoolShape { conv: ConvShape::of(d, a, b), pool };
+        let moved = |shape: ConvPoolShape, stride, padding| ConvPoolShape {
+            conv: ConvShape { stride, padding, ..shape.conv },
+            ..shape
+        };
         vec![
             (of([3, 1, 28, 28, 10, 5], 2, RELU, NONE), discrete),
             (of([2, 10, 12, 12, 20, 5], 2, RELU, RELU), software),
@@ -65,6 +74,11 @@ impl ConvPoolShape {
             (of([1, 27, 6, 6, 27, 5], 2, RELU, RELU), integrated),
             // A kernel so large that unrolling must be held back.
             (of([1, 2, 14, 13, 4, 11], 2, RELU, RELU), software),
+            // Padding and strides, where cells and blocks of inputs lie apart.
+            (moved(of([2, 3, 9, 8, 4, 3], 2, RELU, RELU), 1, 1), software),
+            (moved(of([3, 2, 12, 11, 4, 5], 2, NONE, RELU), 1, 4), discrete),
+            (moved(of([2, 3, 13, 10, 6, 3], 1, RELU, RELU), 2, 1), integrated),
+            (moved(of([2, 2, 13, 11, 3, 3], 2, RELU, NONE), 2, 0), software),
         ]
     }
 }
@@ -78,14 +92,18 @@ impl Tiles {
     /// slower, the larger the cells are.
     fn cells(&self, s: &ConvPoolShape) -> u32 {
         let (cell, k) = (s.pool * s.pool, s.conv.k);
-        (self.unrolled / (cell * k * k)).min(self.conv_sums / cell) * 2 / s.pool.max(2)
+        // The inputs of a block have as many products as the cell.
+        let sums = s.block() * s.block();
+        (self.unrolled / (cell * k * k)).min(self.conv_sums / sums) * 2 / s.pool.max(2)
     }
 
     /// Whether a convolution with this kernel is computed in one body with pooling of these cells; 1 is none. Beyond that the
-    /// two are kernels of their own, whose bodies stay short whatever their sizes.
-    pub(crate) fn fuses(&self, k: usize, pool: usize) -> bool {
-        let (cell, weights) = (pool.saturating_mul(pool), k.saturating_mul(k));
-        cell.max(weights) <= self.conv_sums as usize && cell.saturating_mul(weights) <= FUSED
+    /// two are kernels of their own, whose bodies stay short whatever their sizes; so they are where the kernel steps over
+    /// inputs, or may lie outside of them.
+    pub(crate) fn fuses(&self, [k, stride, padding]: [usize; 3], pool: usize) -> bool {
+        let (cell, weights, block) = (pool.saturating_mul(pool), k.saturating_mul(k), pool.saturating_mul(stride));
+        let sums = block.saturating_mul(block).max(weights);
+        stride <= k && padding < k && sums <= self.conv_sums as usize && cell.saturating_mul(weights) <= FUSED
     }
 
     /// Whether `conv_pool_backward_input` leaves lanes of its only workgroup idle.
@@ -126,9 +144,11 @@ impl ConvPoolForward {
 impl Definition for ConvPoolForward {
     const WGSL: &'static str = shader!("conv_pool_forward");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
+        ("let left = j * pool * stride - padding;", "let left = j * pool * stride;"),
+        ("row >= h_in || column >= w_in", "column >= w_in"),
         ("if value > best {", "if value >= best {"),
         ("sum[t][r][s] = bias;", "sum[t][r][s] = 0.0;"),
-        ("weights[u][v] * window[r + u][s + v]", "weights[u][v] * window[r + u][s]"),
+        ("window[r * stride + u][s * stride + v]", "window[r + u][s + v]"),
         ("place = r * pool + s;", "place = s * pool + r;"),
         ("y[at] = act(best);", "y[at] = best;"),
         ("* W_OUT + j + e;", "* W_OUT + j;"),
@@ -140,7 +160,7 @@ impl Definition for ConvPoolForward {
         let ConvPoolForward(s, tiles) = self;
         let [tile_o, tile_i, tile_j] = self.tile();
         constants![
-            s.conv => batch, c_in, h_in, w_in, c_out, k;
+            s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
             s => pool, @tile_o = tile_o, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
         ]
     }
@@ -205,6 +225,8 @@ impl ConvPoolBackwardInput {
 impl Definition for ConvPoolBackwardInput {
     const WGSL: &'static str = shader!("conv_pool_backward_input");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
+        ("REACH * BLOCK + padding + r - u", "REACH * BLOCK + r - u"),
+        ("down % stride == 0u && right % stride == 0u", "down % stride == 0u"),
         ("place == p * pool + q", "place == q * pool + p"),
         ("if i < H_OUT && j < W_OUT {", "if i < H_OUT && j <= W_OUT {"),
         ("weights[u][v] * dz", "weights[v][u] * dz"),
@@ -217,7 +239,7 @@ impl Definition for ConvPoolBackwardInput {
         let ConvPoolBackwardInput(s, tiles) = self;
         let [tile_c, tile_i, tile_j] = self.tile();
         constants![
-            s.conv => batch, c_in, h_in, w_in, c_out, k;
+            s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
             s => pool, @tile_c = tile_c, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
         ]
     }
@@ -266,20 +288,22 @@ pub struct ConvPoolBackwardWeight(pub ConvPoolShape, pub u32, pub Tiles);
 impl Definition for ConvPoolBackwardWeight {
     const WGSL: &'static str = shader!("conv_pool_backward_weight");
     const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("window[r][s + pool]", "window[r][s]"),
+        ("window[r][s + STEP]", "window[r][s]"),
+        ("input(plane, top + r, s - padding)", "input(plane, top + r, s)"),
         ("place == r * pool + s", "place == s * pool + r"),
         ("sum_b[t] += delta;", "sum_b[t] = delta;"),
         ("dw_in[at / 4u][at % 4u] + sum", "sum"),
         ("db_in[unit / 4u][unit % 4u] + sum_b[t]", "sum_b[t]"),
         ("var row = slice * SLICE; row", "var row = slice * SLICE + 1u; row"),
         ("row < min(ROWS, (slice + 1u) * SLICE)", "row < (slice + 1u) * SLICE"),
-        ("+ i * pool) * w_in;", "+ i) * w_in;"),
+        ("let top = i * STEP - padding;", "let top = i * STEP;"),
+        ("row >= h_in || column >= w_in", "row >= h_in"),
     ];
 
     fn constants(&self) -> Constants {
         let ConvPoolBackwardWeight(s, slices, tiles) = self;
         constants![
-            s.conv => batch, c_in, h_in, w_in, c_out, k;
+            s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
             s => pool, @slices = *slices, @tile_o = tiles.conv_pool_weight_o(s), @wg = tiles.workgroup
         ]
     }

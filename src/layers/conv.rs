@@ -9,28 +9,51 @@ use crate::kernels::{
 use crate::plan::Initial;
 use serde::{Deserialize, Serialize};
 
-/// So many channels, each of a `kernel` x `kernel` window over all input channels, with stride 1 and no padding.
+/// So many channels, each of a `kernel` x `kernel` window over all input channels, at every `stride`-th place of the map with
+/// `padding` zeros on each side, as PyTorch has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
     pub channels: usize,
     pub kernel: usize,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub stride: usize,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub padding: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(stride: &usize) -> bool {
+    *stride == 1
+}
+
+fn is_zero(padding: &usize) -> bool {
+    *padding == 0
 }
 
 impl Layer {
-    /// A [`Conv`].
+    /// A [`Conv`] with stride 1 and no padding.
     pub fn conv(channels: usize, kernel: usize) -> Layer {
-        Conv { channels, kernel }.into()
+        Conv { channels, kernel, stride: 1, padding: 0 }.into()
     }
 }
 
 impl Conv {
+    /// Kernel, stride and padding.
+    fn window(&self) -> [usize; 3] {
+        [self.kernel, self.stride, self.padding]
+    }
+
     /// The sizes for so many images.
     fn shape(&self, stage: &Stage, batch: u32) -> ConvShape {
         let [c_in, h_in, w_in] = stage.node.input.map(|d| d as u32);
         let (c_out, k) = (self.channels as u32, self.kernel as u32);
+        let (stride, padding) = (self.stride as u32, self.padding as u32);
         let (activation, activation_in) = (stage.activation, stage.activation_in);
-        ConvShape { batch, c_in, h_in, w_in, c_out, k, activation, activation_in }
+        ConvShape { batch, c_in, h_in, w_in, c_out, k, stride, padding, activation, activation_in }
     }
 
     /// The sizes for all images of a batch, where one kernel convolves and pools. A convolution without pooling is one with
@@ -40,7 +63,7 @@ impl Conv {
             Some(Layer::MaxPool(pool)) => pool.size,
             _ => 1,
         };
-        let fuses = stage.fuses && to.tiles.fuses(self.kernel, pool);
+        let fuses = stage.fuses && to.tiles.fuses(self.window(), pool);
         fuses.then(|| ConvPoolShape { conv: self.shape(stage, to.padded), pool: pool as u32 })
     }
 }
@@ -59,7 +82,8 @@ impl Written for Conv {
     }
 
     fn examples() -> Vec<Conv> {
-        vec![Conv { channels: 5, kernel: 3 }]
+        let conv = |stride, padding| Conv { channels: 5, kernel: 3, stride, padding };
+        vec![conv(1, 0), conv(1, 1), conv(2, 1)]
     }
 }
 
@@ -73,7 +97,14 @@ impl Definition for Conv {
     }
 
     fn describe(&self) -> String {
-        format!("{0}x{0}, {1} channels", self.kernel, self.channels)
+        let mut text = format!("{0}x{0}, {1} channels", self.kernel, self.channels);
+        if self.stride > 1 {
+            text.push_str(&format!(", stride {}", self.stride));
+        }
+        if self.padding > 0 {
+            text.push_str(&format!(", padding {}", self.padding));
+        }
+        text
     }
 
     fn has_parameters(&self) -> bool {
@@ -85,17 +116,24 @@ impl Definition for Conv {
     }
 
     fn output(&self, [c, h, w]: Shape, tensors: &mut Tensors) -> Result<Shape, String> {
-        let Conv { channels, kernel } = *self;
+        let Conv { channels, kernel, stride, padding } = *self;
         if !(1..=4096).contains(&channels) || kernel == 0 {
             return Err(format!("{channels} channels with a kernel of {kernel}"));
         }
-        if kernel > h || kernel > w {
-            return Err(format!("a {kernel}x{kernel} kernel is larger than its {h}x{w} input"));
+        if !(1..=4096).contains(&stride) || padding > 4096 {
+            return Err(format!(
+                "a stride of {stride} with a padding of {padding}; they may be 1 to 4096 and 0 to 4096"
+            ));
+        }
+        let [tall, wide] = [h, w].map(|side| side + 2 * padding);
+        if kernel > tall || kernel > wide {
+            let padded = if padding > 0 { format!(", padded to {tall}x{wide}") } else { String::new() };
+            return Err(format!("a {kernel}x{kernel} kernel is larger than its {h}x{w} input{padded}"));
         }
         let initial = Initial::Uniform { fan_in: c * kernel * kernel };
         tensors.learning("weight", vec![channels, c, kernel, kernel], initial);
         tensors.learning("bias", vec![channels], initial);
-        Ok([channels, h - kernel + 1, w - kernel + 1])
+        Ok([channels, (tall - kernel) / stride + 1, (wide - kernel) / stride + 1])
     }
 
     fn multiply_adds(&self, input: Shape, output: Shape) -> usize {
@@ -103,7 +141,7 @@ impl Definition for Conv {
     }
 
     fn takes(&self, next: &Layer, tiles: &Tiles) -> bool {
-        matches!(next, Layer::MaxPool(pool) if tiles.fuses(self.kernel, pool.size))
+        matches!(next, Layer::MaxPool(pool) if tiles.fuses(self.window(), pool.size))
     }
 
     fn forward(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {

@@ -1,5 +1,6 @@
 //! Twin of `shaders/conv_backward_input.wgsl`:
-//! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,i-u,j-v] * w[o,c,u,v]`, dy 0 outside its map.
+//! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v]`, where S divides both and dy
+//! is 0 outside its map.
 
 use super::activations::through;
 use super::{Expected, Inputs, Near, Sum, Twin};
@@ -21,9 +22,8 @@ pub fn run(s: &ConvShape, dy: &[f64], w: &[f64], x: &[f64]) -> Vec<Expected> {
                     for o in 0..s.c_out {
                         for u in 0..s.k {
                             for v in 0..s.k {
-                                if i >= u && i - u < s.h_out() && j >= v && j - v < s.w_out() {
-                                    let delta =
-                                        dy[(((n * s.c_out + o) * s.h_out() + i - u) * s.w_out() + j - v) as usize];
+                                if let (Some(p), Some(q)) = (s.meeting(i, u, s.h_out()), s.meeting(j, v, s.w_out())) {
+                                    let delta = dy[(((n * s.c_out + o) * s.h_out() + p) * s.w_out() + q) as usize];
                                     sum.add(delta * w[(((o * s.c_in + c) * s.k + u) * s.k + v) as usize]);
                                 }
                             }

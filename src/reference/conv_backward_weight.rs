@@ -1,5 +1,6 @@
 //! Twin of `shaders/conv_backward_weight.wgsl`:
-//! `dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i+u,j+v]`, and db the sum of dy alone.
+//! `dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*S+u-P,j*S+v-P]`, x 0 outside its map, and db
+//! the sum of dy alone.
 
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{ConvBackwardWeight, ConvShape};
@@ -39,8 +40,10 @@ pub fn sums(
                         before.iter().for_each(|[weights, _]| sum.add(weights[dw.value.len()]));
                         for &(n, i) in &rows {
                             for j in 0..s.w_out() {
-                                let value = x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize];
-                                sum.add(delta(n, i, j) * value);
+                                if let (Some(row), Some(column)) = (s.met(i, u, s.h_in), s.met(j, v, s.w_in)) {
+                                    let value = x[(((n * s.c_in + c) * s.h_in + row) * s.w_in + column) as usize];
+                                    sum.add(delta(n, i, j) * value);
+                                }
                             }
                         }
                         dw.push(sum.value, sum.error());

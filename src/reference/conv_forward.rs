@@ -1,4 +1,5 @@
-//! Twin of `shaders/conv_forward.wgsl`: `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i+u,j+v])`.
+//! Twin of `shaders/conv_forward.wgsl`: `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i*S+u-P,j*S+v-P])`,
+//! x 0 outside its map.
 
 use super::activations::activate;
 use super::{Expected, Inputs, Near, Sum, Twin};
@@ -31,8 +32,10 @@ pub fn pixel(s: &ConvShape, x: &[f64], w: &[f64], b: &[f64], [n, o, i, j]: [u32;
     for c in 0..s.c_in {
         for u in 0..s.k {
             for v in 0..s.k {
-                let weight = w[(((o * s.c_in + c) * s.k + u) * s.k + v) as usize];
-                sum.add(weight * x[(((n * s.c_in + c) * s.h_in + i + u) * s.w_in + j + v) as usize]);
+                if let (Some(row), Some(column)) = (s.met(i, u, s.h_in), s.met(j, v, s.w_in)) {
+                    let weight = w[(((o * s.c_in + c) * s.k + u) * s.k + v) as usize];
+                    sum.add(weight * x[(((n * s.c_in + c) * s.h_in + row) * s.w_in + column) as usize]);
+                }
             }
         }
     }

@@ -67,7 +67,7 @@ pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
 
 /// One image of 3x3 pixels, one output channel, a kernel of 2x2.
 pub fn conv(activation: Activation, activation_in: Activation) -> ConvShape {
-    ConvShape { batch: 1, c_in: 1, h_in: 3, w_in: 3, c_out: 1, k: 2, activation, activation_in }
+    ConvShape { batch: 1, c_in: 1, h_in: 3, w_in: 3, c_out: 1, k: 2, stride: 1, padding: 0, activation, activation_in }
 }
 
 /// Two images of two channels of two values, in a batch with a row of padding.
