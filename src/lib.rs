@@ -3,7 +3,7 @@
 //! A training step is data: [`recorder`] records a network, a batch size and a set of frozen layers into a flat list of kernel
 //! invocations. [`gpu`] plays it on a device, [`mod@reference`] plays it on the CPU, and [`verify`] compares the two.
 //!
-//! # Modules, lowest first; each may use those above it
+//! # Modules, lowest first; each may use those above it, to which `tests/rooms.rs` holds them
 //! | module | what it holds |
 //! |---|---|
 //! | [`random`] | seeded streams, one for each purpose |
@@ -12,10 +12,9 @@
 //! | `words` | enums whose values have a word each |
 //! | [`threads`] | the same work on all cores |
 //! | [`data`] | images and labels on the host: reading, fetching, generating, splitting |
-//! | [`kernels`] | the kernels: sizes, bindings, dispatch, cost, cases, faults; tile sizes by class of device |
+//! | [`kernels`], [`optimizers`] | the kernels: sizes, bindings, dispatch, cost, cases, faults; what follows gradients |
 //! | [`plan`] | a step as data, how it is put together, and the loader of shaders |
 //! | [`layers`] | the layers: words, shapes, tensors, what each records forward and backward |
-//! | [`optimizers`] | how parameters follow their gradients |
 //! | [`model`] | what a network is: layers in a row, initialisation, checkpoint |
 //! | [`recorder`] | from a network to a plan |
 //! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |

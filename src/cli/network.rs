@@ -60,13 +60,18 @@ pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
         return Ok(());
     }
     let shape = |[c, h, w]: [usize; 3]| format!("{c}x{h}x{w}");
-    console.result(format!("{:10} {:18} {:>12} {:>12} {:>14}", "layer", "", "output", "parameters", "multiply-adds"));
-    console.result(format!("{:10} {:18} {:>12}", "input", "", shape(network.input())));
-    for (node, [parameters, multiply_adds]) in network.nodes().iter().zip(&costs) {
-        let (what, shape) = (node.layer.describe(), shape(node.output));
-        console.result(format!("{:10} {what:18} {shape:>12} {parameters:>12} {multiply_adds:>14}", node.name));
+    let row = |[name, what, output, parameters, multiply_adds]: [&str; 5], wide: usize| {
+        let text = format!("{name:10} {what:wide$} {output:>12} {parameters:>12} {multiply_adds:>14}");
+        console.result(text.trim_end());
+    };
+    let wide = network.nodes().iter().map(|node| node.layer.describe().len()).fold(18, usize::max);
+    row(["layer", "", "output", "parameters", "multiply-adds"], wide);
+    row(["input", "", &shape(network.input()), "", ""], wide);
+    for (node, cost) in network.nodes().iter().zip(&costs) {
+        let [parameters, multiply_adds] = cost.map(|cost| cost.to_string());
+        row([&node.name, &node.layer.describe(), &shape(node.output), &parameters, &multiply_adds], wide);
     }
-    console.result(format!("{:10} {:18} {:>12} {parameters:>12} {multiply_adds:>14}", "all", "", ""));
+    row(["all", "", "", &parameters.to_string(), &multiply_adds.to_string()], wide);
     let megabytes = memory as f64 / 1e6;
     console.result(format!(
         "training takes {megabytes:.1} MB of device memory with a batch of {}, and the data",

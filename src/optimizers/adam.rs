@@ -1,13 +1,12 @@
 //! Adam (D. Kingma, J. Ba, 2015), and AdamW (I. Loshchilov, F. Hutter, 2019).
 
 use super::update::{POSITIVE, UpdateShape};
-use super::{Definition as Optimizer, Settings};
+use super::{Definition as Optimizer, MOMENTUM, SQUARE, Settings};
 use crate::kernels::{Constants, Definition, Fill, Port, Setting, shader};
-use crate::plan::names;
 
 pub const ADAM: Optimizer = Optimizer {
     defaults: Settings::USUAL,
-    states: &[names::MOMENTUM, names::SQUARE],
+    states: &[MOMENTUM, SQUARE],
     kernel: |shape, _| AdamUpdate(shape, false).into(),
     hyper: AdamUpdate::HYPER,
     constants: |settings| {

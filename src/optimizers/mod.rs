@@ -18,6 +18,10 @@ pub use update::{HYPER_LEN, ROW, Range, UpdateShape};
 use crate::kernels::Kernel;
 use crate::words::words;
 
+/// What many optimizers remember of each parameter: its momentum, and the running mean of its gradients' squares.
+pub const MOMENTUM: &str = "momentum";
+pub const SQUARE: &str = "square";
+
 words! {
     /// How parameters follow their gradients, as PyTorch names and defines it.
     pub enum Optimizer {

@@ -1,13 +1,12 @@
 //! RMSprop (T. Hinton, Neural Networks for Machine Learning, lecture 6, 2012), in PyTorch's form.
 
 use super::update::{POSITIVE, UpdateShape};
-use super::{Definition as Optimizer, Settings, no_correction};
+use super::{Definition as Optimizer, MOMENTUM, SQUARE, Settings, no_correction};
 use crate::kernels::{Constants, Definition, Fill, HALVINGS, Port, Setting, shader};
-use crate::plan::names;
 
 pub const RMSPROP: Optimizer = Optimizer {
     defaults: Settings { lr: 0.01, beta2: 0.99, ..Settings::USUAL },
-    states: &[names::MOMENTUM, names::SQUARE],
+    states: &[MOMENTUM, SQUARE],
     kernel: |shape, _| RmspropUpdate(shape).into(),
     hyper: RmspropUpdate::HYPER,
     constants: |settings| {

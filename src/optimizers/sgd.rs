@@ -1,14 +1,13 @@
 //! Stochastic gradient descent with momentum, Nesterov's or plain.
 
 use super::update::UpdateShape;
-use super::{Definition as Optimizer, Settings, no_correction};
+use super::{Definition as Optimizer, MOMENTUM, Settings, no_correction};
 use crate::kernels::{Constants, Definition, Fill, Port, Setting, Values, shader};
-use crate::plan::names;
 
 pub const SGD: Optimizer = Optimizer {
     // The tutorial's.
     defaults: Settings { lr: 0.01, momentum: 0.5, ..Settings::USUAL },
-    states: &[names::MOMENTUM],
+    states: &[MOMENTUM],
     kernel: |shape, settings| SgdUpdate(shape, settings.nesterov).into(),
     hyper: SgdUpdate::HYPER,
     constants: |settings| vec![("momentum", settings.momentum), ("decay", settings.weight_decay)],

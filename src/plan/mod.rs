@@ -110,10 +110,8 @@ pub mod names {
     pub const TABLE: &str = "table";
     /// Parameters of the network, at the places its parameter table says.
     pub const PARAMETERS: &str = "parameters";
-    /// Momentum, at the same places.
-    pub const MOMENTUM: &str = "momentum";
-    /// Running means of the gradients' squares, at the same places.
-    pub const SQUARE: &str = "square";
+    /// What optimizers remember, at the same places.
+    pub use crate::optimizers::{MOMENTUM, SQUARE};
     /// Parameters of a teacher, at the places its own parameter table says.
     pub const TEACHER: &str = "teacher";
     /// What the names of its tensors begin with: `teacher.conv1.out`.
