@@ -18,6 +18,8 @@
 //! sums are nested arrays, `array<array<f32, WIDTH>, tile>`, with a loop for each dimension, not one flat array with
 //! computed places.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod case;
 mod pieces;
 mod port;

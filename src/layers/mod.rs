@@ -4,6 +4,8 @@
 //! # Adding a layer
 //! A file here with [`Written`] and a [`Definition`], and its line at the end of this one. An activation is less: see [`crate::kernels::Activation`].
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod stage;
 mod tensors;
 mod words;

@@ -4,6 +4,8 @@
 //! A file here with a [`Definition`] and the [kernel](crate::kernels) of its update, a line below, and the kernel's shader,
 //! twin and test.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod adam;
 mod rmsprop;
 mod sgd;

@@ -1,5 +1,7 @@
 //! From a network to a plan: a loop over its layers, with what stands before and behind them.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod stages;
 
 use crate::kernels::{

@@ -5,6 +5,8 @@
 //! holds in any order of summation (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2).
 //! `reference` knows nothing of `gpu`; the two meet in `verify` and in the tests.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod activations;
 mod hash;
 mod player;
