@@ -7,6 +7,7 @@ mod known;
 mod picture;
 mod prepare;
 mod set;
+mod source;
 mod split;
 pub mod synthetic;
 
@@ -17,7 +18,8 @@ pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
 pub use prepare::{Image, Prepare};
-pub use set::{Classes, DataSet, Loaded, Locator, Part, Pictures, Source, Unfit, fingerprint};
+pub use set::{Classes, DataSet, Part, fingerprint};
+pub use source::{Loaded, Locator, Pictures, Source, Unfit};
 pub use split::{epoch_order, hold_out};
 
 use crate::text::{self, Shown};

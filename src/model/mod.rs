@@ -2,14 +2,13 @@
 
 mod architecture;
 mod checkpoint;
+mod find;
 mod init;
 mod network;
 mod unique;
 
 pub use architecture::{Architecture, ArchitectureError};
-pub use checkpoint::{
-    CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, model_file, names_model, newest_run,
-    numbered_classes,
-};
+pub use checkpoint::{CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, numbered_classes};
+pub use find::{model_file, names_model, newest_run};
 pub use init::{initialise, initialise_one};
 pub use network::{NETWORKS, Network, NetworkError, hidden_layers, tutorial_layers};

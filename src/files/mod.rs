@@ -1,5 +1,11 @@
 //! Atomic writes, bounded reads, locks, and logs that hold whole lines.
 
+mod lock;
+mod log;
+
+pub use lock::Lock;
+pub use log::Log;
+
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
@@ -220,146 +226,6 @@ pub fn sweep(folder: &Path, names: &[impl AsRef<OsStr>]) {
     }
 }
 
-/// A folder that belongs to this process, until it ends in whatever way.
-#[derive(Debug)]
-pub struct Lock {
-    path: PathBuf,
-    _file: File,
-    _listed: Listed,
-}
-
-impl Lock {
-    /// Takes a folder by a file of this name in it.
-    ///
-    /// # Errors
-    /// Another process has it: the number of that process, if it can be read. Or the file cannot be made.
-    pub fn take(path: &Path) -> std::result::Result<Lock, (Error, Option<u32>)> {
-        let fail = |error: Error| (error, None);
-        loop {
-            if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-                return Err(fail(Error::new(ErrorKind::InvalidInput, "it is not a regular file")));
-            }
-            let mut options = File::options();
-            let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => {
-                    return Err((ErrorKind::WouldBlock.into(), holder(&mut file)));
-                }
-                // On a file system without locks there is nobody to ask.
-                Ok(()) | Err(TryLockError::Error(_)) => {}
-            }
-            // Whoever had it before has removed it meanwhile.
-            if !is_at(&file, path) {
-                continue;
-            }
-            let write = |file: &mut File| {
-                file.set_len(0)?;
-                file.seek(SeekFrom::Start(0))?;
-                writeln!(file, "{}", std::process::id())
-            };
-            // Who holds it is only told: a full disk is no reason not to.
-            let _ = write(&mut file);
-            return Ok(Lock { path: path.into(), _file: file, _listed: Listed::new(path) });
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// The process that has a lock, by what it has written there. It may be about to do so.
-fn holder(file: &mut File) -> Option<u32> {
-    for _ in 0..20 {
-        let mut text = String::new();
-        file.seek(SeekFrom::Start(0)).and_then(|_| Read::by_ref(file).take(20).read_to_string(&mut text)).ok()?;
-        if let Some(holder) = text.strip_suffix('\n').and_then(|text| text.parse().ok()) {
-            return Some(holder);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    None
-}
-
-/// Whether an open file is still the one of that name.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
-/// A log of JSON, an object a line, each written at once.
-#[derive(Debug)]
-pub struct Log(File);
-
-impl Log {
-    /// Opens a log that is there, or makes it. A line that a killed process or a full disk has left unfinished is cut off.
-    ///
-    /// # Errors
-    /// It is no plain file of that folder, or cannot be written.
-    pub fn open(path: &Path) -> Result<Log> {
-        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
-        }
-        // Not in append mode, in which Windows shortens no file. Only one process has it.
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-        let length = file.metadata()?.len();
-        let end = last_line_end(&mut file, length)?;
-        if end < length {
-            let mut rest = Vec::new();
-            file.seek(SeekFrom::Start(end))?;
-            Read::by_ref(&mut file).take(LONGEST).read_to_end(&mut rest)?;
-            match serde_json::from_slice::<serde::de::IgnoredAny>(&rest) {
-                Ok(_) => file.write_all(b"\n")?,
-                Err(_) => file.set_len(end)?,
-            }
-        }
-        file.seek(SeekFrom::End(0))?;
-        Ok(Log(file))
-    }
-
-    /// Appends a line, whole or not at all.
-    ///
-    /// # Errors
-    /// The disk is full.
-    pub fn line(&mut self, line: &str) -> Result<()> {
-        let before = self.0.stream_position()?;
-        Write::write_all(&mut self.0, format!("{line}\n").as_bytes()).inspect_err(|_| {
-            let _ = self.0.set_len(before).and_then(|()| self.0.seek(SeekFrom::Start(before)));
-        })
-    }
-}
-
-/// Bytes of a line, at most, that is looked at to tell whether it is whole.
-const LONGEST: u64 = 1 << 20;
-
-/// Where the last whole line of a file ends.
-fn last_line_end(file: &mut File, length: u64) -> Result<u64> {
-    let mut end = length;
-    let mut part = vec![0; 1 << 12];
-    while end > 0 {
-        let start = end.saturating_sub(part.len() as u64);
-        let part = &mut part[..(end - start) as usize];
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(part)?;
-        match part.iter().rposition(|&byte| byte == b'\n') {
-            Some(at) => return Ok(start + at as u64 + 1),
-            None => end = start,
-        }
-    }
-    Ok(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,39 +278,6 @@ mod tests {
         keep(mine, &path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn a_folder_belongs_to_one_and_is_free_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        std::fs::write(&path, "7 a process that is gone\n").unwrap();
-        let lock = Lock::take(&path).unwrap();
-        let (error, holder) = Lock::take(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::WouldBlock);
-        assert!(holder == Some(std::process::id()) || cfg!(windows));
-        drop(lock);
-        assert!(!path.exists());
-        drop(Lock::take(&path).unwrap());
-    }
-
-    #[test]
-    fn a_log_has_whole_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        for (before, after) in [
-            ("", "next\n"),
-            ("one\n", "one\nnext\n"),
-            // A line that lacks only its end is whole.
-            ("one\n{\"a\": 1}", "one\n{\"a\": 1}\nnext\n"),
-            ("one\ntwo\nthr", "one\ntwo\nnext\n"),
-            ("torn", "next\n"),
-            (&format!("one\n{}", "x".repeat(9000)), "one\nnext\n"),
-        ] {
-            std::fs::write(&path, before).unwrap();
-            Log::open(&path).unwrap().line("next").unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
-        }
     }
 
     /// The mode of a new file is the umask's to decide.

@@ -1,0 +1,381 @@
+//! From what the user asked for to images and labels.
+
+use super::fetch::{Checking, hex, is_right};
+use super::known::NAMES;
+use super::set::{Classes, DataSet, Part};
+use super::{
+    DataError, Fetcher, Folder, Known, Layout, PassedOver, Prepare, Progress, Reading, find, read_first_column,
+    read_images, read_labels, synthetic, unlike,
+};
+use crate::text::Shown;
+use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A part as it was read.
+#[derive(Debug)]
+pub struct Loaded {
+    pub set: DataSet,
+    /// The picture of each image, where they are pictures.
+    pub files: Vec<PathBuf>,
+    /// So many of its last images are for validation.
+    pub held_out: usize,
+    pub unfit: Unfit,
+}
+
+/// Pictures that a network cannot learn from.
+#[derive(Debug, Default)]
+pub struct Unfit {
+    /// Left out, and why.
+    pub skipped: Vec<DataError>,
+    /// Without ink, so that nothing of them is left.
+    pub blank: Vec<PathBuf>,
+}
+
+impl Unfit {
+    /// Adds others.
+    pub fn extend(&mut self, others: Unfit) {
+        self.skipped.extend(others.skipped);
+        self.blank.extend(others.blank);
+    }
+}
+
+/// How folders of pictures are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pictures {
+    /// MNIST's way where nothing is said.
+    pub prepare: Option<Prepare>,
+    pub skip_bad: bool,
+    /// Splits off a test part where there is none.
+    pub seed: u64,
+    /// Height and width of the images; 28x28, or with [`Prepare::None`] those of the first picture.
+    pub size: Option<[usize; 2]>,
+}
+
+/// How `--data`, `--cache` and `--offline` are looked up.
+#[derive(Clone, Debug, Default)]
+pub struct Locator {
+    pub cache: Option<PathBuf>,
+    pub offline: bool,
+    pub pictures: Pictures,
+}
+
+/// Synthetic training images at most: what a program without images on disk may reasonably hold in memory.
+const MOST_SYNTHETIC: u32 = 10_000_000;
+
+/// A data set that is at hand.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: String,
+    /// What was asked for, so that it can be found again.
+    pub wanted: PathBuf,
+    kind: Kind,
+    /// Why this is not what `auto` looked for.
+    pub notice: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Folder(PathBuf, Option<&'static Known>),
+    Pictures(Folder, Reading),
+    /// So many training images.
+    Synthetic(u32),
+}
+
+impl Locator {
+    /// The cache folder: `--cache`, else `MNIST_GPU_CACHE`, else the platform's.
+    ///
+    /// # Errors
+    /// The platform has none.
+    pub fn cache(&self) -> Result<PathBuf, DataError> {
+        let env = || std::env::var_os("MNIST_GPU_CACHE").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let platform = || dirs::cache_dir().map(|dir| dir.join("mnist-gpu"));
+        self.cache.clone().or_else(env).or_else(platform).ok_or(DataError::NoCache)
+    }
+
+    /// Finds a set, and fetches it if need be.
+    ///
+    /// # Errors
+    /// It is unknown, or not here and not to be had.
+    pub fn locate(&self, wanted: impl AsRef<Path>, progress: Progress) -> Result<Source, DataError> {
+        let wanted = wanted.as_ref();
+        let source = |name: &str, kind| Source { name: name.into(), wanted: wanted.into(), kind, notice: None };
+        match wanted.to_str().unwrap_or_default() {
+            "synthetic" => Ok(source("synthetic", Kind::Synthetic(synthetic::TRAIN))),
+            name if name.starts_with("synthetic:") => {
+                let count =
+                    name["synthetic:".len()..].parse().ok().filter(|count| (2..=MOST_SYNTHETIC).contains(count));
+                let count = count.ok_or_else(|| DataError::SyntheticCount(wanted.into()))?;
+                Ok(source("synthetic", Kind::Synthetic(count)))
+            }
+            "auto" => match self.fetched("mnist", progress) {
+                Ok((folder, known)) => Ok(source("mnist", Kind::Folder(folder, Some(known)))),
+                Err(reason) => {
+                    let notice = format!("MNIST is unavailable, so the built-in synthetic digits are used. {reason}");
+                    Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic(synthetic::TRAIN)) })
+                }
+            },
+            name if find(name).is_some() => {
+                let (folder, known) = self.fetched(name, progress)?;
+                Ok(source(name, Kind::Folder(folder, Some(known))))
+            }
+            _ => self.folder(wanted),
+        }
+    }
+
+    /// A set in a folder of the user's.
+    fn folder(&self, wanted: &Path) -> Result<Source, DataError> {
+        let unreadable = |e: std::io::Error| DataError::Unreadable { path: wanted.into(), reason: Shown::new(e) };
+        match std::fs::read_dir(wanted) {
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(DataError::Unknown(wanted.into()));
+            }
+            entries => drop(entries.map_err(unreadable)?),
+        }
+        let path = std::path::absolute(wanted).map_err(unreadable)?;
+        let own = path.file_name().map_or("data".into(), |name| Shown::from(name).to_string());
+        let source = |name, kind, notice| Source { name, wanted: path.clone(), kind, notice };
+        if Folder::is_one(&path) {
+            let (folder, reading) = self.pictures(&path)?;
+            let notice = "of this folder the pictures are taken, and the IDX files in it are passed over";
+            let notice = file(&path, NAMES[0]).is_ok().then(|| notice.into());
+            return Ok(source(own, Kind::Pictures(folder, reading), notice));
+        }
+        if let Some(reason) = unlike(&path) {
+            return Err(DataError::NoData { folder: path.into(), reason });
+        }
+        let known = recognise(&path);
+        let name = known.map_or(own, |known| known.name.into());
+        Ok(source(name, Kind::Folder(path.clone(), known), None))
+    }
+
+    fn pictures(&self, path: &Path) -> Result<(Folder, Reading), DataError> {
+        let Pictures { prepare, skip_bad, seed, size } = self.pictures;
+        let folder = Folder::open(path, seed)?;
+        let prepare = prepare.unwrap_or_default();
+        let size = match (size, prepare) {
+            (Some(size), _) => size,
+            (None, Prepare::None) => folder.first_size()?,
+            (None, _) => [28, 28],
+        };
+        Ok((folder, Reading { prepare, size, skip_bad }))
+    }
+
+    fn fetched(&self, name: &str, progress: Progress) -> Result<(PathBuf, &'static Known), DataError> {
+        let known = find(name).ok_or_else(|| DataError::Unknown(name.into()))?;
+        let cache = self.cache()?;
+        let folder = cache.join(known.folder);
+        if !self.offline {
+            Fetcher::default().fetch(known, &folder, Checking::Changes, progress)?;
+            return Ok((folder, known));
+        }
+        for file in &known.files {
+            let path = folder.join(file.name);
+            match is_right(&path, file, Checking::Changes) {
+                Ok(()) => {}
+                Err(None) => return Err(DataError::Offline { name: name.into(), cache: cache.into() }),
+                Err(Some(reason)) => {
+                    let (path, reason) = (path.into(), reason.into());
+                    return Err(DataError::Damaged { path, reason, name: name.into() });
+                }
+            }
+        }
+        Ok((folder, known))
+    }
+}
+
+/// A folder that holds a known set under another name: told by the training labels and, where those match, the images.
+fn recognise(folder: &Path) -> Option<&'static Known> {
+    use super::{Check, KNOWN};
+    let is = |dims: &[usize], bytes: &[u8], check: Check| {
+        let mut digest = Sha256::new();
+        digest.update([0, 0, 8, dims.len() as u8]);
+        dims.iter().for_each(|&dim| digest.update((dim as u32).to_be_bytes()));
+        digest.update(bytes);
+        let found = hex(&digest.finalize());
+        matches!(check, Check::Sha256(hash) if hash == found)
+    };
+    let labels = read_labels(&file(folder, NAMES[1]).ok()?).ok()?;
+    let known = KNOWN.iter().find(|known| is(&[labels.len()], &labels, known.files[1].check))?;
+    let images = read_images(&file(folder, NAMES[0]).ok()?).ok()?;
+    let dims = [images.len(), images.height, images.width];
+    is(&dims, &images.bytes, known.files[0].check).then_some(known)
+}
+
+/// A file of a folder, gzipped or not.
+fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
+    for path in [folder.join(name), folder.join(format!("{name}.gz"))] {
+        match std::fs::metadata(&path) {
+            Ok(_) => return Ok(path),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(DataError::Unreadable { path: path.into(), reason: Shown::new(e) }),
+        }
+    }
+    Err(DataError::Missing { folder: folder.into(), name: name.into() })
+}
+
+/// Names of a part's images and labels: those of a known set where they are there, else MNIST's.
+fn names_of(folder: &Path, known: Option<&'static Known>, part: Part) -> [&'static str; 2] {
+    let at = if part == Part::Train { 0 } else { 2 };
+    match known {
+        Some(known) if folder.join(known.files[at].name).is_file() => [0, 1].map(|i| known.files[at + i].name),
+        _ => [NAMES[at], NAMES[at + 1]],
+    }
+}
+
+fn labels_of(path: &Path, layout: Layout) -> Result<Vec<u8>, DataError> {
+    let mut labels = if layout.columns { read_first_column(path)? } else { read_labels(path)? };
+    if let Some(at) = labels.iter().position(|&label| label < layout.first_label) {
+        let text = format!("label {} at place {at}, where they start from {}", labels[at], layout.first_label);
+        return Err(DataError::Header { path: path.into(), what: "labels", text });
+    }
+    labels.iter_mut().for_each(|label| *label -= layout.first_label);
+    Ok(labels)
+}
+
+/// A file of images with the file of their labels, upright and counted from 0.
+fn read_pair(folder: &Path, known: Option<&'static Known>, part: Part) -> Result<DataSet, DataError> {
+    let names = names_of(folder, known, part);
+    let layout = known.map_or(Layout::default(), |known| known.layout);
+    let (image_path, label_path) = (file(folder, names[0])?, file(folder, names[1])?);
+    let mut images = read_images(&image_path)?;
+    if layout.transposed {
+        images.transpose();
+    }
+    let labels = labels_of(&label_path, layout)?;
+    if images.len() != labels.len() {
+        return Err(DataError::Counts {
+            images: image_path.into(),
+            image_count: images.len(),
+            labels: label_path.into(),
+            label_count: labels.len(),
+        });
+    }
+    let set = DataSet { images, labels };
+    if let Some(names) = known.and_then(Known::class_names) {
+        set.check(&Shown::from(&label_path).to_string(), names.len())?;
+    }
+    Ok(set)
+}
+
+impl Source {
+    /// Reads one part.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its files.
+    pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
+        let whole = |set| Ok(Loaded { set, files: Vec::new(), held_out: 0, unfit: Unfit::default() });
+        match (&self.kind, part) {
+            (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)?),
+            (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()?),
+            (Kind::Pictures(folder, reading), part) => folder.load(part, *reading),
+            (Kind::Folder(folder, known), part) => whole(read_pair(folder, *known, part)?),
+        }
+    }
+
+    /// Class names, where the set has names for them.
+    pub fn class_names(&self) -> Option<Vec<String>> {
+        match &self.kind {
+            Kind::Pictures(folder, _) => Some(folder.classes.clone()),
+            Kind::Folder(_, Some(known)) => known.class_names(),
+            _ => None,
+        }
+    }
+
+    /// Decides once and for all how many classes the set has: as many as it has names for, or as are asked for, or as its
+    /// training labels count up to. Labels of both parts must be among them.
+    ///
+    /// # Errors
+    /// One class only, a label beyond, or another number than that of the names is asked for.
+    pub fn classes(&self, train: &DataSet, test: &DataSet, asked: Option<usize>) -> Result<Classes, DataError> {
+        let mut images = [0_usize; 256];
+        train.labels.iter().for_each(|&label| images[usize::from(label)] += 1);
+        let names = self.class_names();
+        let largest = images.iter().rposition(|&count| count > 0).unwrap_or(0);
+        let count = match (&names, asked) {
+            (Some(names), Some(asked)) if names.len() != asked => {
+                return Err(DataError::Classes { name: (&self.name).into(), classes: names.len(), asked });
+            }
+            (Some(names), _) => names.len(),
+            (None, Some(asked)) => asked,
+            (None, None) => largest + 1,
+        };
+        train.check(&format!("the training part of {}", self.name), count)?;
+        test.check(&format!("the test part of {}", self.name), count)?;
+        let missing: Vec<usize> = (0..count).filter(|&class| images[class] == 0).collect();
+        if count - missing.len() < 2 {
+            return Err(DataError::OneClass { path: (&self.name).into(), label: largest as u8 });
+        }
+        Ok(Classes { count, names, missing })
+    }
+
+    /// How many pictures are not used.
+    pub fn pictures_passed_over(&self) -> usize {
+        self.passed_over().iter().map(|one| one.pictures).sum()
+    }
+
+    /// Pictures that are not used, by where they lie.
+    pub fn passed_over(&self) -> &[PassedOver] {
+        match &self.kind {
+            Kind::Pictures(folder, _) => &folder.passed_over,
+            _ => &[],
+        }
+    }
+
+    /// Turns the labels of a folder of pictures, which follow from its names, into those of a model that knows the same names.
+    /// What the files of other sets say stays as it is.
+    ///
+    /// # Errors
+    /// A class that the model does not know.
+    pub fn relabel(&self, set: &mut DataSet, known: &[String]) -> Result<(), DataError> {
+        let Kind::Pictures(folder, _) = &self.kind else { return Ok(()) };
+        let place = |class: &String| {
+            let place = known.iter().position(|known| known == class).map(|place| place as u8);
+            let name = || Shown::from(&self.name);
+            place.ok_or_else(|| DataError::UnknownClass { name: name(), class: class.clone(), known: known.to_vec() })
+        };
+        let places = folder.classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
+        set.labels.iter_mut().for_each(|label| *label = places[usize::from(*label)]);
+        Ok(())
+    }
+
+    /// How pictures were prepared, where it was this program that did.
+    pub fn prepare(&self) -> Option<Prepare> {
+        match &self.kind {
+            Kind::Pictures(_, reading) => Some(reading.prepare),
+            _ => None,
+        }
+    }
+
+    /// Number of training images, from the labels alone; and of those that the set itself holds out for validation.
+    ///
+    /// # Errors
+    /// The labels cannot be read.
+    pub fn training_images(&self) -> Result<[usize; 2], DataError> {
+        match &self.kind {
+            Kind::Folder(folder, known) => {
+                let layout = known.map_or(Layout::default(), |known| known.layout);
+                Ok([labels_of(&file(folder, names_of(folder, *known, Part::Train)[1])?, layout)?.len(), 0])
+            }
+            Kind::Pictures(folder, _) => Ok(folder.training_images()),
+            Kind::Synthetic(count) => Ok([*count as usize, 0]),
+        }
+    }
+
+    /// Mean and deviation that the set is known by.
+    pub fn normalisation(&self) -> Option<(f32, f32)> {
+        match &self.kind {
+            Kind::Folder(_, Some(known)) => known.normalisation,
+            _ => None,
+        }
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> String {
+        match &self.kind {
+            Kind::Folder(folder, _) => Shown::from(folder).to_string(),
+            Kind::Pictures(folder, _) => Shown::from(&folder.path).to_string(),
+            Kind::Synthetic(_) => "built in".into(),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is saved is read back, and what is no model is told.
+
+use super::*;
+use crate::model::initialise;
+
+fn model() -> Model {
+    let network = Network::tutorial([1, 28, 28], 10).unwrap();
+    Model {
+        parameters: initialise(&network, 5),
+        network,
+        normalisation: MNIST,
+        prepare: Prepare::Resize,
+        class_names: numbered_classes(10),
+        training: serde_json::json!({"epochs": 3}),
+    }
+}
+
+#[test]
+fn what_is_saved_is_loaded_and_saved_again_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.safetensors"), folder.path().join("b.safetensors"));
+    model().save(&a).unwrap();
+    let loaded = Model::load(&a).unwrap();
+    assert_eq!(loaded, model());
+    loaded.save(&b).unwrap();
+    assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+}
+
+#[test]
+fn bad_files_are_told_by_name_and_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.safetensors");
+    let error = |path: &Path| Model::load(path).unwrap_err().to_string();
+    let tensors = || named(&model().network, &model().parameters, "");
+
+    let mut cut = tensors();
+    cut.pop();
+    write_bare(&path, &cut);
+    assert!(error(&path).contains("has no fc2.bias"), "{}", error(&path));
+    let mut cut = tensors();
+    cut.remove(3);
+    write_bare(&path, &cut);
+    assert!(error(&path).contains("bad.safetensors lacks the tensor conv2.bias"), "{}", error(&path));
+    let mut extra = tensors();
+    extra.push(("fc3.bias".into(), vec![1], vec![0.0]));
+    write_bare(&path, &extra);
+    assert!(error(&path).contains("fc3.bias that the network does not have"), "{}", error(&path));
+    let mut counted = tensors();
+    counted.push(("bn1.num_batches_tracked".into(), vec![], vec![7.0]));
+    write_bare(&path, &counted);
+    assert_eq!(Model::load(&path).unwrap().parameters, model().parameters, "PyTorch's counter is passed over");
+    let mut nan = tensors();
+    nan[2].2[7] = f32::NAN;
+    write_bare(&path, &nan);
+    assert!(error(&path).contains("conv2.weight holds NaN at place 7"), "{}", error(&path));
+    let mut shape = tensors();
+    shape[4].1 = vec![320, 50];
+    write_bare(&path, &shape);
+    assert!(error(&path).contains("fc1.weight has shape [320, 50] and the network needs [50, 320]"));
+    assert!(error(&path).contains("taken for the tutorial's network"));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
+    assert!(error(&path).contains("is no whole safetensors file"));
+    assert!(error(&folder.path().join("nowhere")).contains("nowhere"));
+    assert!(error(folder.path()).contains("folder without model.safetensors"));
+}
+
+fn write_bare(path: &Path, tensors: &[Named]) {
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, shape, _), data)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data).unwrap()));
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
