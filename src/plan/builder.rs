@@ -227,7 +227,7 @@ impl<'a> Builder<'a> {
         (&self.ranges, &self.learning)
     }
 
-    /// Images of a part of the batch: see [`Tiles::part`].
+    /// Images of a part of the batch: as many images as fit a uniform where tensors are gathered from.
     pub fn part(&self, gathered: &[u32], written: &[u32]) -> u32 {
         self.tiles.part(self.padded, gathered, written)
     }
