@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::optimizers::UPDATE_ROW;
-pub use crate::optimizers::{AdamUpdate, HYPER_LEN, ROW, Range, RmspropUpdate, SgdUpdate, UpdateShape};
+pub use crate::optimizers::kernels::*;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientNorm(pub UpdateShape);

@@ -112,7 +112,8 @@ macro_rules! layers {
 
             fn with<'de, A: serde::de::MapAccess<'de>>(word: &str, map: &mut A) -> Result<Layer, A::Error> {
                 $(if $layer::WORDS.contains(&word) {
-                    return words::checked(word, map.next_value::<$layer>()?.into());
+                    let layer = map.next_value::<$layer>().map_err(|e| words::told::<$layer, _>(word, e))?;
+                    return words::checked(word, layer.into());
                 })+
                 Err(words::unknown(word))
             }

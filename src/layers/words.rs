@@ -1,6 +1,6 @@
 //! Layers as they are written: a word, or a word with settings.
 
-use super::Layer;
+use super::{Layer, Written};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -61,6 +61,11 @@ fn is_known(word: &str) -> bool {
 pub(super) fn unknown<E: Error>(word: &str) -> E {
     let known: Vec<String> = words().map(|word| format!("`{word}`")).collect();
     E::custom(format!("unknown layer `{word}`, expected one of {}", known.join(", ")))
+}
+
+/// That a layer has no settings, where it is whole as a word; else what is wrong with those it has.
+pub(super) fn told<L: Written, E: Error>(word: &str, error: E) -> E {
+    if L::bare(word).is_some() { E::custom(format!("{word} has no settings; write \"{word}\"")) } else { error }
 }
 
 /// Settings of an activation are its word: there are none.

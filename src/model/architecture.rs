@@ -197,6 +197,9 @@ mod tests {
         };
         let conv = "{ conv = { channels = 4, kernel = 15 } }";
         says(&format!("layers = [\n{conv},\n\"relu\",\n{conv}]"), &["line 4", "conv2", "15x15 kernel", "14x14 input"]);
+        says("layers = [\n{ tanh = {} }]", &["line 2", "tanh has no settings"]);
+        says("layers = [\"conv\"]", &["line 1", "conv needs settings"]);
+        says("layers = [{ max_pool = { size = 2 }, relu = {} }]", &["line 1", "relu stands beside max_pool"]);
         says("layers = [\n\"relu\",\n\"rely\"]", &["line 3", "rely", "relu"]);
         says("layers = [{ conv = { channels = 4, kernal = 5 } }]", &["line 1", "kernal", "kernel"]);
         says("layer = []", &["line 1", "layer"]);

@@ -1,19 +1,13 @@
 //! The optimizers: for each one what it remembers of a parameter, its constants and defaults, and its kernel.
 //!
 //! # Adding an optimizer
-//! A file here with a [`Definition`] and the [kernel](crate::kernels) of its update, a line below, and the kernel's shader,
-//! twin and test.
+//! A file here with a [`Definition`] and the [kernel](crate::kernels) of its update, a line of the list below, the kernel's
+//! line in `each_kernel!`, and its shader, twin and test.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod adam;
-mod rmsprop;
-mod sgd;
 mod update;
 
-pub use adam::AdamUpdate;
-pub use rmsprop::RmspropUpdate;
-pub use sgd::SgdUpdate;
 pub(crate) use update::UPDATE_ROW;
 pub use update::{HYPER_LEN, ROW, Range, UpdateShape};
 
@@ -24,27 +18,37 @@ use crate::words::words;
 pub const MOMENTUM: &str = "momentum";
 pub const SQUARE: &str = "square";
 
-words! {
-    /// How parameters follow their gradients, as PyTorch names and defines it.
-    pub enum Optimizer {
-        sgd Sgd,
-        adam Adam,
-        adamw Adamw,
-        rmsprop Rmsprop,
-    }
+macro_rules! optimizers {
+    ($($file:ident $kernel:ident: $($word:ident $optimizer:ident $definition:ident),+;)+) => {
+        $(mod $file; pub use $file::$kernel;)+
+
+        /// The kernels of their updates.
+        pub(crate) mod kernels {
+            $(pub use super::$file::$kernel;)+
+            pub use super::{HYPER_LEN, ROW, Range, UpdateShape};
+        }
+
+        words! {
+            /// How parameters follow their gradients, as PyTorch names and defines it.
+            pub enum Optimizer { $($($word $optimizer),+),+ }
+        }
+
+        impl Optimizer {
+            /// What it is.
+            pub fn definition(self) -> &'static Definition {
+                match self { $($(Optimizer::$optimizer => &$file::$definition),+),+ }
+            }
+        }
+    };
+}
+// The file, the kernel in it, and the word, the name and the definition of each optimizer that it serves.
+optimizers! {
+    sgd SgdUpdate: sgd Sgd SGD;
+    adam AdamUpdate: adam Adam ADAM, adamw Adamw ADAMW;
+    rmsprop RmspropUpdate: rmsprop Rmsprop RMSPROP;
 }
 
 impl Optimizer {
-    /// What it is.
-    pub fn definition(self) -> &'static Definition {
-        match self {
-            Optimizer::Sgd => &sgd::SGD,
-            Optimizer::Adam => &adam::ADAM,
-            Optimizer::Adamw => &adam::ADAMW,
-            Optimizer::Rmsprop => &rmsprop::RMSPROP,
-        }
-    }
-
     /// The constants of its kernel, in the order of the shader's `Hyper`.
     ///
     /// # Panics
