@@ -40,7 +40,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var o = 0u; o < c_out; o++) {
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
-                // What lies above or left of the map wraps around, and is out of range too.
+                // Unsigned underflow above or left of the map fails the bounds check as well.
                 let p = i + padding - u;
                 let q = j + padding - v;
                 if p % stride == 0u && p / stride < H_OUT && q % stride == 0u && q / stride < W_OUT {

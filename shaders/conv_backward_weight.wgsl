@@ -40,7 +40,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum_b = 0.0;
     for (var n = slice * SLICE; n < min(batch, (slice + 1u) * SLICE); n++) {
         for (var i = 0u; i < H_OUT; i++) {
-            // What lies above or left of the map wraps around, and is out of range too.
+            // Unsigned underflow above or left of the map fails the bounds check as well.
             let row = i * stride + u - padding;
             let from_row = ((n * c_in + c) * h_in + row) * w_in;
             let to_row = ((n * c_out + o) * H_OUT + i) * W_OUT;

@@ -44,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         var part = array<f32, tile_o>();
         for (var u = 0u; u < k; u++) {
             for (var v = 0u; v < k; v++) {
-                // What lies above or left of the map wraps around, and is out of range too.
+                // Unsigned underflow above or left of the map fails the bounds check as well.
                 let row = i * stride + u - padding;
                 let column = j * stride + v - padding;
                 if padding > 0u && (row >= h_in || column >= w_in) {

@@ -11,6 +11,7 @@
 // select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
 // the bias.
 // Twin: src/reference/conv_pool_backward_weight.rs
+// Uses: input
 
 // The plan sets:
 const batch = 64u;
@@ -44,15 +45,6 @@ const SLICE = (ROWS + slices - 1u) / slices;
 @group(0) @binding(4) var<uniform> db_in: array<vec4f, (slices * c_out + 3u) / 4u>;
 @group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
-
-// An input of the map that starts at plane. What lies outside it is 0: above or left of it rows and columns wrap around.
-fn input(plane: u32, row: u32, column: u32) -> f32 {
-    if padding > 0u && (row >= h_in || column >= w_in) {
-        return 0.0;
-    }
-    let at = plane + row * w_in + column;
-    return x[at / 4u][at % 4u];
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

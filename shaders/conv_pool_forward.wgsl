@@ -7,7 +7,7 @@
 // cells in registers, where each input, and each weight, serves several sums. Each row of the kernel and each input channel is
 // summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
-// Uses: activation
+// Uses: activation, input
 
 // The plan sets:
 const batch = 64u;
@@ -40,15 +40,6 @@ const WEIGHTS = c_out * c_in * k * k;
 @group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>;
-
-// An input of the map that starts at plane. What lies outside it is 0: above or left of it rows and columns wrap around.
-fn input(plane: u32, row: u32, column: u32) -> f32 {
-    if padding > 0u && (row >= h_in || column >= w_in) {
-        return 0.0;
-    }
-    let at = plane + row * w_in + column;
-    return x[at / 4u][at % 4u];
-}
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {

@@ -14,8 +14,10 @@ use mnist_gpu::verify::{Case, cases, run};
 type Fault = (String, Vec<Case>, &'static (&'static str, &'static str));
 
 fn faults() -> Vec<Fault> {
-    let of_kernel =
-        |&stem: &&'static str| Kernel::faults(stem).iter().map(move |fault| (stem.to_string(), cases(stem), fault));
+    let of_kernel = |&stem: &&'static str| {
+        let all = cases(stem);
+        Kernel::faults(stem).iter().map(move |fault| (stem.to_string(), all.clone(), fault))
+    };
     let of_activation = |&activation: &Activation| {
         let by_itself = ["activation_forward", "activation_backward"].into_iter().flat_map(cases);
         let own: Vec<Case> = by_itself.filter(|case| case.kernel().spec().activation == activation).collect();

@@ -1,4 +1,4 @@
-// What a workgroup of an update has to do: a row of the table.
+// A row of the update table: the parameters that a workgroup updates.
 struct Group {
     // Its first parameter in the arena, how many it has, and where their gradient starts.
     start: u32,
@@ -7,7 +7,7 @@ struct Group {
     // Elements of a slice, and slices, which lie one behind the other.
     len: u32,
     slices: u32,
-    // What the step's learning rate is multiplied by.
+    // Factor of the step's learning rate.
     rate: f32,
     // Fills the row: @size would not reach GLSL.
     unused: vec2u,

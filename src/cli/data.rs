@@ -52,7 +52,7 @@ pub fn run(args: &DataArgs, console: &Console) -> anyhow::Result<()> {
     }
 }
 
-/// Whether the cache holds a set.
+/// The state of a set in the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Here {
     Whole,

@@ -273,7 +273,7 @@ pub fn main(began: Instant) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whether the error is an unresponsive device. A normal exit would then hang, because drivers wait for the device.
+/// Returns true for an unresponsive device, on which a normal exit would hang: drivers wait for the device.
 fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
     let gpu = match error.downcast_ref() {
         Some(TrainError::Gpu(error) | TrainError::Interrupted { error, .. }) => Some(error),

@@ -41,7 +41,7 @@ pub struct Recipe {
     #[arg(skip)]
     network: Option<Architecture>,
     /// In place of the network's own activation [default: the network's]
-    #[arg(long, value_parser = activations())]
+    #[arg(long, value_parser = word(Activation::WORDS, Activation::of))]
     activation: Option<Activation>,
     #[arg(skip)]
     epochs: Option<usize>,
@@ -53,7 +53,7 @@ pub struct Recipe {
     /// How parameters follow their gradients, by PyTorch's formulas [default: sgd]
     ///
     /// Where a recipe has another, its learning rate and what else belongs to that optimizer does not count.
-    #[arg(long, value_parser = optimizers(), value_name = "NAME")]
+    #[arg(long, value_parser = word(Optimizer::WORDS, Optimizer::of), value_name = "NAME")]
     optimizer: Option<Optimizer>,
     /// Learning rate [default: 0.01; 0.001 for adam and adamw]
     #[arg(long, value_name = "F", value_parser = above_zero)]
@@ -165,12 +165,12 @@ macro_rules! first_of {
     };
 }
 
-fn optimizers() -> impl TypedValueParser<Value = Optimizer> {
-    PossibleValuesParser::new(Optimizer::WORDS).try_map(|word| Optimizer::of(&word).ok_or("there is none"))
-}
-
-fn activations() -> impl TypedValueParser<Value = Activation> {
-    PossibleValuesParser::new(Activation::WORDS).try_map(|word| Activation::of(&word).ok_or("there is none"))
+/// Parses a value by its word.
+fn word<T: Clone + Send + Sync + 'static>(
+    words: &'static [&'static str],
+    of: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(move |word| of(&word).ok_or("there is none"))
 }
 
 impl Recipe {

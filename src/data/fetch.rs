@@ -193,7 +193,7 @@ struct Seal {
     size: u64,
     modified: SystemTime,
     sha256: String,
-    /// Whether its hash, or that of the archive it came from, was checked. Otherwise only its gzip checksum was.
+    /// True if the file, or the archive it came from, matched a published hash; false if only its gzip checksum was checked.
     published: bool,
 }
 

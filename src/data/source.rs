@@ -67,7 +67,7 @@ const MOST_SYNTHETIC: u32 = 10_000_000;
 #[derive(Clone, Debug)]
 pub struct Source {
     pub name: String,
-    /// What was asked for, so that it can be found again.
+    /// The value of `--data`, for finding the set again.
     pub wanted: PathBuf,
     kind: Kind,
     /// Why this is not what `auto` looked for.
@@ -323,7 +323,7 @@ impl Source {
     }
 
     /// Turns the labels of a folder of pictures, which follow from its names, into those of a model that knows the same names.
-    /// What the files of other sets say stays as it is.
+    /// Labels of other sets are left unchanged.
     ///
     /// # Errors
     /// A class that the model does not know.

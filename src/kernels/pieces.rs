@@ -13,7 +13,7 @@ macro_rules! common {
         }
     };
 }
-common! { "cursor", "group", "hash" }
+common! { "cursor", "group", "hash", "input" }
 
 /// How the line of a shader begins that names its pieces.
 const USES: &str = "// Uses: ";

@@ -1,5 +1,6 @@
 //! Average pooling over cells that do not overlap.
 
+use super::max_pool::pooled;
 use super::*;
 use crate::kernels::{AvgPoolBackward, AvgPoolForward, AvgPoolShape};
 use serde::{Deserialize, Serialize};
@@ -67,12 +68,8 @@ impl Definition for AvgPool {
         false
     }
 
-    fn output(&self, [c, h, w]: Shape, _: &mut Tensors) -> Result<Shape, String> {
-        let size = self.size;
-        if size == 0 || size > h || size > w {
-            return Err(format!("a {size}x{size} cell does not fit its {h}x{w} input"));
-        }
-        Ok([c, h / size, w / size])
+    fn output(&self, input: Shape, _: &mut Tensors) -> Result<Shape, String> {
+        pooled(input, self.size)
     }
 
     fn multiply_adds(&self, _: Shape, _: Shape) -> usize {

@@ -18,6 +18,17 @@ impl Layer {
     }
 }
 
+/// The shape that cells of this size leave of an input.
+///
+/// # Errors
+/// No cell fits.
+pub(super) fn pooled([c, h, w]: Shape, size: usize) -> Result<Shape, String> {
+    if size == 0 || size > h || size > w {
+        return Err(format!("a {size}x{size} cell does not fit its {h}x{w} input"));
+    }
+    Ok([c, h / size, w / size])
+}
+
 impl MaxPool {
     fn shape(&self, stage: &Stage, to: &Builder) -> PoolShape {
         let [c, h_in, w_in] = stage.node.input.map(|d| d as u32);
@@ -58,12 +69,8 @@ impl Definition for MaxPool {
         false
     }
 
-    fn output(&self, [c, h, w]: Shape, _: &mut Tensors) -> Result<Shape, String> {
-        let size = self.size;
-        if size == 0 || size > h || size > w {
-            return Err(format!("a {size}x{size} cell does not fit its {h}x{w} input"));
-        }
-        Ok([c, h / size, w / size])
+    fn output(&self, input: Shape, _: &mut Tensors) -> Result<Shape, String> {
+        pooled(input, self.size)
     }
 
     fn multiply_adds(&self, _: Shape, _: Shape) -> usize {

@@ -2,7 +2,8 @@
 //! forward and backward.
 //!
 //! # Adding a layer
-//! A file here with [`Written`] and a [`Definition`], and its line at the end of this one. An activation is less: see [`crate::kernels::Activation`].
+//! A file here with [`Written`] and a [`Definition`], and its line at the end of this one. An activation needs less: see
+//! [`crate::kernels::Activation`].
 
 #![deny(clippy::wildcard_enum_match_arm)]
 

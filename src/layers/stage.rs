@@ -1,5 +1,6 @@
 //! Layers in their places.
 
+use super::tensors::count;
 use super::{Layer, Shape};
 use crate::kernels::Activation;
 use crate::plan::names;
@@ -76,6 +77,6 @@ impl Stage<'_> {
 
     /// Elements of what it writes, of an image.
     pub fn count(&self) -> usize {
-        self.output.iter().product()
+        count(self.output)
     }
 }

@@ -19,8 +19,8 @@ impl Serialize for Layer {
 
 impl<'de> Deserialize<'de> for Layer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Layer, D::Error> {
-        struct Written;
-        impl<'de> Visitor<'de> for Written {
+        struct Words;
+        impl<'de> Visitor<'de> for Words {
             type Value = Layer;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("a layer, such as \"relu\" or { max_pool = { size = 2 } }")
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Layer {
                 }
             }
         }
-        from.deserialize_any(Written)
+        from.deserialize_any(Words)
     }
 }
 

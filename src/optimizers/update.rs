@@ -12,7 +12,7 @@ pub struct Range {
     pub len: u32,
     pub grad: u32,
     pub slices: u32,
-    /// What the step's learning rate is multiplied by.
+    /// Factor of the step's learning rate.
     pub rate: f32,
 }
 

@@ -30,7 +30,7 @@ pub struct Options {
     pub unfused: bool,
     pub tiles: Tiles,
     pub optimizer: Optimizer,
-    /// Its settings, of which the kernels know what is no number.
+    /// The optimizer's settings. Only its switches, such as `nesterov`, change the plan.
     pub hyper: optimizers::Settings,
     /// Whether gradients are clipped to a norm.
     pub clip: bool,

@@ -64,11 +64,12 @@ impl Case {
         if let Values::Within(low, high) = port.values {
             return (0..port.len).map(|_| f64::from(stream.uniform(low, high))).collect();
         }
+        let classes = self.classes();
         let mut value = |i: usize| match self.fill {
             Fill::Random => stream.uniform(-1.0, 1.0),
             Fill::Integers => stream.below(5) as f32 - 2.0,
             Fill::Large => stream.uniform(-100.0, 100.0),
-            Fill::Extreme => match i / self.classes() % 3 {
+            Fill::Extreme => match i / classes % 3 {
                 0 => stream.uniform(-300.0, -200.0),
                 1 => -0.75,
                 _ => stream.uniform(-10_000.0, 10_000.0),

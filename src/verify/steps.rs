@@ -123,20 +123,18 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
     let case = |net: &Network, options: &Options, what: &str, report: &mut StepReport| {
         case(device, net, options, &format!("{what}, {told} tiles"), report)
     };
-    // With the tiles that cut a batch into parts, a layer alone shows all that it has of its own.
-    let cuts = class == DeviceClass::Software;
-    for (name, net) in networks().into_iter().take(if cuts { usize::MAX } else { NETWORKS.len() }) {
+    for (name, net) in named() {
         let second = net.learning_layers()[1].clone();
-        let variants = [(false, vec![]), (true, vec![]), (false, vec![second.clone()])];
-        let alone = network(&name).is_none();
-        for (unfused, frozen) in variants.into_iter().take(if alone { 2 } else { 3 }) {
-            let what = format!(
-                "{name}{}{}",
-                if unfused { ", unfused" } else { "" },
-                if frozen.is_empty() { String::new() } else { format!(", {second} frozen") }
-            );
-            let options = Options { frozen, unfused, ..options(class) };
-            case(&net, &options, &what, report)?;
+        case(&net, &options(class), &name, report)?;
+        case(&net, &Options { unfused: true, ..options(class) }, &format!("{name}, unfused"), report)?;
+        let frozen = Options { frozen: vec![second.clone()], ..options(class) };
+        case(&net, &frozen, &format!("{name}, {second} frozen"), report)?;
+    }
+    // Tiles that cut a batch into parts exercise all of a layer; kernels have cases with every class's tiles.
+    if class == DeviceClass::Software {
+        for (name, net) in examples() {
+            case(&net, &options(class), &name, report)?;
+            case(&net, &Options { unfused: true, ..options(class) }, &format!("{name}, unfused"), report)?;
         }
     }
     let find = |name: &str| network(name).unwrap_or_else(|| panic!("there is no network {name}"));
@@ -162,8 +160,16 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
 /// # Panics
 /// If one of them is none.
 pub fn networks() -> Vec<(String, Network)> {
-    let named = NETWORKS.iter().map(|(name, _)| (name.to_string(), network(name).unwrap_or_else(|| panic!("{name}"))));
-    named.chain(Layer::examples().into_iter().map(example)).collect()
+    named().chain(examples()).collect()
+}
+
+fn named() -> impl Iterator<Item = (String, Network)> {
+    NETWORKS.iter().map(|(name, _)| (name.to_string(), network(name).unwrap_or_else(|| panic!("{name}"))))
+}
+
+/// A small network around an example of each layer.
+fn examples() -> impl Iterator<Item = (String, Network)> {
+    Layer::examples().into_iter().map(example)
 }
 
 /// A network of [`networks`], by its name.

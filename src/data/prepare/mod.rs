@@ -46,7 +46,7 @@ pub struct Image {
     pub height: usize,
     pub width: usize,
     pub bytes: Vec<u8>,
-    /// Whether anything stands out from the ground. Only [`Prepare::Mnist`] looks for ink.
+    /// False for a blank picture. Only [`Prepare::Mnist`] looks for ink; it is true for the others.
     pub ink: bool,
 }
 
