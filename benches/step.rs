@@ -6,7 +6,8 @@
 use mnist_gpu::bench::{Setting, ceilings, step_with_sources};
 use mnist_gpu::cli::step_lines;
 use mnist_gpu::gpu::{Device, Selection};
-use mnist_gpu::verify::{STEMS, network};
+use mnist_gpu::kernels::{Kernel, STEMS};
+use mnist_gpu::verify::network;
 use std::collections::HashMap;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,11 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", device.info);
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     let batch = std::env::var("MNIST_GPU_BENCH_BATCH").map_or(Ok(64), |text| text.parse())?;
-    let sources: HashMap<&str, String> = STEMS
-        .iter()
-        .map(|stem| {
-            let path = format!("{}/shaders/{stem}.wgsl", env!("CARGO_MANIFEST_DIR"));
-            std::fs::read_to_string(&path).map(|text| (*stem, text)).map_err(|e| format!("{path}: {e}"))
+    let files = STEMS.iter().flat_map(|stem| Kernel::texts(stem)).map(|text| text.file);
+    let sources: HashMap<&str, String> = files
+        .map(|file| {
+            let path = format!("{}/shaders/{file}.wgsl", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_to_string(&path).map(|text| (file, text)).map_err(|e| format!("{path}: {e}"))
         })
         .collect::<Result<_, _>>()?;
     let network = network("tutorial").ok_or("no tutorial")?;
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ceilings = ceilings(&device, setting.runs)?;
     // SAFETY: whoever tunes a shader keeps its guards, which `cargo test` proves.
     let mut times =
-        unsafe { step_with_sources(&device, &setting, Some(&ceilings), |spec| sources[spec.stem].as_str())? };
+        unsafe { step_with_sources(&device, &setting, Some(&ceilings), |spec| sources[spec.file].as_str())? };
     times.kernels.retain(|k| k.label.contains(&filter) || k.kernel.contains(&filter));
     println!("ceilings: {:.1} GFLOP/s, {:.2} GB/s", ceilings.flops * 1e-9, ceilings.bytes * 1e-9);
     step_lines(&times).iter().for_each(|line| println!("{line}"));

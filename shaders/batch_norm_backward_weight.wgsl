@@ -10,6 +10,7 @@ const batch = 64u;
 const channels = 24u;
 const pixels = 144u;
 const wg = 64u;
+const at_once = 16u;
 
 const VALUES = batch * pixels;
 const EPS = 1e-5;
@@ -28,10 +29,18 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     let c = id.x;
     let centre = mean[c / 4u][c % 4u];
     var sum = vec2f();
-    for (var i = lane.x; i < VALUES; i += wg) {
-        let at = (i / pixels * channels + c) * pixels + i % pixels;
-        let delta = dy[at];
-        sum += vec2f(delta * (x[at] - centre), delta);
+    for (var first = lane.x; first < VALUES; first += wg * at_once) {
+        var delta = array<f32, at_once>();
+        var value = array<f32, at_once>();
+        for (var q = 0u; q < at_once; q++) {
+            let i = min(first + q * wg, VALUES - 1u);
+            let at = (i / pixels * channels + c) * pixels + i % pixels;
+            delta[q] = select(0.0, dy[at], first + q * wg < VALUES);
+            value[q] = x[at];
+        }
+        for (var q = 0u; q < at_once; q++) {
+            sum += vec2f(delta[q] * (value[q] - centre), delta[q]);
+        }
     }
     sums[lane.x] = sum;
     for (var half = wg / 2u; half > 0u; half /= 2u) {

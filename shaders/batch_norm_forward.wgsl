@@ -15,7 +15,7 @@ const wg = 64u;
 const TILES = pixels / tile_p;
 const EPS = 1e-5;
 
-@group(0) @binding(0) var<uniform> x: array<vec4f, (batch * channels * pixels + 3u) / 4u>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<uniform> w: array<vec4f, (channels + 3u) / 4u>;
 @group(0) @binding(2) var<uniform> b: array<vec4f, (channels + 3u) / 4u>;
 @group(0) @binding(3) var<uniform> mean: array<vec4f, (channels + 3u) / 4u>;
@@ -34,6 +34,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let scale = w[c / 4u][c % 4u] / sqrt(variance[c / 4u][c % 4u] + EPS);
     let shift = b[c / 4u][c % 4u];
     for (var p = first; p < first + tile_p; p++) {
-        y[p] = act(scale * (x[p / 4u][p % 4u] - centre) + shift);
+        y[p] = act(scale * (x[p] - centre) + shift);
     }
 }

@@ -5,7 +5,7 @@
 //   running_var[c]  = 0.9 * running_var[c] + 0.1 * var[c] * M / max(M - 1, 1)
 // Reads x (N,C,P), of which the rows up to the end of the set are images, and the cursor. Overwrites mean and var (C).
 // Updates running_mean and running_var (C). One workgroup per channel: each invocation sums every wg-th value, and the sums
-// are added in a tree, which is the same in every run. The variance is that of differences from the mean, in a second pass,
+// are added in a tree, which is the same in every run. It reads at_once of them before it adds the first. The variance is that of differences from the mean, in a second pass,
 // since that of squares would lose its digits where the mean is large.
 // Twin: src/reference/batch_norm_statistics.rs
 // Uses: cursor
@@ -15,6 +15,7 @@ const batch = 64u;
 const channels = 24u;
 const pixels = 144u;
 const wg = 64u;
+const at_once = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> cursor: Cursor;
@@ -38,20 +39,36 @@ fn all(sum: f32, lane: u32) -> f32 {
     return workgroupUniformLoad(&sums[0]);
 }
 
+// Every wg-th value of a channel from the first on; the last of all in place of those behind it.
+fn some(c: u32, first: u32, values: u32) -> array<f32, at_once> {
+    var value: array<f32, at_once>;
+    for (var q = 0u; q < at_once; q++) {
+        let i = min(first + q * wg, values - 1u);
+        value[q] = x[(i / pixels * channels + c) * pixels + i % pixels];
+    }
+    return value;
+}
+
 @compute @workgroup_size(wg)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
     let c = id.x;
     let values = min(batch, cursor.total - cursor.start) * pixels;
     let count = f32(values);
     var sum = 0.0;
-    for (var i = lane.x; i < values; i += wg) {
-        sum += x[(i / pixels * channels + c) * pixels + i % pixels];
+    for (var first = lane.x; first < values; first += wg * at_once) {
+        let value = some(c, first, values);
+        for (var q = 0u; q < at_once; q++) {
+            sum += select(0.0, value[q], first + q * wg < values);
+        }
     }
     let centre = all(sum, lane.x) / count;
     sum = 0.0;
-    for (var i = lane.x; i < values; i += wg) {
-        let off = x[(i / pixels * channels + c) * pixels + i % pixels] - centre;
-        sum += off * off;
+    for (var first = lane.x; first < values; first += wg * at_once) {
+        let value = some(c, first, values);
+        for (var q = 0u; q < at_once; q++) {
+            let off = select(0.0, value[q] - centre, first + q * wg < values);
+            sum += off * off;
+        }
     }
     let spread = all(sum, lane.x);
     if lane.x == 0u {

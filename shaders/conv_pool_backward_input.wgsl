@@ -3,9 +3,10 @@
 //   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v], where S divides both
 // Reads dy and winner (N,O,Hp,Wp), w (O,C,K,K) and x (N,C,H,W), the output of the activation below.
 // Overwrites dx (N,C,H,W). The unpooled gradient dz is never stored.
-// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs and tile_c input channels. For each output
-// channel it unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves
-// several sums. Where a tile is the whole map, compilers know what lies outside, and leave those products out.
+// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs, tile_c input channels and
+// every split-th output channel. For each of those it unpools the cells whose gradient reaches its blocks into registers; each
+// of them, and each weight, then serves several sums. A workgroup has lanes tiles; its row 0 adds up what the other rows have
+// summed, in order.
 // Twin: src/reference/conv_pool_backward_input.rs
 // Uses: activation
 
@@ -22,13 +23,17 @@ const pool = 2u;
 const tile_c = 2u;
 const tile_i = 1u;
 const tile_j = 2u;
-const wg = 64u;
+const lanes = 32u;
+const split = 2u;
 
 const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
 const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 const BLOCK = pool * stride;
 const H_BLOCKS = (h_in + BLOCK - 1u) / BLOCK;
 const W_BLOCKS = (w_in + BLOCK - 1u) / BLOCK;
+const TILES_J = W_BLOCKS / tile_j;
+const TILES_OF_MAP = (H_BLOCKS / tile_i) * TILES_J;
+const TILES = batch * TILES_OF_MAP;
 // Cells above and to the left of a block whose gradient reaches it.
 const REACH = (k - 1u - padding + BLOCK - 1u) / BLOCK;
 const HEIGHT = tile_i * BLOCK;
@@ -36,28 +41,31 @@ const WIDTH = tile_j * BLOCK;
 // Rows and columns of all cells whose gradient reaches the blocks.
 const ROWS = REACH + (HEIGHT - 1u + padding) / BLOCK + 1u;
 const CELLS = REACH + (WIDTH - 1u + padding) / BLOCK + 1u;
-const OUTPUTS = batch * c_out * H_OUT * W_OUT;
-const WEIGHTS = c_out * c_in * k * k;
+// Sums of an invocation.
+const SUMS = tile_c * HEIGHT * WIDTH;
 
-@group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
-@group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
-@group(0) @binding(2) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
-@group(0) @binding(3) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> winner: array<u32>;
+@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
-@compute @workgroup_size(wg)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= batch * (H_BLOCKS / tile_i) * (W_BLOCKS / tile_j) {
-        return;
-    }
-    let n = id.x / ((H_BLOCKS / tile_i) * (W_BLOCKS / tile_j));
-    let block_i = id.x / (W_BLOCKS / tile_j) % (H_BLOCKS / tile_i) * tile_i;
-    let block_j = id.x % (W_BLOCKS / tile_j) * tile_j;
+// The sums of rows 1 and up.
+var<workgroup> parts: array<f32, max(1u, (split - 1u) * SUMS * lanes)>;
+
+@compute @workgroup_size(lanes, split)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+    let mine = id.x * lanes + lane.x;
+    // Those behind the last tile compute it once more, since all must reach the barrier, and store nothing.
+    let tile = min(mine, TILES - 1u);
+    let n = tile / TILES_OF_MAP;
+    let block_i = tile % TILES_OF_MAP / TILES_J * tile_i;
+    let block_j = tile % TILES_J * tile_j;
     let c = id.y * tile_c;
 
     // sum[t][r][s]: row r and column s of the blocks, for input channel c + t.
     var sum: array<array<array<f32, WIDTH>, HEIGHT>, tile_c>;
-    for (var o = 0u; o < c_out; o++) {
+    for (var o = lane.y; o < c_out; o += split) {
         // dz[d][p][e][q]: row p and column q of the cell in row d and column e of those that reach the blocks.
         var dz = array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>();
         for (var d = 0u; d < ROWS; d++) {
@@ -65,14 +73,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 // Unsigned wrap-around puts what lies above or left of the map out of range too.
                 let i = block_i + d - REACH;
                 let j = block_j + e - REACH;
-                var delta = 0.0;
+                // Something is read in any case: behind a branch, reads would wait for one another.
+                let inside = i < H_OUT && j < W_OUT;
+                let at = select(0u, ((n * c_out + o) * H_OUT + i) * W_OUT + j, inside);
+                let delta = select(0.0, dy[at], inside);
                 var place = 0u;
-                if i < H_OUT && j < W_OUT {
-                    let at = ((n * c_out + o) * H_OUT + i) * W_OUT + j;
-                    delta = dy[at / 4u][at % 4u];
-                    if pool > 1u {
-                        place = winner[at / 4u][at % 4u];
-                    }
+                if pool > 1u {
+                    place = winner[at];
                 }
                 for (var p = 0u; p < pool; p++) {
                     for (var q = 0u; q < pool; q++) {
@@ -87,13 +94,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             for (var u = 0u; u < k; u++) {
                 for (var v = 0u; v < k; v++) {
                     let place = at + u * k + v;
-                    weights[u][v] = w[place / 4u][place % 4u];
+                    weights[u][v] = w[place];
                 }
             }
             for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < WIDTH; s++) {
-                    // One chain over all products, none of them alone in a sum of its own: whatever a compiler unrolls, leaves
-                    // out as zero and fuses, the roundings stay the same.
+                    // One chain over all products, none of them alone in a sum of its own: whatever a compiler unrolls and
+                    // fuses, the roundings stay the same.
                     var part = sum[t][r][s];
                     for (var u = 0u; u < k; u++) {
                         for (var v = 0u; v < k; v++) {
@@ -111,6 +118,32 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
         }
     }
+    if split > 1u {
+        if lane.y > 0u {
+            for (var t = 0u; t < tile_c; t++) {
+                for (var r = 0u; r < HEIGHT; r++) {
+                    for (var s = 0u; s < WIDTH; s++) {
+                        let at = (lane.y - 1u) * SUMS + (t * HEIGHT + r) * WIDTH + s;
+                        parts[at * lanes + lane.x] = sum[t][r][s];
+                    }
+                }
+            }
+        }
+        workgroupBarrier();
+        for (var t = 0u; t < tile_c; t++) {
+            for (var r = 0u; r < HEIGHT; r++) {
+                for (var s = 0u; s < WIDTH; s++) {
+                    for (var q = 0u; q < split - 1u; q++) {
+                        let at = q * SUMS + (t * HEIGHT + r) * WIDTH + s;
+                        sum[t][r][s] += parts[at * lanes + lane.x];
+                    }
+                }
+            }
+        }
+    }
+    if mine >= TILES || lane.y > 0u {
+        return;
+    }
     for (var t = 0u; t < tile_c; t++) {
         for (var r = 0u; r < HEIGHT; r++) {
             for (var s = 0u; s < WIDTH; s++) {
@@ -118,7 +151,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 let j = block_j * BLOCK + s;
                 if i < h_in && j < w_in {
                     let at = ((n * c_in + c + t) * h_in + i) * w_in + j;
-                    dx[at] = sum[t][r][s] * act_derivative(x[at / 4u][at % 4u]);
+                    dx[at] = sum[t][r][s] * act_derivative(x[at]);
                 }
             }
         }

@@ -6,12 +6,11 @@
 //   db[s,o]       = db_in[s,o] + sum over (n,i) in slice s, and j, of dy[n,o,i,j]
 // Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: what earlier parts of the batch came to, or zeros.
 // Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
-// One invocation per slice, c and tile_o output channels: it holds their k * k sums each. A window of inputs slides along
-// each row of cells in registers, so that a cell costs pool * S new columns; which of them meet the gradient is chosen by
-// select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
-// the bias.
+// One workgroup per slice, tile_o output channels and tile_c input channels. It brings tile_i x tile_j cells at a time, and the
+// inputs under them, to workgroup memory. There the winner of a cell is found by an offset, where registers would want a select
+// for each place it may have. One invocation per row of the kernel (o, c, u) and, as far as there are more, share of the cells;
+// the shares are added up at the end.
 // Twin: src/reference/conv_pool_backward_weight.rs
-// Uses: input
 
 // The plan sets:
 const batch = 64u;
@@ -24,96 +23,142 @@ const stride = 1u;
 const padding = 0u;
 const pool = 2u;
 const slices = 16u;
-const tile_o = 2u;
-const wg = 64u;
+const tile_o = 5u;
+const tile_c = 10u;
+const tile_i = 4u;
+const tile_j = 4u;
+
+const WG = 256u;
+// Cells that an invocation reads before it uses them.
+const AT_ONCE = 4u;
 
 const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
 const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
-// Rows and columns of the window under a cell; KEPT of its columns are under the next cell too.
-const PATCH = (pool - 1u) * stride + k;
 const STEP = pool * stride;
-const KEPT = k - stride;
-const OUTPUTS = batch * c_out * H_OUT * W_OUT;
 // Rows of cells in all, and in a slice.
 const ROWS = batch * H_OUT;
 const SLICE = (ROWS + slices - 1u) / slices;
+// Rows and columns of the inputs under a tile. An odd distance between channels keeps them in different banks.
+const HEIGHT = (tile_i * pool - 1u) * stride + k;
+const WIDTH = (tile_j * pool - 1u) * stride + k;
+const UNDER = HEIGHT * WIDTH;
+const PLANE = UNDER | 1u;
+// Invocations that do different things, and how often they stand side by side.
+const LANES = tile_o * tile_c * k;
+const SHARES = WG / LANES;
+// Cells of a channel, filled up by cells without gradient.
+const CELLS = (tile_i * tile_j + SHARES * AT_ONCE - 1u) / (SHARES * AT_ONCE) * (SHARES * AT_ONCE);
+// Inputs and cells that an invocation brings.
+const INPUTS_EACH = (tile_c * UNDER + WG - 1u) / WG;
+const CELLS_EACH = (tile_o * CELLS + WG - 1u) / WG;
 
-@group(0) @binding(0) var<uniform> dy: array<vec4f, (OUTPUTS + 3u) / 4u>;
-@group(0) @binding(1) var<uniform> winner: array<vec4u, (OUTPUTS + 3u) / 4u>;
-@group(0) @binding(2) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
-@group(0) @binding(3) var<uniform> dw_in: array<vec4f, (slices * c_out * c_in * k * k + 3u) / 4u>;
-@group(0) @binding(4) var<uniform> db_in: array<vec4f, (slices * c_out + 3u) / 4u>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> winner: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> dw_in: array<f32>;
+@group(0) @binding(4) var<storage, read> db_in: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
 
-@compute @workgroup_size(wg)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= slices * c_in * (c_out / tile_o) {
-        return;
-    }
-    let c = id.x % c_in;
-    let o = id.x / c_in % (c_out / tile_o) * tile_o;
-    let slice = id.x / (c_in * (c_out / tile_o));
+// The inputs, with room for what the last invocations bring too much, and at the end the sums.
+var<workgroup> inputs: array<f32, max((INPUTS_EACH * WG / UNDER + 1u) * PLANE, WG * k)>;
+// A cell's gradient, and where in a plane its winner lies.
+var<workgroup> cells: array<vec2u, CELLS_EACH * WG>;
+var<workgroup> sums_b: array<f32, WG>;
 
-    var sum: array<array<array<f32, k>, k>, tile_o>;
-    var sum_b: array<f32, tile_o>;
-    for (var row = slice * SLICE; row < min(ROWS, (slice + 1u) * SLICE); row++) {
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = id.x;
+    let o_first = id.y * tile_o;
+    let c_first = id.z * tile_c;
+    let share = lane / LANES;
+    let u = lane % k;
+    let c = lane / k % tile_c;
+    let o = lane / (k * tile_c) % tile_o;
+
+    var sum: array<f32, k>;
+    var sum_b = 0.0;
+    let end = min(ROWS, (slice + 1u) * SLICE);
+    for (var row = slice * SLICE; row < end; row += min(min(tile_i, H_OUT - row % H_OUT), end - row)) {
         let n = row / H_OUT;
         let i = row % H_OUT;
-        let plane = (n * c_in + c) * h_in * w_in;
-        let top = i * STEP - padding;
-        var kept = array<array<f32, KEPT + 1u>, PATCH>();
-        for (var r = 0u; r < PATCH; r++) {
-            for (var s = 0u; s < KEPT; s++) {
-                kept[r][s] = input(plane, top + r, s - padding);
+        let count = min(min(tile_i, H_OUT - i), end - row);
+        for (var j = 0u; j < W_OUT; j += tile_j) {
+            // All that an invocation brings is on its way before it stores any of it.
+            var value = array<f32, INPUTS_EACH>();
+            for (var q = 0u; q < INPUTS_EACH; q++) {
+                let a = lane + q * WG;
+                let channel = c_first + a / UNDER;
+                let input_row = i * STEP + a % UNDER / WIDTH - padding;
+                let column = j * STEP + a % WIDTH - padding;
+                let inside = channel < c_in && input_row < h_in && column < w_in;
+                let at = ((n * c_in + channel) * h_in + input_row) * w_in + column;
+                value[q] = select(0.0, x[select(0u, at, inside)], inside);
             }
-        }
-        for (var j = 0u; j < W_OUT; j++) {
-            var window = array<array<f32, PATCH>, PATCH>();
-            for (var r = 0u; r < PATCH; r++) {
-                for (var s = 0u; s < PATCH; s++) {
-                    if s < KEPT {
-                        window[r][s] = kept[r][s];
-                    } else {
-                        window[r][s] = input(plane, top + r, j * STEP + s - padding);
-                    }
-                }
-                for (var s = 0u; s < KEPT; s++) {
-                    kept[r][s] = window[r][s + STEP];
-                }
-            }
-            for (var t = 0u; t < tile_o; t++) {
-                let cell = ((n * c_out + o + t) * H_OUT + i) * W_OUT + j;
-                let delta = dy[cell / 4u][cell % 4u];
-                var place = 0u;
+            var delta = array<f32, CELLS_EACH>();
+            var place = array<u32, CELLS_EACH>();
+            for (var q = 0u; q < CELLS_EACH; q++) {
+                let a = lane + q * WG;
+                let channel = o_first + a / CELLS;
+                let cell = a % CELLS;
+                let inside = channel < c_out && cell / tile_j < count && j + cell % tile_j < W_OUT;
+                let at = ((n * c_out + channel) * H_OUT + i + cell / tile_j) * W_OUT + j + cell % tile_j;
+                let found = select(0u, at, inside);
+                delta[q] = select(0.0, dy[found], inside);
                 if pool > 1u {
-                    place = winner[cell / 4u][cell % 4u];
+                    place[q] = winner[found];
                 }
-                sum_b[t] += delta;
-                for (var u = 0u; u < k; u++) {
-                    for (var v = 0u; v < k; v++) {
-                        var value = window[u][v];
-                        for (var r = 0u; r < pool; r++) {
-                            for (var s = 0u; s < pool; s++) {
-                                value = select(value, window[u + r * stride][v + s * stride], place == r * pool + s);
-                            }
+                let winner_row = (cell / tile_j * pool + place[q] / pool) * stride;
+                let winner_column = (cell % tile_j * pool + place[q] % pool) * stride;
+                place[q] = select(0u, winner_row * WIDTH + winner_column, inside);
+            }
+            for (var q = 0u; q < INPUTS_EACH; q++) {
+                let a = lane + q * WG;
+                inputs[a / UNDER * PLANE + a % UNDER] = value[q];
+            }
+            for (var q = 0u; q < CELLS_EACH; q++) {
+                cells[lane + q * WG] = vec2u(bitcast<u32>(delta[q]), place[q]);
+            }
+            workgroupBarrier();
+            if share < SHARES {
+                for (var first = share * AT_ONCE; first < CELLS; first += SHARES * AT_ONCE) {
+                    var cell = array<vec2u, AT_ONCE>();
+                    for (var q = 0u; q < AT_ONCE; q++) {
+                        cell[q] = cells[o * CELLS + first + q];
+                    }
+                    for (var q = 0u; q < AT_ONCE; q++) {
+                        let at = c * PLANE + u * WIDTH + cell[q].y;
+                        sum_b += bitcast<f32>(cell[q].x);
+                        for (var v = 0u; v < k; v++) {
+                            sum[v] += bitcast<f32>(cell[q].x) * inputs[at + v];
                         }
-                        sum[t][u][v] += delta * value;
                     }
                 }
             }
+            workgroupBarrier();
         }
     }
-    for (var t = 0u; t < tile_o; t++) {
-        let unit = slice * c_out + o + t;
-        for (var u = 0u; u < k; u++) {
-            for (var v = 0u; v < k; v++) {
-                let at = ((unit * c_in + c) * k + u) * k + v;
-                dw[at] = dw_in[at / 4u][at % 4u] + sum[t][u][v];
-            }
+
+    for (var v = 0u; v < k; v++) {
+        inputs[lane * k + v] = sum[v];
+    }
+    sums_b[lane] = sum_b;
+    workgroupBarrier();
+    for (var a = lane; a < LANES * k; a += WG) {
+        var total = 0.0;
+        for (var s = 0u; s < SHARES; s++) {
+            total += inputs[s * LANES * k + a];
         }
-        if c == 0u {
-            db[unit] = db_in[unit / 4u][unit % 4u] + sum_b[t];
+        let unit = slice * c_out + o_first + a / (tile_c * k * k);
+        let at = (unit * c_in + c_first) * k * k + a % (tile_c * k * k);
+        dw[at] = dw_in[at] + total;
+    }
+    if id.z == 0u && lane < tile_o {
+        var total = 0.0;
+        for (var s = 0u; s < SHARES; s++) {
+            total += sums_b[s * LANES + lane * tile_c * k];
         }
+        let unit = slice * c_out + o_first + lane;
+        db[unit] = db_in[unit] + total;
     }
 }

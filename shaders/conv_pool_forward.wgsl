@@ -3,9 +3,10 @@
 //   winner[n,o,i,j] = the first r * POOL + s, in row-major order, whose z[o, i*POOL + r, j*POOL + s] is largest
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
-// One invocation per tile_i x tile_j neighbouring cells and tile_o output channels. It holds the window of inputs under its
-// cells in registers, where each input, and each weight, serves several sums. Each row of the kernel and each input channel is
-// summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
+// One invocation per tile_i x tile_j neighbouring cells, tile_o output channels and every split-th input channel. It holds the
+// window of inputs under its cells in registers, where each input, and each weight, serves several sums. Each row of the
+// kernel and each input channel is summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
+// A workgroup has lanes tiles; its row 0 adds up what the other rows have summed, in order.
 // Twin: src/reference/conv_pool_forward.rs
 // Uses: activation, input
 
@@ -22,46 +23,52 @@ const pool = 2u;
 const tile_o = 2u;
 const tile_i = 1u;
 const tile_j = 2u;
-const wg = 64u;
+const lanes = 32u;
+const split = 2u;
 
 const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
 const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 const TILES_I = H_OUT / tile_i;
 const TILES_J = W_OUT / tile_j;
+const TILES = batch * TILES_I * TILES_J;
 // Rows and columns of the map under the cells, and of the inputs under those.
 const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
 const ROWS = (HEIGHT - 1u) * stride + k;
 const SPAN = (WIDTH - 1u) * stride + k;
-const WEIGHTS = c_out * c_in * k * k;
+// Sums of an invocation.
+const SUMS = tile_o * HEIGHT * WIDTH;
 
-@group(0) @binding(0) var<uniform> x: array<vec4f, (batch * c_in * h_in * w_in + 3u) / 4u>;
-@group(0) @binding(1) var<uniform> w: array<vec4f, (WEIGHTS + 3u) / 4u>;
-@group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> winner: array<u32>;
 
-@compute @workgroup_size(wg)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    if id.x >= batch * TILES_I * TILES_J {
-        return;
-    }
-    let n = id.x / (TILES_I * TILES_J);
-    let i = id.x / TILES_J % TILES_I * tile_i;
-    let j = id.x % TILES_J * tile_j;
+// The sums of rows 1 and up.
+var<workgroup> parts: array<f32, max(1u, (split - 1u) * SUMS * lanes)>;
+
+@compute @workgroup_size(lanes, split)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+    let mine = id.x * lanes + lane.x;
+    // Those behind the last tile compute it once more, since all must reach the barrier, and store nothing.
+    let tile = min(mine, TILES - 1u);
+    let n = tile / (TILES_I * TILES_J);
+    let i = tile / TILES_J % TILES_I * tile_i;
+    let j = tile % TILES_J * tile_j;
     let o = id.y * tile_o;
 
     // sum[t][r][s]: row r and column s of the map under the cells, for output channel o + t.
     var sum: array<array<array<f32, WIDTH>, HEIGHT>, tile_o>;
     for (var t = 0u; t < tile_o; t++) {
-        let bias = b[(o + t) / 4u][(o + t) % 4u];
+        let bias = select(0.0, b[o + t], lane.y == 0u);
         for (var r = 0u; r < HEIGHT; r++) {
             for (var s = 0u; s < WIDTH; s++) {
                 sum[t][r][s] = bias;
             }
         }
     }
-    for (var c = 0u; c < c_in; c++) {
+    for (var c = lane.y; c < c_in; c += split) {
         let plane = (n * c_in + c) * h_in * w_in;
         let top = i * pool * stride - padding;
         let left = j * pool * stride - padding;
@@ -77,7 +84,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             for (var u = 0u; u < k; u++) {
                 for (var v = 0u; v < k; v++) {
                     let place = at + u * k + v;
-                    weights[u][v] = w[place / 4u][place % 4u];
+                    weights[u][v] = w[place];
                 }
             }
             for (var r = 0u; r < HEIGHT; r++) {
@@ -94,6 +101,32 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                 }
             }
         }
+    }
+    if split > 1u {
+        if lane.y > 0u {
+            for (var t = 0u; t < tile_o; t++) {
+                for (var r = 0u; r < HEIGHT; r++) {
+                    for (var s = 0u; s < WIDTH; s++) {
+                        let at = (lane.y - 1u) * SUMS + (t * HEIGHT + r) * WIDTH + s;
+                        parts[at * lanes + lane.x] = sum[t][r][s];
+                    }
+                }
+            }
+        }
+        workgroupBarrier();
+        for (var t = 0u; t < tile_o; t++) {
+            for (var r = 0u; r < HEIGHT; r++) {
+                for (var s = 0u; s < WIDTH; s++) {
+                    for (var q = 0u; q < split - 1u; q++) {
+                        let at = q * SUMS + (t * HEIGHT + r) * WIDTH + s;
+                        sum[t][r][s] += parts[at * lanes + lane.x];
+                    }
+                }
+            }
+        }
+    }
+    if mine >= TILES || lane.y > 0u {
+        return;
     }
     for (var t = 0u; t < tile_o; t++) {
         for (var d = 0u; d < tile_i; d++) {

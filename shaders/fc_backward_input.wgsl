@@ -18,9 +18,9 @@ const wg = 64u;
 // The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
 const LANES = c_in / tile_i;
 
-@group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
-@group(0) @binding(1) var<uniform> w: array<vec4f, (c_out * c_in + 3u) / 4u>;
-@group(0) @binding(2) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(wg)
@@ -37,14 +37,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         for (var s = 0u; s < tile_n; s++) {
             for (var o = 0u; o < tile_o; o++) {
                 let at = min(n + s, batch - 1u) * c_out + first + o;
-                delta[s][o] = dy[at / 4u][at % 4u];
+                delta[s][o] = dy[at];
             }
         }
         for (var t = 0u; t < tile_i; t++) {
             var weight = array<f32, tile_o>();
             for (var o = 0u; o < tile_o; o++) {
                 let at = (first + o) * c_in + i + t * LANES;
-                weight[o] = w[at / 4u][at % 4u];
+                weight[o] = w[at];
             }
             for (var s = 0u; s < tile_n; s++) {
                 var part = 0.0;
@@ -59,7 +59,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         if n + s < batch {
             for (var t = 0u; t < tile_i; t++) {
                 let at = (n + s) * c_in + i + t * LANES;
-                dx[at] = sum[s][t] * act_derivative(x[at / 4u][at % 4u]);
+                dx[at] = sum[s][t] * act_derivative(x[at]);
             }
         }
     }

@@ -5,7 +5,7 @@
 // Reads dy (N,O), x (N,I), and dw_in and db_in: what earlier parts of the batch came to, or zeros. Overwrites dw (S,O,I)
 // and db (S,O); the update adds the slices, in order.
 // One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
-// tile_n at a time in registers; those past the end of a slice count as zeros. Those of i = 0 also sum the bias.
+// tile_n at a time in registers; those past the end of a slice count as zeros. All sum the bias, and those of i = 0 store it.
 // Twin: src/reference/fc_backward_weight.rs
 
 // The plan sets:
@@ -24,10 +24,10 @@ const SLICE = (batch + slices - 1u) / slices;
 // Whether every slice is full, so that no image must be guarded.
 const FULL = batch % (slices * tile_n) == 0u;
 
-@group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
-@group(0) @binding(1) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
-@group(0) @binding(2) var<uniform> dw_in: array<vec4f, (slices * c_out * c_in + 3u) / 4u>;
-@group(0) @binding(3) var<uniform> db_in: array<vec4f, (slices * c_out + 3u) / 4u>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> dw_in: array<f32>;
+@group(0) @binding(3) var<storage, read> db_in: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(5) var<storage, read_write> db: array<f32>;
 
@@ -42,13 +42,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let end = min(batch, (slice + 1u) * SLICE);
 
     var sum: array<array<f32, tile_i>, tile_o>;
+    var sum_b: array<f32, tile_o>;
     for (var first = slice * SLICE; first < end; first += tile_n) {
         var value = array<array<f32, tile_n>, tile_i>();
         for (var s = 0u; s < tile_i; s++) {
             for (var n = 0u; n < tile_n; n++) {
                 let image = select(min(first + n, batch - 1u), first + n, FULL);
                 let at = image * c_in + i + s * LANES;
-                value[s][n] = x[at / 4u][at % 4u];
+                value[s][n] = x[at];
             }
         }
         for (var t = 0u; t < tile_o; t++) {
@@ -56,7 +57,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             for (var n = 0u; n < tile_n; n++) {
                 let image = select(min(first + n, batch - 1u), first + n, FULL);
                 let at = image * c_out + o + t;
-                delta[n] = select(0.0, dy[at / 4u][at % 4u], FULL || first + n < end);
+                delta[n] = select(0.0, dy[at], FULL || first + n < end);
+                sum_b[t] += delta[n];
             }
             for (var s = 0u; s < tile_i; s++) {
                 var part = 0.0;
@@ -70,18 +72,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var t = 0u; t < tile_o; t++) {
         for (var s = 0u; s < tile_i; s++) {
             let at = (slice * c_out + o + t) * c_in + i + s * LANES;
-            dw[at] = dw_in[at / 4u][at % 4u] + sum[t][s];
+            dw[at] = dw_in[at] + sum[t][s];
         }
     }
     if i == 0u {
         for (var t = 0u; t < tile_o; t++) {
-            var sum_b = 0.0;
-            for (var n = slice * SLICE; n < end; n++) {
-                let at = n * c_out + o + t;
-                sum_b += dy[at / 4u][at % 4u];
-            }
             let at = slice * c_out + o + t;
-            db[at] = db_in[at / 4u][at % 4u] + sum_b;
+            db[at] = db_in[at] + sum_b[t];
         }
     }
 }

@@ -1,9 +1,9 @@
 // fc_forward: fully connected layer, bias and activation.
 //   y[n,o] = act(b[o] + sum over i of w[o,i] * x[n,i])
 // Reads x (N,I), w (O,I) and b (O). Overwrites y (N,O).
-// One invocation per tile_n images and tile_o outputs, so that each read serves several sums. Inputs are summed tile_i at a
-// time in registers: the rounding error then grows with tile_i + I / tile_i in place of I. The last images of a batch that
-// tile_n does not divide are computed twice and stored once.
+// One workgroup per tile_n images and tile_o outputs. Its invocations lie along the inputs, so that neighbours read neighbours
+// in x and in w, and each sums every wg-th product of all tile_n * tile_o results. These are then added up in workgroup memory,
+// first by HELPERS invocations a result, then by one.
 // Twin: src/reference/fc_forward.rs
 // Uses: activation
 
@@ -11,54 +11,65 @@
 const batch = 64u;
 const c_in = 320u;
 const c_out = 50u;
-const tile_n = 2u;
-const tile_o = 1u;
-const tile_i = 16u;
+const tile_n = 4u;
+const tile_o = 4u;
 const wg = 64u;
 
-@group(0) @binding(0) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
-@group(0) @binding(1) var<uniform> w: array<vec4f, (c_out * c_in + 3u) / 4u>;
-@group(0) @binding(2) var<uniform> b: array<vec4f, (c_out + 3u) / 4u>;
+const RESULTS = tile_n * tile_o;
+const HELPERS = max(1u, wg / RESULTS);
+// How far the parts of one result lie from those of the next: not in the same banks.
+const STRIDE = wg + HELPERS;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(wg)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-    let o = id.x % (c_out / tile_o) * tile_o;
-    let n = id.x / (c_out / tile_o) * tile_n;
-    if n >= batch {
-        return;
-    }
+var<workgroup> parts: array<f32, RESULTS * STRIDE>;
+var<workgroup> sums: array<f32, RESULTS * HELPERS>;
 
+@compute @workgroup_size(wg)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let n = id.y * tile_n;
+    let o = id.x * tile_o;
     var sum: array<array<f32, tile_o>, tile_n>;
-    for (var first = 0u; first < c_in; first += tile_i) {
-        var value = array<array<f32, tile_i>, tile_n>();
+    for (var i = lane; i < c_in; i += wg) {
+        // Rows behind the last are computed once more and not stored.
+        var value = array<f32, tile_n>();
         for (var s = 0u; s < tile_n; s++) {
-            for (var i = 0u; i < tile_i; i++) {
-                let at = min(n + s, batch - 1u) * c_in + first + i;
-                value[s][i] = x[at / 4u][at % 4u];
-            }
+            value[s] = x[min(n + s, batch - 1u) * c_in + i];
         }
         for (var t = 0u; t < tile_o; t++) {
-            var weight = array<f32, tile_i>();
-            for (var i = 0u; i < tile_i; i++) {
-                let at = (o + t) * c_in + first + i;
-                weight[i] = w[at / 4u][at % 4u];
-            }
+            let weight = w[min(o + t, c_out - 1u) * c_in + i];
             for (var s = 0u; s < tile_n; s++) {
-                var part = 0.0;
-                for (var i = 0u; i < tile_i; i++) {
-                    part += weight[i] * value[s][i];
-                }
-                sum[s][t] += part;
+                sum[s][t] += weight * value[s];
             }
         }
     }
-    for (var t = 0u; t < tile_o; t++) {
-        let bias = b[(o + t) / 4u][(o + t) % 4u];
-        for (var s = 0u; s < tile_n; s++) {
-            if n + s < batch {
-                y[(n + s) * c_out + o + t] = act(bias + sum[s][t]);
+    for (var s = 0u; s < tile_n; s++) {
+        for (var t = 0u; t < tile_o; t++) {
+            parts[(s * tile_o + t) * STRIDE + lane] = sum[s][t];
+        }
+    }
+    workgroupBarrier();
+    let helper = lane % HELPERS;
+    for (var result = lane / HELPERS; result < RESULTS; result += wg / HELPERS) {
+        var part = 0.0;
+        for (var q = helper; q < wg; q += HELPERS) {
+            part += parts[result * STRIDE + q];
+        }
+        sums[result * HELPERS + helper] = part;
+    }
+    workgroupBarrier();
+    for (var result = lane; result < RESULTS; result += wg) {
+        let row = n + result / tile_o;
+        let column = o + result % tile_o;
+        if row < batch && column < c_out {
+            var total = b[column];
+            for (var q = 0u; q < HELPERS; q++) {
+                total += sums[result * HELPERS + q];
             }
+            y[row * c_out + column] = act(total);
         }
     }
 }

@@ -9,11 +9,12 @@
 // The plan sets:
 const groups = 8u;
 const row = 32768u;
+const at_once = 16u;
 
 const WG = 64u;
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
-@group(0) @binding(1) var<uniform> table: array<Group, groups>;
+@group(0) @binding(1) var<storage, read> table: array<Group>;
 @group(0) @binding(2) var<storage, read_write> part: array<f32>;
 
 var<workgroup> squares: array<f32, WG>;

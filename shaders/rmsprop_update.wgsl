@@ -12,8 +12,8 @@
 // The plan sets:
 const groups = 8u;
 const row = 32768u;
+const at_once = 16u;
 const batch = 64u;
-const steps = 938u;
 
 const WG = 64u;
 
@@ -27,10 +27,10 @@ struct Hyper {
 }
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
-@group(0) @binding(1) var<uniform> table: array<Group, groups>;
+@group(0) @binding(1) var<storage, read> table: array<Group>;
 // Step, first row of the batch, rows.
 @group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
-@group(0) @binding(3) var<uniform> rates: array<vec4f, steps>;
+@group(0) @binding(3) var<storage, read> rates: array<vec4f>;
 @group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
 // alpha, 1 - alpha, eps, momentum; decay.
 @group(0) @binding(5) var<uniform> hyper: Hyper;

@@ -6,17 +6,24 @@
 #[path = "common/devices.rs"]
 mod devices;
 
-use mnist_gpu::kernels::{Activation, Kernel, STEMS};
+use mnist_gpu::kernels::{Activation, Kernel, STEMS, Text};
 use mnist_gpu::reference::activation_faults;
 use mnist_gpu::verify::{Case, cases, run};
 
 /// Cases that a fault must be noticed by at least once, and the fault: a text and what takes its place.
 type Fault = (String, Vec<Case>, &'static (&'static str, &'static str));
 
+/// The cases of each shader of a kernel.
+fn texts(stem: &'static str) -> impl Iterator<Item = (Text, Vec<Case>)> {
+    let of_text = |wgsl| cases(stem).into_iter().filter(move |case| case.kernel().spec().wgsl == wgsl).collect();
+    Kernel::texts(stem).into_iter().map(move |text| (text, of_text(text.wgsl)))
+}
+
 fn faults() -> Vec<Fault> {
     let of_kernel = |&stem: &&'static str| {
-        let all = cases(stem);
-        Kernel::faults(stem).iter().map(move |fault| (stem.to_string(), all.clone(), fault))
+        texts(stem).flat_map(move |(text, cases)| {
+            text.faults.iter().map(move |fault| (stem.to_string(), cases.clone(), fault))
+        })
     };
     let of_activation = |&activation: &Activation| {
         let by_itself = ["activation_forward", "activation_backward"].into_iter().flat_map(cases);
@@ -54,11 +61,12 @@ fn every_fault_is_caught() {
 #[test]
 fn every_barrier_has_a_fault() {
     for stem in STEMS {
-        let wgsl = cases(stem)[0].kernel().spec().text();
-        for barrier in ["workgroupBarrier()", "workgroupUniformLoad("] {
-            let faults =
-                Kernel::faults(stem).iter().filter(|(text, to)| text.contains(barrier) && !to.contains(barrier));
-            assert_eq!(faults.count(), wgsl.matches(barrier).count(), "{stem}: {barrier}");
+        for (text, cases) in texts(stem) {
+            let wgsl = cases[0].kernel().spec().text();
+            for barrier in ["workgroupBarrier()", "workgroupUniformLoad("] {
+                let faults = text.faults.iter().filter(|(text, to)| text.contains(barrier) && !to.contains(barrier));
+                assert_eq!(faults.count(), wgsl.matches(barrier).count(), "{stem}: {barrier}");
+            }
         }
     }
 }
@@ -66,7 +74,8 @@ fn every_barrier_has_a_fault() {
 #[test]
 fn every_shader_has_three_faults() {
     for stem in STEMS {
-        let faults = Kernel::faults(stem).len();
-        assert!(faults >= 3, "{stem} has {faults}");
+        for text in Kernel::texts(stem) {
+            assert!(text.faults.len() >= 3, "{stem} has {}", text.faults.len());
+        }
     }
 }

@@ -166,7 +166,9 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     for step in plan.steps() {
         for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {
             let of_images = arg.tensors[0].ends_with(".out") || arg.tensors[0].ends_with(".out.grad");
-            if step.kernel.stem().starts_with("conv_pool") && of_images && port.access == Access::Read {
+            // The input gradient reads each x once, for a derivative, and from storage.
+            let once = step.kernel.stem() == "conv_pool_backward_input" && port.name == "x";
+            if step.kernel.stem().starts_with("conv_pool") && of_images && port.access == Access::Read && !once {
                 assert!(port.uniform, "{} {}", step.label, port.name);
             }
         }

@@ -27,7 +27,15 @@ const STEP: f32 = 1e-6;
 
 /// A probe with its sizes, for the loader that puts the kernels' sizes in.
 fn probe(stem: &'static str, wgsl: &'static str, constants: Vec<(&'static str, u32)>, workgroups: u32) -> Spec {
-    Spec { stem, wgsl, activation: Activation::Identity, constants, ports: Vec::new(), workgroups: [workgroups, 1, 1] }
+    Spec {
+        stem,
+        file: stem,
+        wgsl,
+        activation: Activation::Identity,
+        constants,
+        ports: Vec::new(),
+        workgroups: [workgroups, 1, 1],
+    }
 }
 
 /// Measures both.

@@ -82,7 +82,12 @@ impl Device {
                 layout: Some(&layout),
                 module: &module,
                 entry_point: Some("main"),
-                compilation_options: Default::default(),
+                // Every kernel writes workgroup memory before it reads it. To clear it costs a serial loop on some drivers, and
+                // in GLSL an assignment of a whole array that Mesa compiles for minutes.
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
                 cache: None,
             })
         })

@@ -70,7 +70,7 @@ pub struct ActivationForward(pub ActivationShape);
 
 impl Definition for ActivationForward {
     const WGSL: &'static str = shader!("activation_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("if id.x >= count {", "if id.x + 1u >= count {"),
         ("act(x[id.x])", "act(-x[id.x])"),
         ("y[id.x] = act", "y[id.x] = 0.5 * act"),
@@ -112,7 +112,7 @@ pub struct ActivationBackward(pub ActivationShape);
 
 impl Definition for ActivationBackward {
     const WGSL: &'static str = shader!("activation_backward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("if id.x >= count {", "if id.x + 1u >= count {"),
         ("act_derivative(y[id.x])", "act_derivative(dy[id.x])"),
         ("dy[id.x] * act", "act"),

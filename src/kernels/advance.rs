@@ -8,7 +8,7 @@ pub struct Advance(pub u32);
 
 impl Definition for Advance {
     const WGSL: &'static str = shader!("advance");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("cursor.step += 1u;", "cursor.step = 1u;"),
         ("cursor.start += batch;", "cursor.start = batch;"),
         ("cursor.start += batch;", "cursor.start += batch - 1u;"),

@@ -52,7 +52,7 @@ pub struct AvgPoolForward(pub AvgPoolShape);
 impl Definition for AvgPoolForward {
     const WGSL: &'static str = shader!("avg_pool_forward");
 
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("sum += x", "sum = x"),
         ("sum / f32(pool_h * pool_w)", "sum"),
         ("* w_in + j * pool_w + s]", "* w_in + j + s]"),
@@ -91,7 +91,7 @@ pub struct AvgPoolBackward(pub AvgPoolShape);
 impl Definition for AvgPoolBackward {
     const WGSL: &'static str = shader!("avg_pool_backward");
 
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("i < H_OUT && j < W_OUT", "true"),
         ("delta / f32(pool_h * pool_w)", "delta"),
         ("id.x % w_in / pool_w", "id.x % w_in % W_OUT"),

@@ -46,6 +46,7 @@ impl NormShape {
             // Rows of padding, before the end of the set and behind it.
             ([5, 8, 4, 9], SIGMOID, RELU, software, [0, 0, 12]),
             ([5, 8, 7, 10], NONE, SIGMOID, integrated, [2, 10, 12]),
+            ([3, 3, 2, 56], NONE, NONE, software, [0, 0, 3]),
             ([1, 1, 3, 2], RELU, RELU, discrete, [0, 1, 2]),
             // As behind a fully connected layer.
             ([70, 72, 20, 1], RELU, NONE, software, [1, 70, 150]),
@@ -63,10 +64,12 @@ impl NormShape {
 }
 
 impl Tiles {
-    /// Invocations that sum a channel of so many values: more of them for more, so that none loops for too long.
+    /// Invocations that sum a channel of so many values: as many as a workgroup has, and on software devices as few as do not
+    /// loop for too long.
     fn norm_lanes(&self, values: u64) -> u32 {
         let most = (MOST_ITERATIONS / 4) as u64;
-        values.div_ceil(most).next_power_of_two().clamp(self.workgroup.into(), 256) as u32
+        values.div_ceil(most).next_power_of_two().clamp(if self.gathers { self.workgroup.into() } else { 256 }, 256)
+            as u32
     }
 
     /// Values of a channel that an invocation takes.
@@ -80,7 +83,7 @@ pub struct BatchNormStatistics(pub NormShape, pub Tiles);
 
 impl Definition for BatchNormStatistics {
     const WGSL: &'static str = shader!("batch_norm_statistics");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("min(batch, cursor.total - cursor.start)", "batch"),
         ("\n    sum = 0.0;\n", "\n"),
         ("let count = f32(values);", "let count = f32(batch * pixels);"),
@@ -90,12 +93,14 @@ impl Definition for BatchNormStatistics {
         ("sums[lane] += sums[lane + half];", "sums[lane] = sums[lane + half];"),
         ("        workgroupBarrier();\n", ""),
         ("workgroupUniformLoad(&sums[0])", "sums[0]"),
-        ("lane.x; i < values; i += wg) {\n        let off", "lane.x; i < values; i += 1u) {\n        let off"),
+        ("select(0.0, value[q], first", "select(value[q], value[q], first"),
+        ("select(0.0, value[q] - centre, first", "select(centre, value[q] - centre, first"),
+        ("min(first + q * wg, values - 1u)", "min(first + q, values - 1u)"),
     ];
 
     fn constants(&self) -> Constants {
         let BatchNormStatistics(s, tiles) = self;
-        constants![s => batch, channels, pixels, @wg = tiles.norm_lanes(s.values())]
+        constants![s => batch, channels, pixels, @wg = tiles.norm_lanes(s.values()), @at_once = tiles.at_once]
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -133,13 +138,28 @@ pub struct BatchNormForward(pub NormShape, pub Tiles);
 
 impl Definition for BatchNormForward {
     const WGSL: &'static str = shader!("batch_norm_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("+ EPS", ""),
         ("- centre) + shift", "- centre)"),
         ("y[p] = act(", "y[p] = ("),
         ("let c = plane % channels;", "let c = (plane + 1u) % channels;"),
         ("id.x % TILES * tile_p", "id.x % TILES"),
     ];
+    const SOFTWARE: &'static [Text] = &[Text {
+        file: "software/batch_norm_forward",
+        wgsl: shader!("software/batch_norm_forward"),
+        faults: &[
+            ("+ EPS", ""),
+            ("- centre) + shift", "- centre)"),
+            ("y[p] = act(", "y[p] = ("),
+            ("let c = plane % channels;", "let c = (plane + 1u) % channels;"),
+            ("id.x % TILES * tile_p", "id.x % TILES"),
+        ],
+    }];
+
+    fn software(&self) -> Option<usize> {
+        (self.1.gathers && fit([self.0.elements()])).then_some(0)
+    }
 
     fn constants(&self) -> Constants {
         let BatchNormForward(s, tiles) = self;
@@ -154,8 +174,8 @@ impl Definition for BatchNormForward {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let BatchNormForward(s, tiles) = self;
-        let mut ports = vec![gather(tiles, "x", Element::F32, s.elements())];
+        let BatchNormForward(s, _) = self;
+        let mut ports = vec![gather(self.software().is_some(), "x", Element::F32, s.elements())];
         ports.extend(s.of_channel(&["w", "b", "mean", "variance"]));
         ports.push(write("y", s.elements()));
         ports
@@ -184,7 +204,7 @@ pub struct BatchNormBackwardInput(pub NormShape, pub Tiles);
 
 impl Definition for BatchNormBackwardInput {
     const WGSL: &'static str = shader!("batch_norm_backward_input");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("(shift + slope", "(slope"),
         ("shift + slope * (value - centre)", "shift"),
         ("/ deviation / count", "/ count"),
@@ -237,17 +257,22 @@ pub struct BatchNormBackwardWeight(pub NormShape, pub Tiles);
 
 impl Definition for BatchNormBackwardWeight {
     const WGSL: &'static str = shader!("batch_norm_backward_weight");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("sum += vec2f", "sum = vec2f"),
-        ("(x[at] - centre), delta", "x[at], delta"),
+        ("(value[q] - centre), delta", "value[q], delta"),
+        ("select(0.0, dy[at], first + q * wg < VALUES)", "dy[at]"),
+        ("min(first + q * wg, VALUES - 1u)", "min(first + q, VALUES - 1u)"),
         ("sums[0].x / sqrt(variance[c / 4u][c % 4u] + EPS)", "sums[0].x"),
-        ("var i = lane.x;", "var i = lane.x + 1u;"),
+        ("var first = lane.x;", "var first = lane.x + 1u;"),
         ("        workgroupBarrier();\n", ""),
     ];
 
     fn constants(&self) -> Constants {
         let BatchNormBackwardWeight(s, tiles) = self;
-        constants![s => channels, pixels, @batch = s.padded, @wg = tiles.norm_lanes(s.values())]
+        constants![
+            s => channels, pixels,
+            @batch = s.padded, @wg = tiles.norm_lanes(s.values()), @at_once = tiles.at_once
+        ]
     }
 
     fn ports(&self) -> Vec<Port> {

@@ -103,7 +103,7 @@ impl ConvForward {
 
 impl Definition for ConvForward {
     const WGSL: &'static str = shader!("conv_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let column = j * stride + v - padding;", "let column = j * stride + v;"),
         ("let row = i * stride + u - padding;", "let row = i + u - padding;"),
         ("row >= h_in || column >= w_in", "row >= h_in"),
@@ -155,7 +155,7 @@ impl ConvBackwardInput {
 
 impl Definition for ConvBackwardInput {
     const WGSL: &'static str = shader!("conv_backward_input");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("p / stride < H_OUT", "p / stride <= H_OUT"),
         ("q % stride == 0u", "true"),
         ("for (var o = 0u; o < c_out; o++)", "for (var o = 1u; o < c_out; o++)"),
@@ -201,7 +201,7 @@ pub struct ConvBackwardWeight(pub ConvShape, pub u32);
 
 impl Definition for ConvBackwardWeight {
     const WGSL: &'static str = shader!("conv_backward_weight");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("n < min(batch, (slice + 1u) * SLICE)", "n < (slice + 1u) * SLICE"),
         ("for (var i = 0u; i < H_OUT; i++)", "for (var i = 1u; i < H_OUT; i++)"),
         ("sum_b += delta;", ""),

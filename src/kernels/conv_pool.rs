@@ -1,6 +1,9 @@
 //! Convolutions fused with max-pooling, or with cells of a single value, and with an activation.
 
+mod tile;
+
 use super::*;
+use tile::WeightTile;
 
 /// Sizes of a convolution followed by max-pooling of `pool` x `pool` cells, and by `conv.activation`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,26 +63,31 @@ impl ConvPoolShape {
             conv: ConvShape { stride, padding, ..shape.conv },
             ..shape
         };
-        vec![
-            (of([3, 1, 28, 28, 10, 5], 2, RELU, NONE), discrete),
-            (of([2, 10, 12, 12, 20, 5], 2, RELU, RELU), software),
-            (of([3, 2, 10, 9, 6, 3], 2, SIGMOID, SIGMOID), integrated),
-            (of([1, 1, 6, 6, 1, 5], 2, NONE, NONE), software),
-            (of([2, 3, 11, 13, 7, 4], 3, RELU, RELU), integrated),
-            (of([5, 4, 7, 8, 4, 2], 2, NONE, RELU), discrete),
+        let shapes = [
+            of([3, 1, 28, 28, 10, 5], 2, RELU, NONE),
+            of([2, 10, 12, 12, 20, 5], 2, RELU, RELU),
+            of([3, 2, 10, 9, 6, 3], 2, SIGMOID, SIGMOID),
+            of([1, 1, 6, 6, 1, 5], 2, NONE, NONE),
+            of([2, 3, 11, 13, 7, 4], 3, RELU, RELU),
+            of([5, 4, 7, 8, 4, 2], 2, NONE, RELU),
             // No pooling: cells of one value.
-            (of([3, 4, 9, 8, 6, 3], 1, RELU, RELU), software),
-            (of([2, 3, 7, 7, 5, 3], 1, SIGMOID, RELU), discrete),
-            // 18,225 weights: more than a uniform may hold, and no whole number of vectors.
-            (of([1, 27, 6, 6, 27, 5], 2, RELU, RELU), integrated),
+            of([3, 4, 9, 8, 6, 3], 1, RELU, RELU),
+            of([2, 3, 7, 7, 5, 3], 1, SIGMOID, RELU),
+            // 18,225 weights: more than a uniform holds.
+            of([1, 27, 8, 8, 27, 5], 2, RELU, RELU),
+            // A row of cells that is brought in two parts of unlike length.
+            of([1, 1, 8, 302, 2, 5], 2, RELU, RELU),
             // A kernel so large that unrolling must be held back.
-            (of([1, 2, 14, 13, 4, 11], 2, RELU, RELU), software),
+            of([1, 2, 14, 13, 4, 11], 2, RELU, RELU),
             // Padding and strides, where cells and blocks of inputs lie apart.
-            (moved(of([2, 3, 9, 8, 4, 3], 2, RELU, RELU), 1, 1), software),
-            (moved(of([3, 2, 12, 11, 4, 5], 2, NONE, RELU), 1, 4), discrete),
-            (moved(of([2, 3, 13, 10, 6, 3], 1, RELU, RELU), 2, 1), integrated),
-            (moved(of([2, 2, 13, 11, 3, 3], 2, RELU, NONE), 2, 0), software),
-        ]
+            moved(of([2, 3, 9, 8, 4, 3], 2, RELU, RELU), 1, 1),
+            moved(of([3, 2, 12, 11, 4, 5], 2, NONE, RELU), 1, 4),
+            moved(of([2, 3, 13, 10, 6, 3], 1, RELU, RELU), 2, 1),
+            moved(of([2, 2, 13, 11, 3, 3], 2, RELU, NONE), 2, 0),
+        ];
+        // Each by the table for software devices, and by one of those for GPUs.
+        let gpus = [discrete, integrated].into_iter().cycle();
+        shapes.into_iter().zip(gpus).flat_map(|(shape, gpu)| [(shape, gpu), (shape, software)]).collect()
     }
 }
 
@@ -115,8 +123,18 @@ impl Tiles {
 
     /// Slices of `conv_pool_backward_weight`, whose unit is a row of cells.
     pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
+        let rows = s.conv.batch * s.h_out();
+        if ConvPoolBackwardWeight(*s, 1, *self).software().is_none() {
+            let tile = WeightTile::of(s);
+            // Slices end where a tile does, and so do images.
+            let unit = if s.h_out().is_multiple_of(tile.i) { tile.i } else { s.h_out() };
+            let groups = (s.conv.c_out / tile.o) * (s.conv.c_in / tile.c);
+            let least = u64::from(rows) * tile.iterations(s) / u64::from(MOST_ITERATIONS) + 1;
+            let slices = self.conv_groups.div_ceil(groups).max(least as u32);
+            return rows.div_ceil((rows / unit).div_ceil(slices) * unit);
+        }
         let lanes = s.conv.c_in * (s.conv.c_out / self.conv_pool_weight_o(s));
-        self.slices(lanes, s.conv.batch * s.h_out(), s.w_out() + 1)
+        self.slices(lanes, rows, s.w_out() + 1)
     }
 
     /// Output channels of `conv_pool_backward_weight`.
@@ -139,13 +157,29 @@ impl ConvPoolForward {
         let tile_o = divisor(s.conv.c_out, tiles.conv_o.min(room(tile_j)));
         [tile_o, divisor(s.h_out(), tiles.conv_i.min(room(tile_j * tile_o))), tile_j]
     }
+
+    /// Tiles of all maps of a channel.
+    fn tiles_of_batch(&self) -> u64 {
+        let (ConvPoolForward(s, _), [_, tile_i, tile_j]) = (self, self.tile());
+        product([s.conv.batch, s.h_out() / tile_i, s.w_out() / tile_j])
+    }
+
+    /// Tiles of a workgroup, and invocations among which the sums of each are split.
+    fn split(&self) -> [u32; 2] {
+        let (ConvPoolForward(s, tiles), [tile_o, tile_i, tile_j]) = (self, self.tile());
+        if self.software().is_some() {
+            return [tiles.workgroup, 1];
+        }
+        let invocations = product([s.h_out() / tile_i, s.w_out() / tile_j, s.conv.c_out / tile_o]);
+        tiles.split(invocations, s.conv.c_in, product([tile_o, tile_i, tile_j, s.pool, s.pool]))
+    }
 }
 
 impl Definition for ConvPoolForward {
     const WGSL: &'static str = shader!("conv_pool_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let left = j * pool * stride - padding;", "let left = j * pool * stride;"),
-        ("row >= h_in || column >= w_in", "column >= w_in"),
+        ("row < h_in && column < w_in", "column < w_in"),
         ("if value > best {", "if value >= best {"),
         ("sum[t][r][s] = bias;", "sum[t][r][s] = 0.0;"),
         ("window[r * stride + u][s * stride + v]", "window[r + u][s + v]"),
@@ -154,15 +188,43 @@ impl Definition for ConvPoolForward {
         ("* W_OUT + j + e;", "* W_OUT + j;"),
         ("let place = at + u * k + v;", "let place = at + v * k + u;"),
         ("sum[t][d * pool + r]", "sum[t][r]"),
+        ("b[o + t], lane.y == 0u", "b[o + t], true"),
+        ("c < c_in; c += split", "c < c_in; c += split + 1u"),
+        ("q < split - 1u; q++", "q + 1u < split - 1u; q++"),
+        ("        workgroupBarrier();\n", ""),
+        ("min(mine, TILES - 1u)", "0u"),
     ];
+    const SOFTWARE: &'static [Text] = &[Text {
+        file: "software/conv_pool_forward",
+        wgsl: shader!("software/conv_pool_forward"),
+        faults: &[
+            ("let left = j * pool * stride - padding;", "let left = j * pool * stride;"),
+            ("row >= h_in || column >= w_in", "column >= w_in"),
+            ("if value > best {", "if value >= best {"),
+            ("sum[t][r][s] = bias;", "sum[t][r][s] = 0.0;"),
+            ("window[r * stride + u][s * stride + v]", "window[r + u][s + v]"),
+            ("place = r * pool + s;", "place = s * pool + r;"),
+            ("y[at] = act(best);", "y[at] = best;"),
+            ("* W_OUT + j + e;", "* W_OUT + j;"),
+            ("let place = at + u * k + v;", "let place = at + v * k + u;"),
+            ("sum[t][d * pool + r]", "sum[t][r]"),
+        ],
+    }];
+
+    fn software(&self) -> Option<usize> {
+        let (x, w, _) = self.0.lens();
+        (self.1.gathers && fit([x, w])).then_some(0)
+    }
 
     fn constants(&self) -> Constants {
         let ConvPoolForward(s, tiles) = self;
         let [tile_o, tile_i, tile_j] = self.tile();
-        constants![
+        let mut constants = constants![
             s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
-            s => pool, @tile_o = tile_o, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
-        ]
+            s => pool, @tile_o = tile_o, @tile_i = tile_i, @tile_j = tile_j
+        ];
+        constants.extend(tiles.rows_of(self.software().is_some(), self.split()));
+        constants
     }
 
     fn act(&self) -> Activation {
@@ -170,26 +232,25 @@ impl Definition for ConvPoolForward {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let ConvPoolForward(s, tiles) = self;
-        let (x, w, y) = s.lens();
+        let ConvPoolForward(s, _) = self;
+        let (software, (x, w, y)) = (self.software().is_some(), s.lens());
         vec![
-            gather(tiles, "x", Element::F32, x),
-            uniform("w", Element::F32, w),
-            uniform("b", Element::F32, s.conv.c_out as usize),
+            gather(software, "x", Element::F32, x),
+            gather(software, "w", Element::F32, w),
+            gather(software, "b", Element::F32, s.conv.c_out as usize),
             write("y", y),
             write_u32("winner", y),
         ]
     }
 
     fn workgroups(&self) -> [u32; 3] {
-        let ConvPoolForward(s, tiles) = self;
-        let [tile_o, tile_i, tile_j] = self.tile();
-        let tiles_of_map = product([s.conv.batch, s.h_out() / tile_i, s.w_out() / tile_j]);
-        [tiles.groups(tiles_of_map), s.conv.c_out / tile_o, 1]
+        let ConvPoolForward(s, _) = self;
+        let [tile_o, ..] = self.tile();
+        [groups_of(self.split()[0], self.tiles_of_batch()), s.conv.c_out / tile_o, 1]
     }
 
     fn iterations(&self) -> u64 {
-        self.0.conv.c_in.into()
+        self.0.conv.c_in.div_ceil(self.split()[1]).into()
     }
 
     fn flops(&self) -> [u64; 2] {
@@ -220,28 +281,71 @@ impl ConvPoolBackwardInput {
         }
         [divisor(s.conv.c_in, tiles.conv_c.min(room(tile_j * tile_i))), tile_i, tile_j]
     }
+
+    /// Tiles of all maps of a channel.
+    fn tiles_of_batch(&self) -> u64 {
+        let (ConvPoolBackwardInput(s, _), [_, tile_i, tile_j]) = (self, self.tile());
+        let (rows, columns) = s.blocks();
+        product([s.conv.batch, rows / tile_i, columns / tile_j])
+    }
+
+    /// Tiles of a workgroup, and invocations among which the sums of each are split.
+    fn split(&self) -> [u32; 2] {
+        let (ConvPoolBackwardInput(s, tiles), [tile_c, tile_i, tile_j]) = (self, self.tile());
+        if self.software().is_some() {
+            return [tiles.workgroup, 1];
+        }
+        let (rows, columns) = s.blocks();
+        let invocations = product([rows / tile_i, columns / tile_j, s.conv.c_in / tile_c]);
+        tiles.split(invocations, s.conv.c_out, product([tile_c, tile_i, tile_j, s.block(), s.block()]))
+    }
 }
 
 impl Definition for ConvPoolBackwardInput {
     const WGSL: &'static str = shader!("conv_pool_backward_input");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("REACH * BLOCK + padding + r - u", "REACH * BLOCK + r - u"),
         ("down % stride == 0u && right % stride == 0u", "down % stride == 0u"),
         ("place == p * pool + q", "place == q * pool + p"),
-        ("if i < H_OUT && j < W_OUT {", "if i < H_OUT && j <= W_OUT {"),
+        ("i < H_OUT && j < W_OUT;", "i < H_OUT && j <= W_OUT;"),
         ("weights[u][v] * dz", "weights[v][u] * dz"),
-        ("% (H_BLOCKS / tile_i) * tile_i", "% (H_BLOCKS / tile_i)"),
+        ("% TILES_OF_MAP / TILES_J * tile_i", "% TILES_OF_MAP / TILES_J"),
         ("if i < h_in && j < w_in {", "if i < h_in {"),
-        ("sum[t][r][s] * act_derivative(x[at / 4u][at % 4u])", "sum[t][r][s]"),
+        ("sum[t][r][s] * act_derivative(x[at])", "sum[t][r][s]"),
+        ("o < c_out; o += split", "o < c_out; o += split + 1u"),
+        ("q < split - 1u; q++", "q + 1u < split - 1u; q++"),
+        ("        workgroupBarrier();\n", ""),
+        ("min(mine, TILES - 1u)", "0u"),
     ];
+    const SOFTWARE: &'static [Text] = &[Text {
+        file: "software/conv_pool_backward_input",
+        wgsl: shader!("software/conv_pool_backward_input"),
+        faults: &[
+            ("REACH * BLOCK + padding + r - u", "REACH * BLOCK + r - u"),
+            ("down % stride == 0u && right % stride == 0u", "down % stride == 0u"),
+            ("place == p * pool + q", "place == q * pool + p"),
+            ("if i < H_OUT && j < W_OUT {", "if i < H_OUT && j <= W_OUT {"),
+            ("weights[u][v] * dz", "weights[v][u] * dz"),
+            ("% (H_BLOCKS / tile_i) * tile_i", "% (H_BLOCKS / tile_i)"),
+            ("if i < h_in && j < w_in {", "if i < h_in {"),
+            ("sum[t][r][s] * act_derivative(x[at])", "sum[t][r][s]"),
+        ],
+    }];
+
+    fn software(&self) -> Option<usize> {
+        let (_, w, y) = self.0.lens();
+        (self.1.gathers && fit([w, y])).then_some(0)
+    }
 
     fn constants(&self) -> Constants {
         let ConvPoolBackwardInput(s, tiles) = self;
         let [tile_c, tile_i, tile_j] = self.tile();
-        constants![
+        let mut constants = constants![
             s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
-            s => pool, @tile_c = tile_c, @tile_i = tile_i, @tile_j = tile_j, @wg = tiles.workgroup
-        ]
+            s => pool, @tile_c = tile_c, @tile_i = tile_i, @tile_j = tile_j
+        ];
+        constants.extend(tiles.rows_of(self.software().is_some(), self.split()));
+        constants
     }
 
     fn act(&self) -> Activation {
@@ -249,26 +353,24 @@ impl Definition for ConvPoolBackwardInput {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let ConvPoolBackwardInput(s, tiles) = self;
-        let (x, w, y) = s.lens();
+        let ConvPoolBackwardInput(s, _) = self;
+        let (software, (x, w, y)) = (self.software().is_some(), s.lens());
         vec![
-            gather(tiles, "dy", Element::F32, y),
-            gather(tiles, "winner", Element::U32, y).of(s.winners()),
-            uniform("w", Element::F32, w),
-            gather(tiles, "x", Element::F32, x),
+            gather(software, "dy", Element::F32, y),
+            gather(software, "winner", Element::U32, y).of(s.winners()),
+            gather(software, "w", Element::F32, w),
+            read("x", x),
             write("dx", x),
         ]
     }
 
     fn workgroups(&self) -> [u32; 3] {
-        let ConvPoolBackwardInput(s, tiles) = self;
-        let (rows, columns) = s.blocks();
-        let [tile_c, tile_i, tile_j] = self.tile();
-        [tiles.groups(product([s.conv.batch, rows / tile_i, columns / tile_j])), s.conv.c_in / tile_c, 1]
+        let [tile_c, ..] = self.tile();
+        [groups_of(self.split()[0], self.tiles_of_batch()), self.0.conv.c_in / tile_c, 1]
     }
 
     fn iterations(&self) -> u64 {
-        self.0.conv.c_out.into()
+        self.0.conv.c_out.div_ceil(self.split()[1]).into()
     }
 
     fn flops(&self) -> [u64; 2] {
@@ -285,39 +387,82 @@ impl Definition for ConvPoolBackwardInput {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvPoolBackwardWeight(pub ConvPoolShape, pub u32, pub Tiles);
 
+impl ConvPoolBackwardWeight {
+    /// Elements of all slices of the weights and of the bias.
+    fn sums(&self) -> [usize; 2] {
+        let ConvPoolBackwardWeight(s, slices, _) = self;
+        [s.lens().1, s.conv.c_out as usize].map(|len| len * *slices as usize)
+    }
+}
+
 impl Definition for ConvPoolBackwardWeight {
     const WGSL: &'static str = shader!("conv_pool_backward_weight");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("window[r][s + STEP]", "window[r][s]"),
-        ("input(plane, top + r, s - padding)", "input(plane, top + r, s)"),
-        ("place == r * pool + s", "place == s * pool + r"),
-        ("sum_b[t] += delta;", "sum_b[t] = delta;"),
-        ("dw_in[at / 4u][at % 4u] + sum", "sum"),
-        ("db_in[unit / 4u][unit % 4u] + sum_b[t]", "sum_b[t]"),
-        ("var row = slice * SLICE; row", "var row = slice * SLICE + 1u; row"),
-        ("row < min(ROWS, (slice + 1u) * SLICE)", "row < (slice + 1u) * SLICE"),
-        ("let top = i * STEP - padding;", "let top = i * STEP;"),
-        ("row >= h_in || column >= w_in", "row >= h_in"),
+    const FAULTS: Faults = &[
+        ("row += min(min(tile_i, H_OUT - row % H_OUT), end - row)", "row += min(tile_i, end - row)"),
+        ("let count = min(min(tile_i, H_OUT - i), end - row);", "let count = min(tile_i, H_OUT - i);"),
+        ("a % UNDER / WIDTH - padding;", "a % UNDER / WIDTH;"),
+        ("input_row < h_in && column < w_in", "column < w_in"),
+        ("cell / tile_j < count", "cell / tile_j + 1u < count"),
+        ("&& j + cell % tile_j < W_OUT", "&& j + cell % tile_j + 1u < W_OUT"),
+        ("* W_OUT + j + cell % tile_j;", "* W_OUT + cell % tile_j;"),
+        ("place[q] / pool) * stride", "place[q] / pool)"),
+        ("place[q] % pool) * stride", "place[q] / pool) * stride"),
+        ("delta[q] = select(0.0, dy[found], inside);", "delta[q] = dy[found];"),
+        ("            workgroupBarrier();\n            if share", "            if share"),
+        ("            workgroupBarrier();\n        }\n    }\n", "        }\n    }\n"),
+        ("    workgroupBarrier();\n    for (var a", "    for (var a"),
+        ("sum_b += bitcast", "sum_b = bitcast"),
+        ("dw_in[at] + total", "total"),
+        ("db_in[unit] + total", "total"),
+        ("inputs[s * LANES * k + a]", "inputs[a]"),
+        ("sums_b[s * LANES + lane", "sums_b[lane"),
     ];
+    const SOFTWARE: &'static [Text] = &[Text {
+        file: "software/conv_pool_backward_weight",
+        wgsl: shader!("software/conv_pool_backward_weight"),
+        faults: &[
+            ("window[r][s + STEP]", "window[r][s]"),
+            ("input(plane, top + r, s - padding)", "input(plane, top + r, s)"),
+            ("place == r * pool + s", "place == s * pool + r"),
+            ("sum_b[t] += delta;", "sum_b[t] = delta;"),
+            ("dw_in[at] + sum", "sum"),
+            ("db_in[unit] + sum_b[t]", "sum_b[t]"),
+            ("var row = slice * SLICE; row", "var row = slice * SLICE + 1u; row"),
+            ("row < min(ROWS, (slice + 1u) * SLICE)", "row < (slice + 1u) * SLICE"),
+            ("let top = i * STEP - padding;", "let top = i * STEP;"),
+            ("row >= h_in || column >= w_in", "row >= h_in"),
+        ],
+    }];
+
+    fn software(&self) -> Option<usize> {
+        let (x, _, y) = self.0.lens();
+        (self.2.gathers && fit([x, y])).then_some(0)
+    }
 
     fn constants(&self) -> Constants {
         let ConvPoolBackwardWeight(s, slices, tiles) = self;
-        constants![
+        let mut constants = constants![
             s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
-            s => pool, @slices = *slices, @tile_o = tiles.conv_pool_weight_o(s), @wg = tiles.workgroup
-        ]
+            s => pool, @slices = *slices
+        ];
+        constants.extend(match self.software().is_some() {
+            true => vec![("tile_o", tiles.conv_pool_weight_o(s)), ("wg", tiles.workgroup)],
+            false => ["tile_o", "tile_c", "tile_i", "tile_j"].into_iter().zip(WeightTile::of(s).sizes()).collect(),
+        });
+        constants
     }
 
     fn ports(&self) -> Vec<Port> {
-        let ConvPoolBackwardWeight(s, slices, tiles) = self;
-        let (x, w, y) = s.lens();
-        let (dw, db) = (w * *slices as usize, size([*slices, s.conv.c_out]));
+        let software = self.software().is_some();
+        let ConvPoolBackwardWeight(s, _, _) = self;
+        let (x, _, y) = s.lens();
+        let [dw, db] = self.sums();
         vec![
-            gather(tiles, "dy", Element::F32, y),
-            gather(tiles, "winner", Element::U32, y).of(s.winners()),
-            gather(tiles, "x", Element::F32, x),
-            gather(tiles, "dw_in", Element::F32, dw),
-            gather(tiles, "db_in", Element::F32, db),
+            gather(software, "dy", Element::F32, y),
+            gather(software, "winner", Element::U32, y).of(s.winners()),
+            gather(software, "x", Element::F32, x),
+            read("dw_in", dw),
+            read("db_in", db),
             write("dw", dw),
             write("db", db),
         ]
@@ -325,12 +470,20 @@ impl Definition for ConvPoolBackwardWeight {
 
     fn workgroups(&self) -> [u32; 3] {
         let ConvPoolBackwardWeight(s, slices, tiles) = self;
-        [tiles.groups(product([*slices, s.conv.c_in, s.conv.c_out / tiles.conv_pool_weight_o(s)])), 1, 1]
+        if self.software().is_some() {
+            return [tiles.groups(product([*slices, s.conv.c_in, s.conv.c_out / tiles.conv_pool_weight_o(s)])), 1, 1];
+        }
+        let tile = WeightTile::of(s);
+        [*slices, s.conv.c_out / tile.o, s.conv.c_in / tile.c]
     }
 
     fn iterations(&self) -> u64 {
         let ConvPoolBackwardWeight(s, slices, _) = self;
-        product([(s.conv.batch * s.h_out()).div_ceil(*slices), s.w_out() + 1])
+        let rows = (s.conv.batch * s.h_out()).div_ceil(*slices);
+        match self.software().is_some() {
+            true => product([rows, s.w_out() + 1]),
+            false => rows.div_ceil(WeightTile::of(s).i) as u64 * WeightTile::of(s).iterations(s),
+        }
     }
 
     fn flops(&self) -> [u64; 2] {

@@ -15,7 +15,7 @@ pub struct Dropout(pub DropoutShape);
 
 impl Definition for Dropout {
     const WGSL: &'static str = shader!("dropout");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("if i >= count {", "if i + 1u >= count {"),
         ("drawn < percent", "drawn <= percent"),
         ("x[i] * SCALE", "x[i]"),

@@ -37,16 +37,20 @@ impl FcShape {
         let [software, integrated, discrete] = Tiles::ALL;
         let of =
             |batch, c_in, c_out, activation, activation_in| FcShape { batch, c_in, c_out, activation, activation_in };
-        let mut cases = vec![
-            (of(64, 320, 50, RELU, RELU), software),
-            (of(7, 13, 10, NONE, NONE), integrated),
-            (of(1, 2, 3, NONE, RELU), software),
-            (of(5, 33, 47, SIGMOID, SIGMOID), discrete),
-            (of(9, 50, 10, NONE, RELU), software),
+        let mut shapes = vec![
+            of(64, 320, 50, RELU, RELU),
+            of(7, 13, 10, NONE, NONE),
+            of(1, 2, 3, NONE, RELU),
+            of(5, 33, 47, SIGMOID, SIGMOID),
+            of(9, 50, 10, NONE, RELU),
+            // More weights than a uniform holds.
+            of(3, 130, 128, RELU, NONE),
         ];
         // Every activation, applied and derived.
-        cases.extend(Activation::ALL.iter().map(|&activation| (of(4, 9, 6, activation, activation), discrete)));
-        cases
+        shapes.extend(Activation::ALL.iter().map(|&activation| of(4, 9, 6, activation, activation)));
+        // Each by the table for software devices, and by one of those for GPUs.
+        let gpus = [discrete, integrated].into_iter().cycle();
+        shapes.into_iter().zip(gpus).flat_map(|(shape, gpu)| [(shape, gpu), (shape, software)]).collect()
     }
 }
 
@@ -66,29 +70,69 @@ impl Tiles {
 pub struct FcForward(pub FcShape, pub Tiles);
 
 impl FcForward {
-    /// Images and outputs.
+    /// Images and outputs: of an invocation in the text for software devices, of a workgroup in that for GPUs.
     fn tile(&self) -> [u32; 2] {
         let FcForward(s, tiles) = self;
-        [s.batch.min(tiles.fc_n), divisor(s.c_out, tiles.fc_o)]
+        match self.software().is_some() {
+            true => [s.batch.min(tiles.fc_n), divisor(s.c_out, tiles.fc_o)],
+            false => [4, 4],
+        }
     }
 }
 
 impl Definition for FcForward {
     const WGSL: &'static str = shader!("fc_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("act(bias + sum[s][t])", "act(sum[s][t])"),
-        ("if n + s < batch {", "if n + s + 1u < batch {"),
-        ("first += tile_i", "first += tile_i + 1u"),
+    const FAULTS: Faults = &[
+        ("var total = b[column];", "var total = 0.0;"),
+        ("act(total)", "total"),
         ("min(n + s, batch - 1u)", "n"),
+        ("min(o + t, c_out - 1u)", "o"),
+        ("row < batch && column < c_out", "row + 1u < batch && column < c_out"),
+        ("row < batch && column < c_out", "row < batch && column + 1u < c_out"),
+        ("i < c_in; i += wg", "i < c_in; i += 2u * wg"),
+        ("q < wg; q += HELPERS", "q < wg; q += 2u * HELPERS"),
+        ("total += sums[result * HELPERS + q]", "total += sums[result * HELPERS]"),
+        ("    workgroupBarrier();\n    let helper", "    let helper"),
+        ("    workgroupBarrier();\n    for (var result = lane;", "    for (var result = lane;"),
     ];
+    const SOFTWARE: &'static [Text] = &[
+        Text {
+            file: "software/fc_forward",
+            wgsl: shader!("software/fc_forward"),
+            faults: &[
+                ("act(bias + sum[s][t])", "act(sum[s][t])"),
+                ("if n + s < batch {", "if n + s + 1u < batch {"),
+                ("first += tile_i", "first += tile_i + 1u"),
+                ("min(n + s, batch - 1u)", "n"),
+            ],
+        },
+        Text {
+            file: "software/fc_forward_large",
+            wgsl: shader!("software/fc_forward_large"),
+            faults: &[
+                ("act(bias + sum[s][t])", "act(sum[s][t])"),
+                ("if n + s < batch {", "if n + s + 1u < batch {"),
+                ("first += tile_i", "first += tile_i + 1u"),
+                ("min(n + s, batch - 1u)", "n"),
+            ],
+        },
+    ];
+
+    fn software(&self) -> Option<usize> {
+        let large = !fit([self.0.x(), self.0.w()]);
+        self.1.gathers.then_some(large.into())
+    }
 
     fn constants(&self) -> Constants {
         let FcForward(s, tiles) = self;
-        let ([tile_n, tile_o], tile_i) = (self.tile(), tiles.terms(s.c_in));
-        constants![
-            s => batch, c_in, c_out,
-            @tile_n = tile_n, @tile_o = tile_o, @tile_i = tile_i, @wg = tiles.workgroup
-        ]
+        let [tile_n, tile_o] = self.tile();
+        let mut constants = constants![
+            s => batch, c_in, c_out, @tile_n = tile_n, @tile_o = tile_o, @wg = tiles.workgroup
+        ];
+        if self.software().is_some() {
+            constants.push(("tile_i", tiles.terms(s.c_in)));
+        }
+        constants
     }
 
     fn act(&self) -> Activation {
@@ -96,23 +140,29 @@ impl Definition for FcForward {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let FcForward(s, tiles) = self;
+        let (FcForward(s, _), software) = (self, self.software() == Some(0));
         vec![
-            gather(tiles, "x", Element::F32, s.x()),
-            gather(tiles, "w", Element::F32, s.w()),
-            gather(tiles, "b", Element::F32, s.c_out as usize),
+            gather(software, "x", Element::F32, s.x()),
+            gather(software, "w", Element::F32, s.w()),
+            gather(software, "b", Element::F32, s.c_out as usize),
             write("y", s.y()),
         ]
     }
 
     fn workgroups(&self) -> [u32; 3] {
         let (FcForward(s, tiles), [tile_n, tile_o]) = (self, self.tile());
-        [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1]
+        match self.software().is_some() {
+            true => [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1],
+            false => [s.c_out.div_ceil(tile_o), s.batch.div_ceil(tile_n), 1],
+        }
     }
 
     fn iterations(&self) -> u64 {
         let FcForward(s, tiles) = self;
-        (s.c_in / tiles.terms(s.c_in)).into()
+        match self.software().is_some() {
+            true => (s.c_in / tiles.terms(s.c_in)).into(),
+            false => (s.c_in.div_ceil(tiles.workgroup) + tiles.workgroup).into(),
+        }
     }
 
     fn flops(&self) -> [u64; 2] {
@@ -137,12 +187,26 @@ impl FcBackwardInput {
 
 impl Definition for FcBackwardInput {
     const WGSL: &'static str = shader!("fc_backward_input");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("first < c_out;", "first + tile_o < c_out;"),
         ("(first + o) * c_in + i + t * LANES", "(first + o) * c_in + i + t"),
-        ("sum[s][t] * act_derivative(x[at / 4u][at % 4u])", "sum[s][t]"),
+        ("sum[s][t] * act_derivative(x[at])", "sum[s][t]"),
         ("* act_derivative(", "+ act_derivative("),
     ];
+    const SOFTWARE: &'static [Text] = &[Text {
+        file: "software/fc_backward_input",
+        wgsl: shader!("software/fc_backward_input"),
+        faults: &[
+            ("first < c_out;", "first + tile_o < c_out;"),
+            ("(first + o) * c_in + i + t * LANES", "(first + o) * c_in + i + t"),
+            ("sum[s][t] * act_derivative(x[at / 4u][at % 4u])", "sum[s][t]"),
+            ("* act_derivative(", "+ act_derivative("),
+        ],
+    }];
+
+    fn software(&self) -> Option<usize> {
+        (self.1.gathers && fit([self.0.y(), self.0.w(), self.0.x()])).then_some(0)
+    }
 
     fn constants(&self) -> Constants {
         let FcBackwardInput(s, tiles) = self;
@@ -158,11 +222,11 @@ impl Definition for FcBackwardInput {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let FcBackwardInput(s, tiles) = self;
+        let (FcBackwardInput(s, _), software) = (self, self.software().is_some());
         vec![
-            gather(tiles, "dy", Element::F32, s.y()),
-            gather(tiles, "w", Element::F32, s.w()),
-            gather(tiles, "x", Element::F32, s.x()),
+            gather(software, "dy", Element::F32, s.y()),
+            gather(software, "w", Element::F32, s.w()),
+            gather(software, "x", Element::F32, s.x()),
             write("dx", s.x()),
         ]
     }
@@ -196,19 +260,43 @@ impl FcBackwardWeight {
         let FcBackwardWeight(s, _, tiles) = self;
         [divisor(s.c_out, tiles.fc_weight_o), divisor(s.c_in, tiles.fc_i)]
     }
+
+    /// Elements of all slices of the weights and of the bias.
+    fn sums(&self) -> [usize; 2] {
+        let FcBackwardWeight(s, slices, _) = self;
+        [size([*slices, s.c_out, s.c_in]), size([*slices, s.c_out])]
+    }
 }
 
 impl Definition for FcBackwardWeight {
     const WGSL: &'static str = shader!("fc_backward_weight");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let end = min(batch, (slice + 1u) * SLICE);", "let end = (slice + 1u) * SLICE;"),
         ("let at = (slice * c_out + o + t) * c_in", "let at = (o + t) * c_in"),
-        ("dw_in[at / 4u][at % 4u] + sum[t][s]", "sum[t][s]"),
+        ("dw_in[at] + sum[t][s]", "sum[t][s]"),
         ("* c_in + i + s * LANES;\n                value", "* c_in + i + s;\n                value"),
         ("FULL || first + n < end)", "true)"),
         ("let at = slice * c_out + o + t;", "let at = o + t;"),
-        ("db_in[at / 4u][at % 4u] + sum_b", "sum_b"),
+        ("db_in[at] + sum_b[t]", "sum_b[t]"),
+        ("sum_b[t] += delta[n];", "sum_b[t] = delta[n];"),
     ];
+    const SOFTWARE: &'static [Text] = &[Text {
+        file: "software/fc_backward_weight",
+        wgsl: shader!("software/fc_backward_weight"),
+        faults: &[
+            ("let end = min(batch, (slice + 1u) * SLICE);", "let end = (slice + 1u) * SLICE;"),
+            ("let at = (slice * c_out + o + t) * c_in", "let at = (o + t) * c_in"),
+            ("dw_in[at] + sum[t][s]", "sum[t][s]"),
+            ("* c_in + i + s * LANES;\n                value", "* c_in + i + s;\n                value"),
+            ("FULL || first + n < end)", "true)"),
+            ("let at = slice * c_out + o + t;", "let at = o + t;"),
+            ("db_in[at] + sum_b", "sum_b"),
+        ],
+    }];
+
+    fn software(&self) -> Option<usize> {
+        (self.2.gathers && fit([self.0.y(), self.0.x()])).then_some(0)
+    }
 
     fn constants(&self) -> Constants {
         let FcBackwardWeight(s, slices, tiles) = self;
@@ -220,13 +308,13 @@ impl Definition for FcBackwardWeight {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let FcBackwardWeight(s, slices, tiles) = self;
-        let (dw, db) = (size([*slices, s.c_out, s.c_in]), size([*slices, s.c_out]));
+        let (FcBackwardWeight(s, _, _), software) = (self, self.software().is_some());
+        let [dw, db] = self.sums();
         vec![
-            gather(tiles, "dy", Element::F32, s.y()),
-            gather(tiles, "x", Element::F32, s.x()),
-            gather(tiles, "dw_in", Element::F32, dw),
-            gather(tiles, "db_in", Element::F32, db),
+            gather(software, "dy", Element::F32, s.y()),
+            gather(software, "x", Element::F32, s.x()),
+            read("dw_in", dw),
+            read("db_in", db),
             write("dw", dw),
             write("db", db),
         ]

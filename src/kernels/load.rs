@@ -45,7 +45,7 @@ pub struct LoadImages(pub LoadShape, pub Tiles);
 
 impl Definition for LoadImages {
     const WGSL: &'static str = shader!("load_images");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let row = cursor.start + n;", "let row = n;"),
         ("if row >= cursor.total {", "if row > cursor.total {"),
         ("(image + p) % 4u * 8u", "p % 4u * 8u"),
@@ -107,7 +107,7 @@ pub struct AugmentImages(pub AugmentShape, pub Tiles);
 
 impl Definition for AugmentImages {
     const WGSL: &'static str = shader!("augment_images");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let row = cursor.start + n;", "let row = n;"),
         ("if row >= cursor.total {", "if row > cursor.total {"),
         ("order[row]", "row"),
@@ -189,7 +189,7 @@ impl LoadFeatures {
 
 impl Definition for LoadFeatures {
     const WGSL: &'static str = shader!("load_features");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let row = cursor.start + n;", "let row = n;"),
         ("if row >= cursor.total {", "if row > cursor.total {"),
         ("order[row] * len", "row * len"),

@@ -58,7 +58,7 @@ pub struct CrossEntropyForward(pub LossShape);
 
 impl Definition for CrossEntropyForward {
     const WGSL: &'static str = shader!("cross_entropy_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("smoothing[0].x * (label - all / f32(classes))", "0.0 * smoothing[0].x"),
         ("all / f32(classes)", "all"),
         ("if x[n * classes + j] > best {", "if x[n * classes + j] >= best {"),
@@ -107,7 +107,7 @@ pub struct CrossEntropyBackward(pub LossShape);
 
 impl Definition for CrossEntropyBackward {
     const WGSL: &'static str = shader!("cross_entropy_backward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let share = e / f32(classes);", "let share = 0.0;"),
         ("1.0 - e + share", "1.0 - e"),
         ("let rows = min(batch, cursor.total - cursor.start);", "let rows = batch;"),
@@ -152,7 +152,7 @@ pub struct DistillationBackward(pub LossShape);
 
 impl Definition for DistillationBackward {
     const WGSL: &'static str = shader!("distillation_backward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("let rows = min(batch, cursor.total - cursor.start);", "let rows = batch;"),
         ("n >= batch || row", "row"),
         ("labels[order[row]]", "labels[row]"),

@@ -36,7 +36,7 @@ pub struct MaxPoolForward(pub PoolShape);
 
 impl Definition for MaxPoolForward {
     const WGSL: &'static str = shader!("max_pool_forward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("if value > best {", "if value >= best {"),
         ("var best = x[corner];", "var best = 0.0;"),
         ("at = r * pool + s;", "at = r + s;"),
@@ -74,7 +74,7 @@ pub struct MaxPoolBackward(pub PoolShape);
 
 impl Definition for MaxPoolBackward {
     const WGSL: &'static str = shader!("max_pool_backward");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("if i < H_OUT && j < W_OUT {", "if i < H_OUT {"),
         ("p % pool * pool + q % pool", "q % pool * pool + p % pool"),
         ("var delta = 0.0;", "var delta = dy[0];"),

@@ -3,7 +3,7 @@
 //!
 //! # Adding a kernel
 //! A kernel is one stem:
-//! 1. `shaders/<stem>.wgsl`: complete WGSL but for the pieces of `shaders/common` that it names, with example values in the
+//! 1. `shaders/<stem>.wgsl`, and if a CPU should run another text, `shaders/software/<stem>.wgsl`: complete WGSL but for the pieces of `shaders/common` that it names, with example values in the
 //!    constants under `// The plan sets:`, where the loader puts the plan's ([`crate::plan::shader::specialise`]);
 //! 2. `src/reference/<stem>.rs`: its twin, plain loops in f64;
 //! 3. a [`Definition`] in a file of its family in this folder, and its name in [`each_kernel!`](crate::each_kernel);
@@ -29,11 +29,12 @@ mod tiles;
 
 pub use case::{Fill, Setting};
 pub use port::{ALIGN, Access, CURSOR, Cost, Element, Port, UNIFORM, Values};
+use tiles::WORKGROUP_MEMORY;
 pub use tiles::{DeviceClass, Tiles};
 
 pub(crate) use pieces::composed;
-use port::{cursor, gather, order, read_u32, update_u32, write, write_u32};
-pub(crate) use port::{read, uniform, update};
+use port::{cursor, gather, order, update_u32, write, write_u32};
+pub(crate) use port::{read, read_u32, uniform, update};
 
 /// Hands the list of all kernels to a macro: the file of a family in `src/kernels`, then the stem and the type of each of its
 /// kernels.
@@ -67,9 +68,16 @@ pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
     /// The shader as it lies in `shaders/`.
     const WGSL: &'static str;
 
-    /// Small changes of the shader that its cases must notice: a text that stands there exactly once, and what takes its
-    /// place. At least three.
-    const FAULTS: &'static [(&'static str, &'static str)];
+    /// Its faults.
+    const FAULTS: Faults;
+
+    /// The shaders in `shaders/software/` that take its place where a CPU runs shaders, and their faults.
+    const SOFTWARE: &'static [Text] = &[];
+
+    /// Which of those is taken at these sizes, if any.
+    fn software(&self) -> Option<usize> {
+        None
+    }
 
     /// Values for the constants that the shader leaves to the plan.
     fn constants(&self) -> Constants;
@@ -100,13 +108,28 @@ pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
     }
 }
 
+/// Small changes of a shader that its cases must notice: a text that stands there exactly once, and what takes its place. At
+/// least three.
+pub type Faults = &'static [(&'static str, &'static str)];
+
+/// A shader and its faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// Its file, as in [`Spec::file`].
+    pub file: &'static str,
+    pub wgsl: &'static str,
+    pub faults: Faults,
+}
+
 /// Names of a shader's constants, and their values.
 pub type Constants = Vec<(&'static str, u32)>;
 
 /// Everything about a kernel that depends on its sizes.
 pub struct Spec {
     pub stem: &'static str,
-    /// The shader as it lies in `shaders/`.
+    /// The shader's file in `shaders/`, without `.wgsl`.
+    pub file: &'static str,
+    /// The shader as it lies in `shaders/` or `shaders/software/`.
     pub wgsl: &'static str,
     /// The piece `activation` of the shader, where it uses one.
     pub activation: Activation,
@@ -203,13 +226,13 @@ macro_rules! declare {
                 }
             }
 
-            /// Small changes of a shader that its cases must notice.
+            /// Its shaders.
             ///
             /// # Panics
             /// If there is no kernel of this stem.
-            pub fn faults(stem: &str) -> &'static [(&'static str, &'static str)] {
+            pub fn texts(stem: &str) -> Vec<Text> {
                 match stem {
-                    $($(stringify!($stem) => $kernel::FAULTS,)+)+
+                    $($(stringify!($stem) => texts::<$kernel>(stringify!($stem)),)+)+
                     _ => panic!("there is no kernel {stem}"),
                 }
             }
@@ -219,13 +242,14 @@ macro_rules! declare {
 each_kernel!(declare);
 use activation::fills_of;
 
-fn spec(stem: &'static str, kernel: &impl Definition) -> Spec {
+fn spec<K: Definition>(stem: &'static str, kernel: &K) -> Spec {
+    let (file, wgsl) = kernel.software().map_or((stem, K::WGSL), |at| (K::SOFTWARE[at].file, K::SOFTWARE[at].wgsl));
     let (constants, ports, workgroups) = (kernel.constants(), kernel.ports(), kernel.workgroups());
-    Spec { stem, wgsl: wgsl(kernel), activation: kernel.act(), constants, ports, workgroups }
+    Spec { stem, file, wgsl, activation: kernel.act(), constants, ports, workgroups }
 }
 
-fn wgsl<K: Definition>(_: &K) -> &'static str {
-    K::WGSL
+fn texts<K: Definition>(stem: &'static str) -> Vec<Text> {
+    [Text { file: stem, wgsl: K::WGSL, faults: K::FAULTS }].into_iter().chain(K::SOFTWARE.iter().copied()).collect()
 }
 
 fn cost(kernel: &impl Definition) -> Cost {
@@ -239,6 +263,11 @@ fn size<const N: usize>(dims: [u32; N]) -> usize {
 
 fn product<const N: usize>(dims: [u32; N]) -> u64 {
     dims.iter().map(|&d| d as u64).product()
+}
+
+/// Whether all of these fit uniforms.
+fn fit<const N: usize>(lens: [usize; N]) -> bool {
+    lens.iter().all(|&len| len <= UNIFORM)
 }
 
 /// Workgroups for this many invocations in x.

@@ -13,7 +13,7 @@ macro_rules! common {
         }
     };
 }
-common! { "cursor", "group", "hash", "input" }
+common! { "cursor", "group", "hash", "input", "input_vectors" }
 
 /// How the line of a shader begins that names its pieces.
 const USES: &str = "// Uses: ";

@@ -46,19 +46,16 @@ pub struct Port {
     pub values: Values,
     /// Bytes that are read or written at least, for [`Cost`].
     pub(super) traffic: u64,
-    /// An array of vec4 in the shader, because it may be a uniform.
-    vectors: bool,
-    /// Bound as a uniform: what every invocation of a workgroup reads at the same place, such as a convolution's weights,
-    /// since GPUs keep uniforms in a cache of their own; and everything that fits, where the tile table says so.
+    /// Bound as a uniform, an array of vec4 in the shader.
     pub uniform: bool,
     /// Of no image, and so bound whole to a kernel that takes a part of a batch.
     pub(crate) whole: bool,
 }
 
 impl Port {
-    /// Elements that must be bound: whole vectors of an array of vectors, also where it is too large for a uniform.
+    /// Elements that must be bound: whole vectors of a uniform.
     pub fn bound(&self) -> usize {
-        if self.vectors { self.len.next_multiple_of(4) } else { self.len }
+        if self.uniform { self.len.next_multiple_of(4) } else { self.len }
     }
 
     /// Holds only these values.
@@ -74,7 +71,7 @@ impl Port {
     }
 }
 
-/// Elements of the largest uniform that WebGPU grants: 64 KiB. Larger tensors are bound as storage.
+/// Elements of the largest uniform that WebGPU grants: 64 KiB.
 pub const UNIFORM: usize = 1 << 14;
 
 /// Elements of the cursor: step, start, total.
@@ -83,25 +80,24 @@ pub const CURSOR: usize = 3;
 const fn port(name: &'static str, element: Element, access: Access, len: usize) -> Port {
     let times = if matches!(access, Access::Update) { 2 } else { 1 };
     let traffic = 4 * times * len as u64;
-    Port { name, element, access, len, values: Values::Any, traffic, vectors: false, uniform: false, whole: false }
+    Port { name, element, access, len, values: Values::Any, traffic, uniform: false, whole: false }
 }
 
-/// Only read, at the same place by all invocations of a workgroup.
+/// Only read, from a uniform.
 pub(crate) const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
-    let port = port(name, element, Access::Read, len);
-    Port { vectors: true, uniform: len <= UNIFORM, whole: true, ..port }
+    Port { uniform: true, whole: true, ..port(name, element, Access::Read, len) }
 }
 
-/// Only read, at places that differ from invocation to invocation.
-pub(super) fn gather(tiles: &super::Tiles, name: &'static str, element: Element, len: usize) -> Port {
-    Port { whole: false, uniform: tiles.gathers && len <= UNIFORM, ..uniform(name, element, len) }
+/// Only read: from a uniform by the text for software devices, from storage by that for GPUs.
+pub(super) const fn gather(software: bool, name: &'static str, element: Element, len: usize) -> Port {
+    Port { uniform: software, ..port(name, element, Access::Read, len) }
 }
 
 pub(crate) const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
 }
 
-pub(super) const fn read_u32(name: &'static str, len: usize) -> Port {
+pub(crate) const fn read_u32(name: &'static str, len: usize) -> Port {
     port(name, Element::U32, Access::Read, len)
 }
 

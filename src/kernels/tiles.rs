@@ -2,8 +2,8 @@
 //!
 //! A GPU wants many invocations with few accumulators each; a software device has eight lanes, pays dearly for each load
 //! from storage and nothing for many accumulators. The numbers below for software were measured on llvmpipe (Mesa 22.3.6,
-//! 256 bit, two cores) with `cargo bench`; those for GPUs are reasoned, not measured: many invocations at a batch of 64, and
-//! at most about 64 accumulators.
+//! 256 bit, two cores) with `cargo bench`, those for discrete GPUs on an H100 with `bench --what step --sweep`, where no other
+//! value of an entry is more than 1 % faster; those for integrated GPUs are reasoned from them.
 
 use super::{ALIGN, UNIFORM};
 
@@ -58,11 +58,28 @@ pub struct Tiles {
     pub(super) fc_i: u32,
     pub(super) fc_weight_o: u32,
     /// Invocations that a convolution's weight gradient wants at least: its batch is cut into slices until there are so many.
-    /// More slices are more to fold for the update, which does so one after the other.
+    /// More slices are more to at_once for the update, which does so one after the other.
     conv_lanes: u32,
+    /// Workgroups that the weight gradient of a fused convolution wants at least, in the text for GPUs.
+    pub(super) conv_groups: u32,
+    /// Invocations that a GPU wants at least for a usual batch, where long sums can be split among those of a workgroup.
+    split_lanes: u32,
     /// Images in a slice of a fully connected layer's weight gradient, at least.
     pub(super) fc_slice: u32,
+    /// Values that an invocation reads before it adds the first, where it sums many: a GPU waits for memory once for all of
+    /// them. Arrays cost software devices more than they gain.
+    pub(crate) at_once: u32,
 }
+
+/// Elements of workgroup memory that WebGPU grants: 16 KiB.
+pub(super) const WORKGROUP_MEMORY: u32 = 1 << 12;
+
+/// Images of a usual batch.
+const USUAL_BATCH: u64 = 64;
+
+/// Tiles of a workgroup that splits sums, and the invocations that WebGPU grants it.
+const SPLIT: u32 = 32;
+const MOST_INVOCATIONS: u32 = 256;
 
 impl Tiles {
     /// The tables of all classes, in the order of [`DeviceClass::ALL`].
@@ -91,7 +108,10 @@ impl Tiles {
                 fc_i: 8,
                 fc_weight_o: 10,
                 conv_lanes: 16,
+                conv_groups: 4,
+                split_lanes: 1,
                 fc_slice: 1024,
+                at_once: 1,
             },
             DeviceClass::Integrated => Tiles {
                 workgroup: 64,
@@ -112,7 +132,10 @@ impl Tiles {
                 fc_i: 2,
                 fc_weight_o: 2,
                 conv_lanes: 2048,
+                conv_groups: 64,
+                split_lanes: 1 << 14,
                 fc_slice: 256,
+                at_once: 16,
             },
             DeviceClass::Discrete => Tiles {
                 workgroup: 64,
@@ -133,14 +156,17 @@ impl Tiles {
                 fc_i: 1,
                 fc_weight_o: 1,
                 conv_lanes: 2560,
+                conv_groups: 160,
+                split_lanes: 1 << 16,
                 fc_slice: 128,
+                at_once: 16,
             },
         }
     }
 
     /// Entries of the table by name, with values worth trying. A value that divides no size of a network comes to the next
     /// smaller one that does. `load_p` must be a multiple of four.
-    pub const CANDIDATES: [(&'static str, &'static [u32]); 15] = [
+    pub const CANDIDATES: [(&'static str, &'static [u32]); 17] = [
         ("workgroup", &[8, 32, 64, 128, 256]),
         ("load_p", &[4, 8, 28]),
         ("load_i", &[1, 4, 16]),
@@ -151,6 +177,8 @@ impl Tiles {
         ("conv_block", &[1, 2, 3, 6]),
         ("conv_weight_sums", &[25, 50, 125, 250]),
         ("conv_lanes", &[16, 64, 2048, 8192]),
+        ("conv_groups", &[1, 16, 64, 160, 320]),
+        ("split_lanes", &[1, 1 << 13, 1 << 15, 1 << 17]),
         ("fc_terms", &[4, 8, 16]),
         ("fc_n", &[1, 2, 4, 8]),
         ("fc_o", &[1, 2, 5, 10]),
@@ -171,7 +199,7 @@ impl Tiles {
     /// # Panics
     /// If there is none of this name, or it cannot have this value.
     pub fn with(mut self, entry: &str, value: u32) -> Tiles {
-        let fits = (1..=256).contains(&value) || entry == "conv_lanes";
+        let fits = (1..=256).contains(&value) || ["conv_lanes", "conv_groups", "split_lanes"].contains(&entry);
         assert!(value > 0 && fits && (entry != "load_p" || value.is_multiple_of(4)), "{entry} of {value}");
         *self.entry(entry) = value;
         self
@@ -189,6 +217,8 @@ impl Tiles {
             "conv_block" => &mut self.conv_block,
             "conv_weight_sums" => &mut self.conv_weight_sums,
             "conv_lanes" => &mut self.conv_lanes,
+            "conv_groups" => &mut self.conv_groups,
+            "split_lanes" => &mut self.split_lanes,
             "fc_terms" => &mut self.fc_terms,
             "fc_n" => &mut self.fc_n,
             "fc_o" => &mut self.fc_o,
@@ -196,6 +226,23 @@ impl Tiles {
             "fc_weight_o" => &mut self.fc_weight_o,
             _ => panic!("there is no tile size {name}"),
         }
+    }
+
+    /// Tiles of a workgroup, and among how many invocations it splits the sums of each, where there would be so many invocations
+    /// an image without, each with so many sums of so many terms. The batch does not count: how the result of an image is rounded
+    /// must not depend on it.
+    pub(super) fn split(&self, invocations: u64, terms: u32, sums: u64) -> [u32; 2] {
+        let room = 1 + WORKGROUP_MEMORY / (sums as u32 * SPLIT);
+        let wanted = u64::from(self.split_lanes).div_ceil(USUAL_BATCH * invocations).min(terms.into()) as u32;
+        match wanted.min(room).min(MOST_INVOCATIONS / SPLIT) {
+            0 | 1 => [self.workgroup, 1],
+            split => [SPLIT, split],
+        }
+    }
+
+    /// The constants that say how large a workgroup is, of both texts.
+    pub(super) fn rows_of(&self, software: bool, [lanes, split]: [u32; 2]) -> super::Constants {
+        if software { vec![("wg", lanes)] } else { vec![("lanes", lanes), ("split", split)] }
     }
 
     pub(super) fn groups(&self, invocations: u64) -> u32 {

@@ -1,7 +1,6 @@
 //! The updates of the optimizers, which stand in `src/optimizers`, and the clipping of gradients before them.
 
 use super::*;
-use crate::optimizers::UPDATE_ROW;
 pub use crate::optimizers::kernels::*;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -9,9 +8,11 @@ pub struct GradientNorm(pub UpdateShape);
 
 impl Definition for GradientNorm {
     const WGSL: &'static str = shader!("gradient_norm");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("if lane.x < group.count {", "if lane.x <= group.count {"),
-        ("s < group.slices;", "s < 1u;"),
+        ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
+        ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
+        ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
         ("sum * sum", "sum"),
         ("var half = WG / 2u;", "var half = WG / 4u;"),
         ("id.y * row + id.x", "id.x"),
@@ -19,7 +20,7 @@ impl Definition for GradientNorm {
     ];
 
     fn constants(&self) -> Constants {
-        vec![("groups", self.0.groups()), ("row", UPDATE_ROW)]
+        self.0.constants_of_norm()
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -54,7 +55,7 @@ pub struct GradientClip(pub u32);
 
 impl Definition for GradientClip {
     const WGSL: &'static str = shader!("gradient_clip");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
+    const FAULTS: Faults = &[
         ("at += WG", "at += 2u * WG"),
         ("var half = WG / 2u;", "var half = WG / 4u;"),
         ("min(1.0, limit[0].x / (sqrt(sums[0]) + 1e-6))", "limit[0].x / (sqrt(sums[0]) + 1e-6)"),

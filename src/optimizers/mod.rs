@@ -8,7 +8,6 @@
 
 mod update;
 
-pub(crate) use update::UPDATE_ROW;
 pub use update::{HYPER_LEN, ROW, Range, UpdateShape};
 
 use crate::kernels::Kernel;

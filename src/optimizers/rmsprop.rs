@@ -2,7 +2,7 @@
 
 use super::update::{POSITIVE, UpdateShape};
 use super::{Definition as Optimizer, MOMENTUM, SQUARE, Settings, no_correction};
-use crate::kernels::{Constants, Definition, Fill, HALVINGS, Port, Setting, shader};
+use crate::kernels::{Constants, Definition, Faults, Fill, HALVINGS, Port, Setting, shader};
 
 pub const RMSPROP: Optimizer = Optimizer {
     defaults: Settings { lr: 0.01, beta2: 0.99, ..Settings::USUAL },
@@ -26,12 +26,13 @@ impl RmspropUpdate {
 
 impl Definition for RmspropUpdate {
     const WGSL: &'static str = shader!("rmsprop_update");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("s < group.slices;", "s < 1u;"),
-        ("s * group.len", "s"),
+    const FAULTS: Faults = &[
+        ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
+        ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
+        ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
-        ("rates[cursor[0].y / batch]", "rates[cursor[0].y / batch / steps]"),
+        ("rates[cursor[0].y / batch]", "rates[0]"),
         (" * group.rate;", ";"),
         ("clip[0].x * sum", "sum + 0.0 * clip[0].x"),
         ("+ hyper.decay * before", ""),

@@ -2,7 +2,7 @@
 
 use super::update::UpdateShape;
 use super::{Definition as Optimizer, MOMENTUM, Settings, no_correction};
-use crate::kernels::{Constants, Definition, Fill, Port, Setting, Values, shader};
+use crate::kernels::{Constants, Definition, Faults, Fill, Port, Setting, Values, shader};
 
 pub const SGD: Optimizer = Optimizer {
     // The tutorial's.
@@ -25,12 +25,13 @@ impl SgdUpdate {
 
 impl Definition for SgdUpdate {
     const WGSL: &'static str = shader!("sgd_update");
-    const FAULTS: &'static [(&'static str, &'static str)] = &[
-        ("s < group.slices;", "s < 1u;"),
-        ("s * group.len", "s"),
+    const FAULTS: Faults = &[
+        ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
+        ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
+        ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
-        ("rates[cursor[0].y / batch]", "rates[cursor[0].y / batch / steps]"),
+        ("rates[cursor[0].y / batch]", "rates[0]"),
         (" * group.rate;", ";"),
         ("clip[0].x * sum", "sum + 0.0 * clip[0].x"),
         ("hyper.momentum * v[i] + g", "v[i] + g"),

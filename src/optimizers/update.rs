@@ -1,7 +1,7 @@
 //! What the updates of all optimizers have in common.
 
 use crate::kernels::{
-    CURSOR, Constants, Element, Fill, Port, Setting, Values, WORKGROUP, groups, read, uniform, update,
+    CURSOR, Constants, Element, Fill, Port, Setting, Values, WORKGROUP, groups, read, read_u32, uniform, update,
 };
 
 /// One tensor that an update changes: where it starts in the arena and in the gradients, in elements. The slices of its
@@ -40,6 +40,8 @@ pub struct UpdateShape {
     pub gradients: u32,
     pub batch: u32,
     pub steps: u32,
+    /// Slices that an invocation reads before it adds them.
+    pub at_once: u32,
 }
 
 impl UpdateShape {
@@ -70,12 +72,18 @@ impl UpdateShape {
         self.ranges.iter().map(|range| range.slices.into()).max().unwrap_or(0)
     }
 
+    /// What the shader of the gradients' norm leaves to the plan.
+    pub(crate) fn constants_of_norm(&self) -> Constants {
+        vec![("groups", self.groups()), ("row", UPDATE_ROW), ("at_once", self.at_once)]
+    }
+
+    /// The same of an update.
     pub(crate) fn constants(&self) -> Constants {
-        vec![("groups", self.groups()), ("row", UPDATE_ROW), ("batch", self.batch), ("steps", self.steps)]
+        [vec![("batch", self.batch)], self.constants_of_norm()].concat()
     }
 
     pub(crate) fn table_port(&self) -> Port {
-        uniform("table", Element::U32, ROW * self.groups() as usize).of(Values::Given)
+        read_u32("table", ROW * self.groups() as usize).of(Values::Given)
     }
 
     /// What an update reads, the parameters, and what it remembers of each. `values` are those that constants and rates may
@@ -87,7 +95,7 @@ impl UpdateShape {
             read("grad", self.gradients as usize),
             self.table_port(),
             uniform("cursor", Element::U32, CURSOR).of(Values::Cursor),
-            uniform("rates", Element::F32, 4 * self.steps as usize).of(values).touching(16),
+            read("rates", 4 * self.steps as usize).of(values).touching(16),
             uniform("clip", Element::F32, 1).of(values),
             uniform("hyper", Element::F32, HYPER_LEN).of(values),
             changed("w"),
@@ -108,7 +116,7 @@ impl UpdateShape {
     /// Shapes with the cursor of one of the epoch's steps.
     pub(crate) fn cases() -> [(UpdateShape, [u32; 3]); 4] {
         // Start, length, start of the gradient, slices; the learning rate is halved from range to range.
-        let of = |ranges: &[[u32; 4]], parameters, gradients, batch, steps| UpdateShape {
+        let of = |ranges: &[[u32; 4]], parameters, gradients, batch, steps, at_once| UpdateShape {
             ranges: ranges
                 .iter()
                 .zip([1.0, 0.5, 0.25])
@@ -118,15 +126,16 @@ impl UpdateShape {
             gradients,
             batch,
             steps,
+            at_once,
         };
         [
-            (of(&[[0, 250, 0, 1]], 256, 256, 64, 1), [0, 0, 64]),
-            (of(&[[64, 10, 0, 16]], 192, 192, 7, 5), [13, 21, 35]),
+            (of(&[[0, 250, 0, 1]], 256, 256, 64, 1, 4), [0, 0, 64]),
+            (of(&[[64, 10, 0, 39]], 192, 448, 7, 5, 16), [13, 21, 35]),
             // Out of order, with gaps on both sides: what is frozen lies there.
-            (of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1, 9), [8, 8, 9]),
-            // More than one row of workgroups, and more steps than a uniform has room for.
+            (of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1, 9, 1), [8, 8, 9]),
+            // More than one row of workgroups, and many steps.
             (
-                of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096, 2, 5000),
+                of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096, 2, 5000, 4),
                 [4999, 9998, 9999],
             ),
         ]

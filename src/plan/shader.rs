@@ -19,7 +19,7 @@ pub enum ShaderError {
 const PLAN_SETS: &str = "// The plan sets:";
 
 /// Puts the pieces that a shader names before it, and the plan's sizes in place of the example values of the constants under
-/// `// The plan sets:`. Binds as storage what the shader declares as a uniform and the plan finds too large for one.
+/// `// The plan sets:`.
 ///
 /// # Errors
 /// A piece that there is not, a size that the shader does not declare, or a constant that the plan does not set.
@@ -31,15 +31,12 @@ pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
     let mut of_plan = false;
     for line in wgsl.lines() {
         of_plan = line == PLAN_SETS || of_plan && !line.is_empty();
-        let stored = spec.ports.iter().filter(|port| !port.uniform);
         if let Some(name) = size_constant(line).filter(|_| of_plan) {
             let Some(at) = left.iter().position(|(of, _)| *of == name) else {
                 return Err(ShaderError::Unset { stem: stem(), name: name.into() });
             };
             let (name, value) = left.swap_remove(at);
             out.push_str(&format!("const {name} = {value}u;"));
-        } else if let Some(line) = stored.into_iter().find_map(|port| as_storage(line, port.name)) {
-            out.push_str(&line);
         } else {
             out.push_str(line);
         }
@@ -49,13 +46,6 @@ pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
         Some((name, value)) => Err(ShaderError::NoSuchConstant { stem: stem(), name: (*name).into(), value: *value }),
         None => Ok(out),
     }
-}
-
-/// The line that declares this binding as a uniform array of fixed length, turned into one of storage.
-fn as_storage(line: &str, name: &str) -> Option<String> {
-    let (before, rest) = line.split_once(&format!("var<uniform> {name}: array<"))?;
-    let (element, _) = rest.split_once(", ")?;
-    Some(format!("{before}var<storage, read> {name}: array<{element}>;"))
 }
 
 /// The name in a line `const name = 12u;`.

@@ -231,6 +231,7 @@ fn update(net: &Network, options: &Options, to: &mut Builder) -> Result<(), Plan
         gradients: to.gradients_len() as u32,
         batch: to.batch,
         steps: (options.rows as u32).div_ceil(to.batch),
+        at_once: to.tiles.at_once,
     };
     let table = shape.table();
     let named = |suffix: &str| learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();

@@ -54,7 +54,7 @@ pub fn floats(expected: &Expected) -> Vec<f64> {
 /// steps of two images; with all that it reads but what depends on the optimizer.
 pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
     let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
-    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2 };
+    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2, at_once: 1 };
     let inputs = vec![
         f("grad", &[2.0, 4.0]),
         u("table", &shape.table()),

@@ -1,0 +1,66 @@
+// fc_backward_input: gradient of the loss with respect to a fully connected layer's input.
+//   dx[n,i] = act'(x[n,i]) * sum over o of dy[n,o] * w[o,i]
+// Reads dy (N,O), w (O,I) and x (N,I), the output of the activation below. Overwrites dx (N,I).
+// One invocation per tile_i inputs and tile_n images, so that each read serves several sums. Outputs are summed tile_o at a
+// time in registers.
+// Twin: src/reference/fc_backward_input.rs
+// Uses: activation
+
+// The plan sets:
+const batch = 64u;
+const c_in = 320u;
+const c_out = 50u;
+const tile_n = 2u;
+const tile_i = 2u;
+const tile_o = 10u;
+const wg = 64u;
+
+// The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
+const LANES = c_in / tile_i;
+
+@group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
+@group(0) @binding(1) var<uniform> w: array<vec4f, (c_out * c_in + 3u) / 4u>;
+@group(0) @binding(2) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(wg)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let i = id.x % LANES;
+    let n = id.x / LANES * tile_n;
+    if n >= batch {
+        return;
+    }
+
+    var sum: array<array<f32, tile_i>, tile_n>;
+    for (var first = 0u; first < c_out; first += tile_o) {
+        var delta = array<array<f32, tile_o>, tile_n>();
+        for (var s = 0u; s < tile_n; s++) {
+            for (var o = 0u; o < tile_o; o++) {
+                let at = min(n + s, batch - 1u) * c_out + first + o;
+                delta[s][o] = dy[at / 4u][at % 4u];
+            }
+        }
+        for (var t = 0u; t < tile_i; t++) {
+            var weight = array<f32, tile_o>();
+            for (var o = 0u; o < tile_o; o++) {
+                let at = (first + o) * c_in + i + t * LANES;
+                weight[o] = w[at / 4u][at % 4u];
+            }
+            for (var s = 0u; s < tile_n; s++) {
+                var part = 0.0;
+                for (var o = 0u; o < tile_o; o++) {
+                    part += delta[s][o] * weight[o];
+                }
+                sum[s][t] += part;
+            }
+        }
+    }
+    for (var s = 0u; s < tile_n; s++) {
+        if n + s < batch {
+            for (var t = 0u; t < tile_i; t++) {
+                let at = (n + s) * c_in + i + t * LANES;
+                dx[at] = sum[s][t] * act_derivative(x[at / 4u][at % 4u]);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// fc_backward_weight: gradient of the loss with respect to a fully connected layer's weights and bias, in slices of the
+// batch.
+//   dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]
+//   db[s,o]   = db_in[s,o] + sum over n in slice s of dy[n,o]
+// Reads dy (N,O), x (N,I), and dw_in and db_in: what earlier parts of the batch came to, or zeros. Overwrites dw (S,O,I)
+// and db (S,O); the update adds the slices, in order.
+// One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
+// tile_n at a time in registers; those past the end of a slice count as zeros. Those of i = 0 also sum the bias.
+// Twin: src/reference/fc_backward_weight.rs
+
+// The plan sets:
+const batch = 64u;
+const c_in = 320u;
+const c_out = 50u;
+const slices = 1u;
+const tile_o = 2u;
+const tile_i = 2u;
+const tile_n = 8u;
+const wg = 64u;
+
+// The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
+const LANES = c_in / tile_i;
+const SLICE = (batch + slices - 1u) / slices;
+// Whether every slice is full, so that no image must be guarded.
+const FULL = batch % (slices * tile_n) == 0u;
+
+@group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;
+@group(0) @binding(1) var<uniform> x: array<vec4f, (batch * c_in + 3u) / 4u>;
+@group(0) @binding(2) var<storage, read> dw_in: array<f32>;
+@group(0) @binding(3) var<storage, read> db_in: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(5) var<storage, read_write> db: array<f32>;
+
+@compute @workgroup_size(wg)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    if id.x >= LANES * (c_out / tile_o) {
+        return;
+    }
+    let i = id.x % LANES;
+    let o = id.x / LANES * tile_o;
+    let slice = id.y;
+    let end = min(batch, (slice + 1u) * SLICE);
+
+    var sum: array<array<f32, tile_i>, tile_o>;
+    for (var first = slice * SLICE; first < end; first += tile_n) {
+        var value = array<array<f32, tile_n>, tile_i>();
+        for (var s = 0u; s < tile_i; s++) {
+            for (var n = 0u; n < tile_n; n++) {
+                let image = select(min(first + n, batch - 1u), first + n, FULL);
+                let at = image * c_in + i + s * LANES;
+                value[s][n] = x[at / 4u][at % 4u];
+            }
+        }
+        for (var t = 0u; t < tile_o; t++) {
+            var delta = array<f32, tile_n>();
+            for (var n = 0u; n < tile_n; n++) {
+                let image = select(min(first + n, batch - 1u), first + n, FULL);
+                let at = image * c_out + o + t;
+                delta[n] = select(0.0, dy[at / 4u][at % 4u], FULL || first + n < end);
+            }
+            for (var s = 0u; s < tile_i; s++) {
+                var part = 0.0;
+                for (var n = 0u; n < tile_n; n++) {
+                    part += delta[n] * value[s][n];
+                }
+                sum[t][s] += part;
+            }
+        }
+    }
+    for (var t = 0u; t < tile_o; t++) {
+        for (var s = 0u; s < tile_i; s++) {
+            let at = (slice * c_out + o + t) * c_in + i + s * LANES;
+            dw[at] = dw_in[at] + sum[t][s];
+        }
+    }
+    if i == 0u {
+        for (var t = 0u; t < tile_o; t++) {
+            var sum_b = 0.0;
+            for (var n = slice * SLICE; n < end; n++) {
+                let at = n * c_out + o + t;
+                sum_b += dy[at / 4u][at % 4u];
+            }
+            let at = slice * c_out + o + t;
+            db[at] = db_in[at] + sum_b;
+        }
+    }
+}
