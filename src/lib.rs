@@ -1,7 +1,17 @@
 //! Training small neural networks on whatever GPU a laptop has, with hand-written WGSL kernels.
 //!
+//! # As a library
+//! [`Fit`] trains on images in memory, or goes on from a [`Model`] with some layers frozen; [`evaluate`] and [`Predictor`] use
+//! the result; [`Model::from_bytes`] and [`Model::to_bytes`] carry it elsewhere. Nothing of that reads or writes files. The
+//! examples are complete: `train_from_arrays`, `predict`, `finetune_frozen`, `play_a_plan`.
+//!
+//! With `default-features = false` the program is left out, and with it the command line, the fetching of data sets and the
+//! formats of pictures.
+//!
+//! # How it works
 //! A training step is data: [`recorder`] records a network, a batch size and a set of frozen layers into a flat list of kernel
-//! invocations. [`gpu`] plays it on a device, [`mod@reference`] plays it on the CPU, and [`verify`] compares the two.
+//! invocations. [`gpu`] plays it on a device, [`mod@reference`] plays it on the CPU, and [`verify`] compares the two. These are
+//! in [`low_level`].
 //!
 //! # Modules, lowest first; each may use those above it, to which `tests/rooms.rs` holds them
 //! | module | what it holds |
@@ -20,29 +30,57 @@
 //! | [`mod@reference`], [`gpu`] | the two players; neither knows the other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`train`] | the loop: submissions, events, evaluation, checkpoints, resuming |
-//! | [`mod@bench`] | what a device can do, and what kernels, steps, epochs and starts take of it |
-//! | [`cli`] | one file per command |
+//! | [`mod@fit`] | the same on images in memory |
+//! | `bench` | what a device can do, and what kernels, steps, epochs and starts take of it |
+//! | `cli` | one file per command |
 //!
 //! # Layout
 //! Tensors are dense and row-major: images and maps NCHW, convolution weights OIHW, linear weights (O,I). All are float32
 //! on the device; images stay bytes until the first kernel of a batch.
 
+#[cfg(feature = "cli")]
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
 pub mod files;
+pub mod fit;
+#[doc(hidden)]
 pub mod gpu;
+#[doc(hidden)]
 pub mod kernels;
+#[doc(hidden)]
 pub mod layers;
 pub mod model;
+#[doc(hidden)]
 pub mod optimizers;
 pub mod paths;
+#[doc(hidden)]
 pub mod plan;
 pub mod random;
+#[doc(hidden)]
 pub mod recorder;
+#[doc(hidden)]
 pub mod reference;
 pub mod text;
 pub mod threads;
 pub mod train;
+#[doc(hidden)]
 pub mod verify;
 mod words;
+
+pub use data::DataSet;
+pub use fit::{Fit, Fitted};
+pub use gpu::{Device, Selection};
+pub use kernels::Activation;
+pub use layers::Layer;
+pub use model::{Model, Network};
+pub use optimizers::Optimizer;
+pub use train::{Config, EpochReport, Event, Predictor, TrainError, evaluate_model as evaluate};
+
+/// What a training step is made of: plans, the kernels in them, their two players, and the judge between those. Less stable than
+/// the rest.
+pub mod low_level {
+    #[doc(inline)]
+    pub use crate::{gpu, kernels, layers, optimizers, plan, recorder, reference, verify};
+}

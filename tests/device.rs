@@ -24,7 +24,11 @@ fn prepared(epochs: usize) -> Prepared {
 
 fn prepared_with(epochs: usize, change: impl FnOnce(&mut Config)) -> Prepared {
     let source = Locator { offline: true, ..Locator::default() }.locate(digits(), &|_, _, _| {}).unwrap();
-    let mut config = Config { data: digits().into(), epochs, validation: 0, ..Config::default() };
+    let mut config = Config::default().with(|c| {
+        c.data = digits().into();
+        c.epochs = epochs;
+        c.validation = 0;
+    });
     change(&mut config);
     Prepared::train(config, source).unwrap()
 }
@@ -40,7 +44,7 @@ fn a_lost_device_ends_the_run_and_leaves_the_last_checkpoint_whole() {
                 device.destroy();
             }
         };
-        let error = Trainer::new(&device, prepared(5), &out, &stop, &lose).unwrap().train().err();
+        let error = Trainer::new(&device, prepared(5), Some(&out), &stop, &lose).unwrap().train().err();
         let text = error.map(|e| e.to_string()).unwrap_or_else(|| panic!("{}: no error", device.info));
         assert!(text.contains("The checkpoint of step 10 in") && text.contains("is intact"), "{text}");
         let model = Model::load(&out).unwrap();
@@ -49,7 +53,7 @@ fn a_lost_device_ends_the_run_and_leaves_the_last_checkpoint_whole() {
         let again = devices::every(&[false]).into_iter().find(|d| d.info == device.info).unwrap();
         let locator = Locator { offline: true, ..Locator::default() };
         let resumed = Prepared::resume(&out, &locator, |_| {}, &|_, _, _| {}).unwrap();
-        let outcome = Trainer::new(&again, resumed, &out, &stop, &|_| {}).unwrap().train().unwrap();
+        let outcome = Trainer::new(&again, resumed, Some(&out), &stop, &|_| {}).unwrap().train().unwrap();
         assert_eq!((outcome.steps, outcome.reports.len()), (25, 5));
     }
 }
@@ -106,7 +110,7 @@ fn a_streamed_set_trains_to_the_same_bits() {
             run.config.batch = 16;
             let stop = AtomicBool::new(false);
             let outcome =
-                Trainer::new(&device, run, &folder.path().join("run"), &stop, &|_| {}).unwrap().train().unwrap();
+                Trainer::new(&device, run, Some(&folder.path().join("run")), &stop, &|_| {}).unwrap().train().unwrap();
             let bits = outcome.model.parameters.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             (bits, outcome.test.predicted, outcome.reports.iter().map(|r| r.validation_loss).collect::<Vec<_>>())
         };
@@ -136,7 +140,7 @@ fn features_that_are_kept_train_to_the_same_bits_as_computed_ones() {
                 }
             };
             let out = folder.path().join("run");
-            let outcome = Trainer::new(&device, run, &out, &stop, &tell).unwrap().train().unwrap();
+            let outcome = Trainer::new(&device, run, Some(&out), &stop, &tell).unwrap().train().unwrap();
             let bits = outcome.model.parameters.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             (bits, outcome.dispatches_per_step, kept.into_inner())
         };
@@ -199,7 +203,7 @@ fn a_run_that_diverges_stops_at_that_step() {
         let mut run = prepared(1);
         run.config.lr = 1e30;
         let stop = AtomicBool::new(false);
-        let error = Trainer::new(&device, run, &folder.path().join("run"), &stop, &|_| {}).unwrap().train().err();
+        let error = Trainer::new(&device, run, Some(&folder.path().join("run")), &stop, &|_| {}).unwrap().train().err();
         match error {
             Some(TrainError::Diverged { step: 2 | 3, .. }) => {}
             other => panic!("{}: {:?}", device.info, other.map(|e| e.to_string())),

@@ -16,6 +16,7 @@ const ROWS: &[&[&str]] = &[
     &["gpu"],
     &["verify"],
     &["train"],
+    &["fit"],
     &["bench"],
     &["cli"],
 ];

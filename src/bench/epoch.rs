@@ -27,7 +27,7 @@ pub struct EpochTimes {
 /// # Errors
 /// As for any training.
 pub fn epoch(device: &Device, run: Prepared, folder: &Path) -> Result<EpochTimes, TrainError> {
-    let (data, images, batch) = (run.source.name.clone(), run.places.len(), run.config.batch);
+    let (data, images, batch) = (run.data_name().to_string(), run.places.len(), run.config.batch);
     let last = Cell::new(None);
     let tell = |event: &Event| {
         if matches!(event, Event::Epoch(_)) {
@@ -35,7 +35,7 @@ pub fn epoch(device: &Device, run: Prepared, folder: &Path) -> Result<EpochTimes
         }
     };
     let stop = AtomicBool::new(false);
-    let trainer = Trainer::new(device, run, folder, &stop, &tell)?;
+    let trainer = Trainer::new(device, run, Some(folder), &stop, &tell)?;
     let first = usage();
     let outcome = trainer.train()?;
     let seconds = Stat::of(&outcome.reports.iter().map(|report| report.seconds).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! The two ceilings of a device: how fast it multiplies and adds, and how fast it moves memory.
 
 use super::{Stat, repetitions};
-use crate::gpu::{Device, GpuError, Lone, Timer};
+use crate::gpu::{Device, GpuError, Standalone, Timer};
 use crate::kernels::{Activation, Spec};
 use serde::{Deserialize, Serialize};
 
@@ -52,16 +52,16 @@ pub fn ceilings(device: &Device, runs: usize) -> Result<Ceilings, GpuError> {
     let sums = device.buffer("y", invocations as usize)?;
     let wgsl = include_str!("../../shaders/probes/multiply_add.wgsl");
     let spec = probe("multiply_add", wgsl, vec![("rounds", rounds), ("wg", wg)], groups);
-    let multiply_add = Lone::new(device, &spec, &[("seed", &seed), ("y", &sums)])?;
+    let multiply_add = Standalone::new(device, &spec, &[("seed", &seed), ("y", &sums)])?;
 
     let ones: Vec<u32> = (0..4 * LEN).collect();
     let (from, to) = (device.upload("x", &ones)?, device.buffer("copied", ones.len())?);
     let wgsl = include_str!("../../shaders/probes/copy.wgsl");
     let spec = probe("copy", wgsl, vec![("len", LEN), ("tile", tile), ("wg", wg)], LEN / tile / wg);
-    let copy = Lone::new(device, &spec, &[("x", &from), ("y", &to)])?;
+    let copy = Standalone::new(device, &spec, &[("x", &from), ("y", &to)])?;
 
     let timer = Timer::new(device);
-    let timed = |probe: &Lone, times: usize| {
+    let timed = |probe: &Standalone, times: usize| {
         let pass = |pass: &mut wgpu::ComputePass| (0..times).for_each(|_| probe.encode(pass));
         timer.pass(pass).map(|seconds| seconds / times as f64)
     };

@@ -63,7 +63,7 @@ pub fn start_up(
         }
     };
     let stop = AtomicBool::new(false);
-    let trainer = Trainer::new(&device, run, folder, &stop, &tell)?;
+    let trainer = Trainer::new(&device, run, Some(folder), &stop, &tell)?;
     let ready = began.elapsed().as_secs_f64();
     trainer.train()?;
     let first = first.get().copied().unwrap_or(ready);

@@ -247,13 +247,14 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
     let config = prepared.config.clone();
     let counts = [prepared.places.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let classes = prepared.model.network.classes();
-    let (command, data) = (prepared.command, prepared.source.name.clone());
+    let source = prepared.source.clone().context("a run has its data from somewhere")?;
+    let (command, data) = (prepared.command, source.name.clone());
     let mut described = json!({"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]});
     super::add_skipped(&mut described, &prepared.unfit.skipped);
-    super::add_passed_over(&mut described, &prepared.source);
+    super::add_passed_over(&mut described, &source);
     console.note(format!(
         "data {data} ({}): {} images to train on, {} for validation, {} to test; {classes} classes",
-        prepared.source.place(),
+        source.place(),
         counts[0],
         counts[1],
         counts[2]
@@ -273,7 +274,7 @@ fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began:
 
     listen_for_signals(&STOP)?;
     let tell = |event: &Event| tell(event, console, &config);
-    let trainer = Trainer::new(&device, prepared, out, &STOP, &tell)?;
+    let trainer = Trainer::new(&device, prepared, Some(out), &STOP, &tell)?;
     console.note(format!("run {}", Shown::from(out)));
     let setup = began.elapsed();
     let outcome = trainer.train();

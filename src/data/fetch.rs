@@ -125,12 +125,20 @@ impl Fetcher {
     }
 }
 
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "nothing is sent without a client"))]
 enum Part {
     Length(Option<u64>),
     Bytes(Vec<u8>),
     End,
 }
 
+/// Without the feature `cli` there is no client.
+#[cfg(not(feature = "cli"))]
+fn transfer(_: &str, _: Duration, _: impl FnMut(Part) -> bool) -> Result<(), String> {
+    Err("this build fetches nothing: it lacks the feature cli".into())
+}
+
+#[cfg(feature = "cli")]
 fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(patience))

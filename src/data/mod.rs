@@ -26,6 +26,7 @@ use crate::text::{self, Shown};
 
 /// What can be wrong with data. Every message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     #[error("cannot read {path}: {reason}")]
     Unreadable { path: Shown, reason: Shown },

@@ -19,6 +19,15 @@ pub struct DataSet {
 }
 
 impl DataSet {
+    /// Images of this height and width, a byte for each pixel, row by row and one behind the other, with a label for each.
+    ///
+    /// # Errors
+    /// As many bytes as do not make so many images.
+    pub fn new([height, width]: [usize; 2], images: Vec<u8>, labels: Vec<u8>) -> Result<DataSet, DataError> {
+        let set = DataSet { images: Images { height, width, bytes: images }, labels };
+        set.check("the labels", 256).map(|()| set)
+    }
+
     /// Keeps the first `limit`, and the last ones that are held out.
     pub fn limit(&mut self, limit: usize, held_out: usize) {
         let end = self.labels.len() - held_out;
@@ -74,6 +83,20 @@ pub struct Classes {
 }
 
 impl Classes {
+    /// As many classes as are asked for, or as the largest label tells of.
+    ///
+    /// # Errors
+    /// A label that is none of them, or not as many labels as images.
+    pub fn of_labels(train: &DataSet, test: &DataSet, asked: Option<usize>) -> Result<Classes, DataError> {
+        let labels = || train.labels.iter().chain(&test.labels).map(|&label| usize::from(label));
+        let count = asked.unwrap_or_else(|| labels().max().map_or(1, |largest| largest + 1));
+        for (set, name) in [(train, "the training labels"), (test, "the test labels")] {
+            set.check(name, count)?;
+        }
+        let missing = (0..count).filter(|&class| !train.labels.iter().any(|&label| usize::from(label) == class));
+        Ok(Classes { count, names: None, missing: missing.collect() })
+    }
+
     /// A warning for classes without any images, or none if every class occurs.
     pub fn oddity(&self) -> Option<String> {
         let (missing, count) = (self.missing.len(), self.count);

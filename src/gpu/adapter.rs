@@ -70,6 +70,7 @@ impl AdapterInfo {
 
 /// What `--adapter` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Selection {
     Auto,
     Backend(&'static str),

@@ -4,12 +4,15 @@ mod adapter;
 mod device;
 mod pipeline;
 mod player;
+#[cfg(feature = "cli")]
+mod standalone;
 mod timer;
 
 pub use adapter::{AdapterInfo, Selection, adapters, default_index};
 pub use device::{Device, Pending};
-pub(crate) use pipeline::Lone;
 pub use player::Player;
+#[cfg(feature = "cli")]
+pub(crate) use standalone::Standalone;
 pub use timer::Timer;
 
 use crate::plan::shader::ShaderError;
@@ -17,6 +20,7 @@ use crate::text::Shown;
 
 /// What can go wrong between this program and a device.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GpuError {
     #[error(
         "no adapter matches \"{wanted}\"; this machine offers: {}",

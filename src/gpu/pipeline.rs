@@ -1,8 +1,7 @@
-//! From WGSL to a pipeline, and a shader that is played by itself.
+//! From WGSL to a pipeline.
 
 use super::{Device, GpuError};
-use crate::kernels::Spec;
-use crate::plan::shader::{self, Slot};
+use crate::plan::shader::Slot;
 
 impl Device {
     /// The pipeline of a shader whose bindings are these, compiled at its first use, with run-time checks or without.
@@ -91,52 +90,5 @@ impl Device {
                 cache: None,
             })
         })
-    }
-}
-
-/// One of the program's own shaders outside of any plan, bound by name.
-pub(crate) struct Lone {
-    pipeline: wgpu::ComputePipeline,
-    bindings: wgpu::BindGroup,
-    workgroups: [u32; 3],
-}
-
-impl Lone {
-    /// Compiles and binds it.
-    ///
-    /// # Errors
-    /// A shader that is not valid, a driver that refuses it.
-    ///
-    /// # Panics
-    /// If a binding of the shader has no buffer.
-    pub fn new(device: &Device, spec: &Spec, buffers: &[(&str, &wgpu::Buffer)]) -> Result<Lone, GpuError> {
-        let (name, text) = (spec.stem, shader::specialise(spec, spec.wgsl)?);
-        let slots = shader::slots(name, &text)?;
-        // SAFETY: the probes loop as often as their constants say, and guard each index by a constant.
-        let pipeline = unsafe { device.pipeline(name, &text, &slots, device.checked)? };
-        let buffer = |slot: &Slot| buffers.iter().find(|(of, _)| *of == slot.name).map(|(_, buffer)| *buffer);
-        let entries: Vec<_> = slots
-            .iter()
-            .map(|slot| wgpu::BindGroupEntry {
-                binding: slot.binding,
-                resource: buffer(slot).unwrap_or_else(|| panic!("{name}: no {}", slot.name)).as_entire_binding(),
-            })
-            .collect();
-        let bindings = device.scoped(name, || {
-            device.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(name),
-                layout: &pipeline.get_bind_group_layout(0),
-                entries: &entries,
-            })
-        })?;
-        Ok(Lone { pipeline, bindings, workgroups: spec.workgroups })
-    }
-
-    /// Appends it to a pass.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bindings, &[]);
-        let [x, y, z] = self.workgroups;
-        pass.dispatch_workgroups(x, y, z);
     }
 }

@@ -31,6 +31,7 @@ impl Default for Architecture {
 
 /// What is wrong with a network file. Every message has the file, and the line where there is one.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArchitectureError {
     #[error("there is no network \"{name}\": give {}, or a file with a list of layers", NETWORKS.join(", "))]
     Unknown { name: Shown },

@@ -24,6 +24,7 @@ const FORMAT: u32 = 1;
 
 /// What is wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     #[error("cannot read {path}: {reason}")]
     Unreadable { path: Shown, reason: Shown },
@@ -136,10 +137,24 @@ impl Model {
     pub fn load(path: &Path) -> Result<Model, CheckpointError> {
         let file = model_file(path)?;
         let raw = content(&file)?;
-        Model::from_bytes(file, &raw)
+        Model::parsed(file, &raw)
     }
 
-    fn from_bytes(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
+    /// Reads a model from the content of a file.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Model, CheckpointError> {
+        Model::parsed("the model".into(), bytes)
+    }
+
+    /// The network inside this program, which reads MNIST's digits.
+    pub fn pretrained() -> Model {
+        Model::from_bytes(include_bytes!("../../assets/pretrained.safetensors"))
+            .expect("it was written by this program")
+    }
+
+    fn parsed(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
         let path = || Shown::from(&file);
         let tensors = parse(&file, raw)?;
         let metadata = metadata::<Metadata>(&file, raw)?;
@@ -175,6 +190,20 @@ impl Model {
     /// # Errors
     /// The disk is full, or the place cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let (tensors, metadata) = self.parts();
+        write(path, &tensors, &metadata)
+    }
+
+    /// What [`Model::save`] writes.
+    ///
+    /// # Errors
+    /// It cannot be expressed, which no model of this program's is.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
+        let (tensors, metadata) = self.parts();
+        serialized(Path::new("the model"), &tensors, &metadata)
+    }
+
+    fn parts(&self) -> (Vec<Named>, Metadata) {
         let metadata = Metadata {
             format: FORMAT,
             input: self.network.input(),
@@ -184,8 +213,7 @@ impl Model {
             prepare: self.prepare,
             training: self.training.clone(),
         };
-        let tensors = named(&self.network, &self.parameters, "");
-        write(path, &tensors, &metadata)
+        (named(&self.network, &self.parameters, ""), metadata)
     }
 }
 
@@ -403,6 +431,12 @@ fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a c
 }
 
 fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<(), CheckpointError> {
+    let content = serialized(path, tensors, metadata)?;
+    let unwritable = |e: std::io::Error| CheckpointError::Unwritable { path: path.into(), reason: Shown::new(e) };
+    files::replace(path, &content).map_err(unwritable)
+}
+
+fn serialized(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<Vec<u8>, CheckpointError> {
     let unwritable = |reason: String| CheckpointError::Unwritable { path: path.into(), reason: reason.into() };
     let json = serde_json::to_string(metadata).map_err(|e| unwritable(e.to_string()))?;
     let bytes: Vec<Vec<u8>> =
@@ -414,8 +448,7 @@ fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<()
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| unwritable(e.to_string()))?;
     let header = Some(HashMap::from([(KEY.to_string(), json)]));
-    let content = safetensors::serialize(views, header).map_err(|e| unwritable(e.to_string()))?;
-    files::replace(path, &content).map_err(|e| unwritable(e.to_string()))
+    safetensors::serialize(views, header).map_err(|e| unwritable(e.to_string()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::plan::{Parameter, arena_len};
 
 /// Why a list of layers is no network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NetworkError {
     #[error("{layer} cannot take its input: {text}")]
     DoesNotFit { layer: String, text: String },

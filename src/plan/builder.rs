@@ -6,6 +6,7 @@ use crate::kernels::{ALIGN, Element, Kernel, MOST_ITERATIONS, Port, Range, Spec,
 
 /// Why something cannot be recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     #[error(
         "{step} needs {groups} workgroups in one direction and 65535 are allowed; {}",

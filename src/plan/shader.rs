@@ -4,6 +4,7 @@ use crate::kernels::{Spec, composed};
 
 /// What is wrong with a shader, as found before any driver sees it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ShaderError {
     #[error("shader {stem} has no line `const {name} = …u;` among those that the plan sets, for {name} = {value}")]
     NoSuchConstant { stem: String, name: String, value: u32 },

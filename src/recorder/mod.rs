@@ -83,6 +83,7 @@ pub enum Work {
 
 /// Why a network cannot be recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     #[error(transparent)]
     Network(#[from] NetworkError),

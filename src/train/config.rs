@@ -15,6 +15,7 @@ use std::str::FromStr;
 /// Everything that decides what a run computes. It lies in the run folder, so that a run can go on as it began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// What `--data` was.
     #[serde(with = "paths")]
@@ -139,6 +140,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// With some settings changed: `Config::default().with(|config| config.epochs = 3)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Config {
+        change(&mut self);
+        self
+    }
+
     /// Refuses what would be ignored in silence.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ pub struct EpochReport {
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Event<'a> {
     Start {
         command: &'a str,

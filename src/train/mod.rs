@@ -46,6 +46,7 @@ pub use predict::Predictor;
 pub use run::{Outcome, Trainer};
 pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
+pub(crate) use setup::check_size;
 pub use setup::{Prepared, Progress, Record, image_size};
 
 use crate::data::DataError;
@@ -56,6 +57,7 @@ use crate::text::Shown;
 
 /// What can end a training run or an evaluation.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),

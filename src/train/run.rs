@@ -25,8 +25,10 @@ const STEPS: &str = "--steps reached";
 pub struct Trainer<'a> {
     device: &'a Device,
     run: Prepared,
-    folder: RunFolder,
-    log: Log,
+    /// Where it is kept, and what is told of it there; none where it stays in memory.
+    kept: Option<(RunFolder, Log)>,
+    /// The model of the epoch with the best validation, where it stays in memory.
+    best: Option<Model>,
     player: Player,
     learner: Learner,
     /// Layers that do not learn with this player.
@@ -35,8 +37,7 @@ pub struct Trainer<'a> {
     /// longer finite is never saved.
     judge: Evaluator,
     train_set: GpuSet,
-    test_set: GpuSet,
-    test: Evaluator,
+    test: Option<(GpuSet, Evaluator)>,
     stop: &'a AtomicBool,
     tell: &'a dyn Fn(&Event),
     pace: Pace,
@@ -116,14 +117,20 @@ impl Learner {
 
 /// What a run comes to.
 pub struct Outcome {
+    /// Where it is kept; empty for a run in memory.
     pub folder: PathBuf,
     pub model: Model,
+    /// The model of the epoch with the best validation, of a run in memory.
+    pub best: Option<Model>,
     pub steps: u64,
     pub dispatches_per_step: usize,
     pub reports: Vec<EpochReport>,
+    /// Empty where there is no test part.
     pub test: Summary,
     pub correct: usize,
     pub train_time: Duration,
+    /// Whether a run in memory was broken off.
+    pub stopped: bool,
 }
 
 /// A submission that is under way.
@@ -135,22 +142,21 @@ struct Flight {
 }
 
 impl<'a> Trainer<'a> {
-    /// Brings a prepared run onto a device and makes its folder. Nothing is written before everything else is known to
-    /// work.
+    /// Brings a prepared run onto a device and makes its folder, or keeps it in memory where there is none. Nothing is written
+    /// before everything else is known to work.
     ///
     /// # Errors
     /// It does not fit the device, or the folder is taken.
     pub fn new(
         device: &'a Device,
         mut run: Prepared,
-        out: &Path,
+        out: Option<&Path>,
         stop: &'a AtomicBool,
         tell: &'a dyn Fn(&Event),
     ) -> Result<Trainer<'a>, TrainError> {
         let network = run.model.network.clone();
         let (rows, batch) = (run.places.len(), run.config.batch);
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows), network.classes())?;
-        let test_set = GpuSet::new(device, &mut run.test, 1, network.classes())?;
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
         let states = run.config.optimizer.definition().states.iter().zip(&run.progress.states);
         let states: Vec<_> = states
@@ -162,26 +168,37 @@ impl<'a> Trainer<'a> {
         let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, parameters, set, rows);
         let judged = if run.held_out.is_empty() { batch.min(rows) } else { run.held_out.len() };
         let judge = evaluator(&train_set, judged)?;
-        let test = evaluator(&test_set, test_set.len)?;
+        let test = match run.test.labels.len() {
+            0 => None,
+            images => {
+                let set = GpuSet::new(device, &mut run.test, 1, network.classes())?;
+                let evaluator = evaluator(&set, images)?;
+                Some((set, evaluator))
+            }
+        };
         device.check()?;
 
         let resumed = run.resume.is_some();
-        let mut folder = match run.resume.take() {
-            Some(folder) => folder,
-            None => RunFolder::make(out)?,
+        let folder = match (run.resume.take(), out) {
+            (Some(folder), _) => Some(folder),
+            (None, Some(out)) => Some(RunFolder::make(out)?),
+            (None, None) => None,
         };
-        let log = folder.begin(&run.config, &run.progress.reports)?;
+        let begin = |mut folder: RunFolder| {
+            let log = folder.begin(&run.config, &run.progress.reports)?;
+            Ok::<_, TrainError>((folder, log))
+        };
+        let kept = folder.map(begin).transpose()?;
         Ok(Trainer {
             frozen: run.config.frozen_in(run.progress.epoch).to_vec(),
             device,
             run,
-            folder,
-            log,
+            kept,
+            best: None,
             player,
             learner,
             judge,
             train_set,
-            test_set,
             test,
             stop,
             tell,
@@ -197,15 +214,17 @@ impl<'a> Trainer<'a> {
     /// Divergence, a device that gives up, a disk that is full. The last checkpoint stays as it was.
     pub fn train(mut self) -> Result<Outcome, TrainError> {
         match self.go() {
-            Ok((test, correct, train_time)) => Ok(Outcome {
+            Ok((test, correct, train_time, stopped)) => Ok(Outcome {
                 dispatches_per_step: self.player.plan().steps.len(),
-                folder: self.folder.path().into(),
+                folder: self.kept.as_ref().map_or_else(PathBuf::new, |(folder, _)| folder.path().into()),
+                best: self.best,
                 model: self.run.model,
                 steps: self.run.progress.step,
                 reports: self.run.progress.reports,
                 test,
                 correct,
                 train_time,
+                stopped,
             }),
             Err(error) => {
                 let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
@@ -218,8 +237,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// What is measured on the test part, how much of it is right, and how long the training took.
-    fn go(&mut self) -> Result<(Summary, usize, Duration), TrainError> {
+    /// What is measured on the test part, how much of it is right, how long the training took, and whether it was broken off.
+    fn go(&mut self) -> Result<(Summary, usize, Duration, bool), TrainError> {
         let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
         let step = self.run.progress.step;
         self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
@@ -236,17 +255,19 @@ impl<'a> Trainer<'a> {
             self.event(&Event::Stopped { step, epoch, reason })?;
         }
         let train_time = began.elapsed();
-        if stopped == Some(INTERRUPTED) {
-            return Err(TrainError::Stopped { step, run: self.folder.path().into() });
+        let interrupted = stopped == Some(INTERRUPTED);
+        if let Some((folder, _)) = self.kept.as_ref().filter(|_| interrupted) {
+            return Err(TrainError::Stopped { step, run: folder.path().into() });
         }
 
-        let order: Vec<u32> = (0..self.test_set.len as u32).collect();
-        let test = self.look(&self.test, &self.test_set, &order)?;
+        let Some((set, evaluator)) = &self.test else { return Ok((Summary::default(), 0, train_time, interrupted)) };
+        let order: Vec<u32> = (0..set.len as u32).collect();
+        let test = self.look(evaluator, set, &order)?;
         let correct = test.correct(self.run.test.labels.iter().copied());
         let (total, loss) = (test.predicted.len(), test.mean_loss());
         let accuracy = correct as f64 / total as f64;
         self.event(&Event::End { steps: step, correct, total, accuracy, loss })?;
-        Ok((test, correct, train_time))
+        Ok((test, correct, train_time, interrupted))
     }
 
     /// Trains the rest of an epoch. Returns why it stopped, if it did not come to the end.
@@ -419,41 +440,50 @@ impl<'a> Trainer<'a> {
         self.run.model.training = serde_json::json!({
             "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
             "command": self.run.command,
-            "data": self.run.source.name,
+            "data": self.run.data_name(),
             "images": self.run.places.len(),
             "steps": step,
             "epochs": progress.epoch - 1,
             // `steps` above says where it stands; where it was told to pause is no part of how it was trained.
             "config": Config { steps: None, ..config.clone() },
         });
-        // The model first: should the disk be full behind it, there is something to evaluate.
-        let folder = self.folder.path();
-        self.run.model.save(&folder.join(MODEL))?;
         let reports = &self.run.progress.reports;
         let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
-        if ended.is_some_and(|last| Config::best(reports) == Some(last.epoch)) {
-            self.run.model.save(&folder.join(BEST))?;
+        let is_best = ended.is_some_and(|last| Config::best(reports) == Some(last.epoch));
+        let Some((folder, _)) = &self.kept else {
+            if is_best {
+                self.best = Some(self.run.model.clone());
+            }
+            return Ok(());
+        };
+        // The model first: should the disk be full behind it, there is something to evaluate.
+        self.run.model.save(&folder.path().join(MODEL))?;
+        if is_best {
+            self.run.model.save(&folder.path().join(BEST))?;
         }
-        state.save(&folder.join(RESUME), &self.run.model.network, names)?;
+        state.save(&folder.path().join(RESUME), &self.run.model.network, names)?;
         self.saved = Some(step);
         Ok(())
     }
 
     /// Writes an event to the log and tells it.
     fn event(&mut self, event: &Event) -> Result<(), TrainError> {
-        let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {
-            path: self.folder.path().join("events.jsonl").into(),
-            reason: Shown::new(reason),
-        };
-        let line = serde_json::to_string(event).map_err(|e| failed(&e))?;
-        self.log.line(&line).map_err(|e| failed(&e))?;
+        if let Some((folder, log)) = &mut self.kept {
+            let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {
+                path: folder.path().join("events.jsonl").into(),
+                reason: Shown::new(reason),
+            };
+            let line = serde_json::to_string(event).map_err(|e| failed(&e))?;
+            log.line(&line).map_err(|e| failed(&e))?;
+        }
         (self.tell)(event);
         Ok(())
     }
 
     /// What is left of the run after an error.
     fn kept(&self) -> Shown {
-        let folder = Shown::from(self.folder.path());
+        let Some((folder, _)) = &self.kept else { return "Nothing of it is kept.".into() };
+        let folder = Shown::from(folder.path());
         Shown::from(match (self.saved, self.resumed) {
             (Some(step), _) => format!("The checkpoint of step {step} in {folder} is intact."),
             (None, true) => format!("The checkpoint in {folder} is as it was."),

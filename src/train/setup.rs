@@ -2,7 +2,7 @@
 
 use super::folder::{RESUME, RunFolder};
 use super::{Config, EpochReport, TrainError, settings};
-use crate::data::{Classes, DataError, DataSet, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
+use crate::data::{Classes, DataError, DataSet, Images, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
 use crate::model::{
     Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
 };
@@ -41,7 +41,8 @@ pub struct Progress {
 pub struct Prepared {
     pub command: &'static str,
     pub config: Config,
-    pub source: Source,
+    /// Where its data are from; none where they came from memory.
+    pub source: Option<Source>,
     pub model: Model,
     pub train: DataSet,
     pub test: DataSet,
@@ -65,7 +66,36 @@ impl Prepared {
     /// # Errors
     /// Data, network or parameters that do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
-        let Data { train, test, held_out, unfit, classes } = load(&config, &source)?;
+        let data = load(&config, &source)?;
+        Prepared::fresh(config, Some(source), data)
+    }
+
+    /// A run of data in memory, of a network that `config` describes, or that goes on from a model.
+    ///
+    /// # Errors
+    /// Data, network or parameters that do not fit each other.
+    pub fn in_memory(
+        config: Config,
+        model: Option<Model>,
+        train: DataSet,
+        test: Option<DataSet>,
+    ) -> Result<Prepared, TrainError> {
+        let none = || Images { bytes: Vec::new(), ..train.images };
+        let test = test.unwrap_or_else(|| DataSet { images: none(), labels: Vec::new() });
+        let size = |set: &DataSet| (set.images.height, set.images.width);
+        if size(&train) != size(&test) {
+            return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
+        }
+        let classes = Classes::of_labels(&train, &test, config.classes)?;
+        let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes };
+        match model {
+            Some(model) => Prepared::further(config, None, data, model),
+            None => Prepared::fresh(config, None, data),
+        }
+    }
+
+    fn fresh(config: Config, source: Option<Source>, data: Data) -> Result<Prepared, TrainError> {
+        let Data { train, test, held_out, unfit, classes } = data;
         let notes = Vec::from_iter(classes.oddity());
         let mut network = config.network.network([1, train.images.height, train.images.width], classes.count)?;
         network = network.with_activation(config.activation);
@@ -73,7 +103,8 @@ impl Prepared {
         network.check_frozen(&config.frozen)?;
         let (places, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
-        let (mean, deviation) = source.normalisation().unwrap_or_else(|| train.normalisation(&places));
+        let known = source.as_ref().and_then(Source::normalisation);
+        let (mean, deviation) = known.unwrap_or_else(|| train.normalisation(&places));
         let parameters = match &config.init {
             Some(file) => load_parameters(file, &network)?,
             None => initialise(&network, config.seed),
@@ -95,9 +126,15 @@ impl Prepared {
     ///
     /// # Errors
     /// Data and model that do not fit each other.
-    pub fn finetune(config: Config, source: Source, mut model: Model) -> Result<Prepared, TrainError> {
+    pub fn finetune(config: Config, source: Source, model: Model) -> Result<Prepared, TrainError> {
         model.network.check_frozen(&config.frozen)?;
-        let Data { mut train, mut test, held_out, unfit, classes } = load(&config, &source)?;
+        let data = load(&config, &source)?;
+        Prepared::further(config, Some(source), data, model)
+    }
+
+    fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
+        model.network.check_frozen(&config.frozen)?;
+        let Data { mut train, mut test, held_out, unfit, classes } = data;
         check_size(&model.network, &train)?;
         let mut notes = Vec::from_iter(classes.oddity());
         let Classes { count, mut names, .. } = classes;
@@ -105,7 +142,7 @@ impl Prepared {
         let same = |own: &Vec<String>| {
             own.len() == model.class_names.len() && own.iter().all(|name| model.class_names.contains(name))
         };
-        if names.as_ref().is_some_and(same) {
+        if let Some(source) = source.as_ref().filter(|_| names.as_ref().is_some_and(same)) {
             for set in [&mut train, &mut test] {
                 source.relabel(set, &model.class_names)?;
             }
@@ -203,7 +240,7 @@ impl Prepared {
         config.check_patience(held_out.len())?;
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
-        let mut prepared = Prepared::new(command, config, source, model, train, test, places, held_out, unfit);
+        let mut prepared = Prepared::new(command, config, Some(source), model, train, test, places, held_out, unfit);
         if prepared.fingerprint != known {
             let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
             return Err(TrainError::OtherData { run: run.into(), text });
@@ -219,6 +256,11 @@ impl Prepared {
         prepared.progress = Progress { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(folder);
         prepared.with_teacher()
+    }
+
+    /// What its data are called.
+    pub fn data_name(&self) -> &str {
+        self.source.as_ref().map_or("memory", |source| &source.name)
     }
 
     /// Checks layers that are named, and reads the teacher, if there is one, and checks that it fits.
@@ -258,7 +300,7 @@ impl Prepared {
     fn new(
         command: &'static str,
         config: Config,
-        source: Source,
+        source: Option<Source>,
         model: Model,
         train: DataSet,
         test: DataSet,
@@ -386,7 +428,7 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
 ///
 /// # Errors
 /// They have another size.
-pub(super) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainError> {
+pub(crate) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainError> {
     let input = network.input();
     let data = [1, set.images.height, set.images.width];
     if input == data { Ok(()) } else { Err(TrainError::ImageSize { network: input, data }) }

@@ -50,7 +50,11 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let differs = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout(_) | Layer::BatchNorm(_)));
     let work = if differs { Work::Train } else { Work::Infer };
     let forward = record(net, &Options { work, ..options }).unwrap();
-    let config = Config { batch: BATCH, lr: 0.0, label_smoothing: 0.1, ..Config::default() };
+    let config = Config::default().with(|c| {
+        c.batch = BATCH;
+        c.lr = 0.0;
+        c.label_smoothing = 0.1;
+    });
     let content = play::content(&set, &initialise(net, 3), &config);
 
     let mut player = Player::new(&plan);

@@ -73,7 +73,7 @@ fn network() -> Network {
 
 /// The tutorial's optimizer.
 fn tutorial(batch: usize) -> Config {
-    Config { batch, ..Config::default() }
+    Config::default().with(|c| c.batch = batch)
 }
 
 fn arena(net: &Network, of: &Tensors) -> Vec<f32> {
@@ -282,19 +282,33 @@ struct Trained {
 fn optimizers() -> Vec<Trained> {
     let sgd = tutorial(64);
     let of = |name, config, bounds| Trained { name, config, sigmoid: name == "sgd_sigmoid", bounds };
-    let adam = |optimizer, weight_decay| Config { optimizer, lr: 0.001, weight_decay, ..sgd.clone() };
-    let nesterov = Config { nesterov: true, momentum: 0.9, ..sgd.clone() };
+    let adam = |optimizer, weight_decay| {
+        sgd.clone().with(|c| {
+            c.optimizer = optimizer;
+            c.lr = 0.001;
+            c.weight_decay = weight_decay;
+        })
+    };
+    let nesterov = sgd.clone().with(|c| {
+        c.nesterov = true;
+        c.momentum = 0.9;
+    });
     vec![
         of("adam", adam(Optimizer::Adam, 0.0), [Some(2e-6); 2]),
         of("adamw", adam(Optimizer::Adamw, 0.01), [Some(2e-6); 2]),
-        of("sgd_weight_decay", Config { weight_decay: 5e-4, ..sgd.clone() }, [Some(2e-6); 2]),
+        of("sgd_weight_decay", sgd.clone().with(|c| c.weight_decay = 5e-4), [Some(2e-6); 2]),
         of("sgd_sigmoid", sgd.clone(), [Some(2e-6); 2]),
         // An input of a relu turns by rounding at step 12.
         of("sgd_nesterov", nesterov, [Some(1e-6), None]),
         // Its first step is 10 lr sign(g): a gradient that rounds to the other side moves the parameter by 0.02.
         of(
             "rmsprop",
-            Config { optimizer: Optimizer::Rmsprop, beta2: 0.99, momentum: 0.0, lr: 0.001, ..sgd.clone() },
+            sgd.clone().with(|c| {
+                c.optimizer = Optimizer::Rmsprop;
+                c.beta2 = 0.99;
+                c.momentum = 0.0;
+                c.lr = 0.001;
+            }),
             [None; 2],
         ),
     ]
@@ -302,14 +316,26 @@ fn optimizers() -> Vec<Trained> {
 
 /// The optimizers of `tests/oracle/make_optimizers.py`, whose constants are all different.
 fn small_optimizers() -> [(&'static str, Config); 5] {
-    let of = |optimizer, lr, weight_decay| Config { batch: 16, optimizer, lr, weight_decay, ..Config::default() };
-    let sgd =
-        |lr, momentum, weight_decay, nesterov| Config { momentum, nesterov, ..of(Optimizer::Sgd, lr, weight_decay) };
-    let adam = |method, [lr, beta1, beta2, eps, weight_decay]: [f64; 5]| Config {
-        beta1,
-        beta2,
-        eps,
-        ..of(method, lr, weight_decay)
+    let of = |optimizer, lr, weight_decay| {
+        Config::default().with(|c| {
+            c.batch = 16;
+            c.optimizer = optimizer;
+            c.lr = lr;
+            c.weight_decay = weight_decay;
+        })
+    };
+    let sgd = |lr, momentum, weight_decay, nesterov| {
+        of(Optimizer::Sgd, lr, weight_decay).with(|c| {
+            c.momentum = momentum;
+            c.nesterov = nesterov;
+        })
+    };
+    let adam = |method, [lr, beta1, beta2, eps, weight_decay]: [f64; 5]| {
+        of(method, lr, weight_decay).with(|c| {
+            c.beta1 = beta1;
+            c.beta2 = beta2;
+            c.eps = eps;
+        })
     };
     [
         ("sgd", sgd(1.0 / 16.0, 7.0 / 8.0, 1.0 / 128.0, false)),
@@ -318,12 +344,11 @@ fn small_optimizers() -> [(&'static str, Config); 5] {
         ("adamw", adam(Optimizer::Adamw, [5.0 / 1024.0, 27.0 / 32.0, 15.0 / 16.0, 1.0 / 512.0, 3.0 / 64.0])),
         (
             "rmsprop",
-            Config {
-                momentum: 5.0 / 8.0,
-                beta2: 29.0 / 32.0,
-                eps: 1.0 / 128.0,
-                ..of(Optimizer::Rmsprop, 3.0 / 1024.0, 3.0 / 256.0)
-            },
+            of(Optimizer::Rmsprop, 3.0 / 1024.0, 3.0 / 256.0).with(|c| {
+                c.momentum = 5.0 / 8.0;
+                c.beta2 = 29.0 / 32.0;
+                c.eps = 1.0 / 128.0;
+            }),
         ),
     ]
 }

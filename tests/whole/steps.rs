@@ -32,7 +32,11 @@ fn an_epoch_ends_where_the_reference_ends() {
         for (name, net) in verify::networks() {
             let mut stream = Stream::new(5, Purpose::Verification, 3000);
             let set = play::noise(&net, 40, &mut stream);
-            let config = Config { batch: 7, lr: 0.02, momentum: 0.9, ..Config::default() };
+            let config = Config::default().with(|c| {
+                c.batch = 7;
+                c.lr = 0.02;
+                c.momentum = 0.9;
+            });
             let each = DeviceClass::ALL.into_iter().flat_map(|class| [(class, false), (class, true)]);
             for (class, unfused) in each {
                 let options = Options { unfused, ..play::options(&set, 7, class) };

@@ -8,7 +8,6 @@ mod ink;
 mod strokes;
 
 use super::{DataError, picture::Grey};
-use clap::ValueEnum;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma};
 use ink::{ink, usual, without_specks};
@@ -18,7 +17,8 @@ use std::path::Path;
 use strokes::fit;
 
 /// How pictures become images of a network's size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Prepare {
     /// As MNIST: light ink on black, cut out, fitted and centred.
