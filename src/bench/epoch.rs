@@ -27,7 +27,7 @@ pub struct EpochTimes {
 /// # Errors
 /// As for any training.
 pub fn epoch(device: &Device, run: Prepared, folder: &Path) -> Result<EpochTimes, TrainError> {
-    let (data, images, batch) = (run.data_name().to_string(), run.places.len(), run.config.batch);
+    let (data, images, batch) = (run.data_name().to_string(), run.indices.len(), run.config.batch);
     let last = Cell::new(None);
     let tell = |event: &Event| {
         if matches!(event, Event::Epoch(_)) {

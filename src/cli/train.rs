@@ -123,7 +123,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     let began = Instant::now();
     if let Some(run) = &args.common.resume {
         let prepared = args.common.resume(run, console)?;
-        return go(prepared, run, &args.common, console, began);
+        return carry_out(prepared, run, &args.common, console, began);
     }
     let out = out_folder(&args.common)?;
     let recipe = Recipe::from_init(args.init).over(args.common.recipe(None)?);
@@ -138,7 +138,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     let mut config = recipe.config(&source, recipe.frozen().unwrap_or_default(), held_out)?;
     config.init = recipe.init().map(named_or_absolute).transpose()?;
     let prepared = Prepared::train(config, source)?;
-    go(prepared, &out, &args.common, console, began)
+    carry_out(prepared, &out, &args.common, console, began)
 }
 
 /// What the set itself holds out; else 5000, or half of a set too small for that.
@@ -158,7 +158,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let began = Instant::now();
     if let Some(run) = &args.common.resume {
         let prepared = args.common.resume(run, console)?;
-        return go(prepared, run, &args.common, console, began);
+        return carry_out(prepared, run, &args.common, console, began);
     }
     let out = out_folder(&args.common)?;
     let kept =
@@ -183,7 +183,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let config = recipe.config(&source, frozen, held_out)?;
     let config = Config { model: Some(named_or_absolute(&path)?), prepare: model.prepare, ..config };
     let prepared = Prepared::finetune(config, source, model)?;
-    go(prepared, &out, &args.common, console, began)
+    carry_out(prepared, &out, &args.common, console, began)
 }
 
 /// The model that was named, or the newest run's.
@@ -241,11 +241,11 @@ fn run_name(now: SystemTime) -> String {
     format!("{date}T{h:02}-{m:02}-{s:02}.{:03}Z", now.millisecond())
 }
 
-fn go(prepared: Prepared, out: &Path, common: &Common, console: &Console, began: Instant) -> anyhow::Result<()> {
+fn carry_out(prepared: Prepared, out: &Path, common: &Common, console: &Console, began: Instant) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
     let device = common.device.open(console)?;
     let config = prepared.config.clone();
-    let counts = [prepared.places.len(), prepared.held_out.len(), prepared.test.labels.len()];
+    let counts = [prepared.indices.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let classes = prepared.model.network.classes();
     let source = prepared.source.clone().context("a run has its data from somewhere")?;
     let (command, data) = (prepared.command, source.name.clone());

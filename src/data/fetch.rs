@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Told of each part that arrives: file, bytes so far, bytes in all if the server says so.
-pub type Progress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
+pub type OnProgress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
 
 /// How to fetch.
 pub struct Fetcher {
@@ -41,7 +41,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// A file that no mirror gives; the message has every address and reason, and the command that does it by hand.
-    pub fn fetch(&self, set: &Known, folder: &Path, how: Checking, progress: Progress) -> Result<usize, DataError> {
+    pub fn fetch(&self, set: &Known, folder: &Path, how: Checking, progress: OnProgress) -> Result<usize, DataError> {
         let wrong = |file: &&File| is_right(&folder.join(file.name), file, how).is_err();
         let missing: Vec<&File> = set.files.iter().filter(wrong).collect();
         if !missing.is_empty() {
@@ -61,7 +61,7 @@ impl Fetcher {
         Ok(missing.len())
     }
 
-    fn fetch_file(&self, set: &Known, file: &File, folder: &Path, progress: Progress) -> Result<(), DataError> {
+    fn fetch_file(&self, set: &Known, file: &File, folder: &Path, progress: OnProgress) -> Result<(), DataError> {
         let own = self.mirror.iter().map(|base| format!("{}/{}/{}", base.trim_end_matches('/'), set.name, file.name));
         let public = set.mirrors.iter().map(|base| format!("{base}{}", file.name));
         let mut tried = Vec::new();
@@ -76,7 +76,7 @@ impl Fetcher {
     }
 
     /// One file from one address, to a temporary name; renamed only when it is whole and right.
-    fn download(&self, url: &str, file: &File, folder: &Path, progress: Progress) -> Result<(), String> {
+    fn download(&self, url: &str, file: &File, folder: &Path, progress: OnProgress) -> Result<(), String> {
         let path = folder.join(file.name);
         let mut temporary = files::beside(&path).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
         let parts = self.start(url).map_err(|e| format!("no thread can be started: {e}"))?;
@@ -87,9 +87,9 @@ impl Fetcher {
                 .recv_timeout(self.patience)
                 .map_err(|_| format!("the server sent nothing for {} seconds", self.patience.as_secs_f32()))??;
             match part {
-                Part::Length(length) => total = length,
-                Part::End => break,
-                Part::Bytes(bytes) => {
+                Chunk::Length(length) => total = length,
+                Chunk::End => break,
+                Chunk::Bytes(bytes) => {
                     got += bytes.len() as u64;
                     if got > LARGEST {
                         return Err(format!("more than {LARGEST} bytes"));
@@ -113,20 +113,20 @@ impl Fetcher {
     }
 
     /// Downloads in a thread of its own, so that a server that stalls in the middle of a read can be given up.
-    fn start(&self, url: &str) -> std::io::Result<mpsc::Receiver<Result<Part, String>>> {
+    fn start(&self, url: &str) -> std::io::Result<mpsc::Receiver<Result<Chunk, String>>> {
         let (sender, receiver) = mpsc::sync_channel(16);
         let (url, patience) = (url.to_string(), self.patience);
         std::thread::Builder::new().spawn(move || {
             let result = transfer(&url, patience, |part| sender.send(Ok(part)).is_ok());
             // The receiver is gone when it gave up on this transfer.
-            let _ = sender.send(result.map(|()| Part::End));
+            let _ = sender.send(result.map(|()| Chunk::End));
         })?;
         Ok(receiver)
     }
 }
 
 #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "nothing is sent without a client"))]
-enum Part {
+enum Chunk {
     Length(Option<u64>),
     Bytes(Vec<u8>),
     End,
@@ -134,12 +134,12 @@ enum Part {
 
 /// Without the feature `cli` there is no client.
 #[cfg(not(feature = "cli"))]
-fn transfer(_: &str, _: Duration, _: impl FnMut(Part) -> bool) -> Result<(), String> {
+fn transfer(_: &str, _: Duration, _: impl FnMut(Chunk) -> bool) -> Result<(), String> {
     Err("this build fetches nothing: it lacks the feature cli".into())
 }
 
 #[cfg(feature = "cli")]
-fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -> Result<(), String> {
+fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Chunk) -> bool) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(patience))
         .timeout_recv_response(Some(patience))
@@ -147,7 +147,7 @@ fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -
         .build()
         .into();
     let mut response = agent.get(url).call().map_err(|e| e.to_string())?;
-    if !send(Part::Length(response.body().content_length())) {
+    if !send(Chunk::Length(response.body().content_length())) {
         return Ok(());
     }
     let mut body = response.body_mut().as_reader();
@@ -155,7 +155,7 @@ fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Part) -> bool) -
         let mut bytes = vec![0; 1 << 16];
         let n = body.read(&mut bytes).map_err(|e| e.to_string())?;
         bytes.truncate(n);
-        if n == 0 || !send(Part::Bytes(bytes)) {
+        if n == 0 || !send(Chunk::Bytes(bytes)) {
             return Ok(());
         }
     }

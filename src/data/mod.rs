@@ -11,7 +11,7 @@ mod source;
 mod split;
 pub mod synthetic;
 
-pub use fetch::{Checking, Fetcher, Progress, is_right};
+pub use fetch::{Checking, Fetcher, OnProgress, is_right};
 use folder::unlike;
 pub use folder::{Folder, PassedOver, Reading, is_left_over, pictures_in, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};

@@ -40,15 +40,15 @@ impl DataSet {
     }
 
     /// Mean and standard deviation of the pixels of some images, in 0..1. Exact sums of whole numbers, so the same anywhere.
-    pub fn normalisation(&self, places: &[u32]) -> (f32, f32) {
+    pub fn normalisation(&self, indices: &[u32]) -> (f32, f32) {
         let pixels = self.images.pixels();
         let mut histogram = [0_u64; 256];
-        for &place in places {
-            for &byte in &self.images.bytes[place as usize * pixels..][..pixels] {
+        for &index in indices {
+            for &byte in &self.images.bytes[index as usize * pixels..][..pixels] {
                 histogram[usize::from(byte)] += 1;
             }
         }
-        let count = (places.len() * pixels) as f64;
+        let count = (indices.len() * pixels) as f64;
         let values = || histogram.iter().enumerate().map(|(byte, &n)| (byte as f64 / 255.0, n as f64));
         let mean = values().map(|(value, n)| value * n).sum::<f64>() / count;
         let variance = values().map(|(value, n)| (value - mean).powi(2) * n).sum::<f64>() / count;

@@ -4,7 +4,7 @@ use super::fetch::{Checking, hex, is_right};
 use super::known::NAMES;
 use super::set::{Classes, DataSet, Part};
 use super::{
-    DataError, Fetcher, Folder, Known, Layout, PassedOver, Prepare, Progress, Reading, find, read_first_column,
+    DataError, Fetcher, Folder, Known, Layout, OnProgress, PassedOver, Prepare, Reading, find, read_first_column,
     read_images, read_labels, synthetic, unlike,
 };
 use crate::text::Shown;
@@ -97,7 +97,7 @@ impl Locator {
     ///
     /// # Errors
     /// It is unknown, or not here and not to be had.
-    pub fn locate(&self, wanted: impl AsRef<Path>, progress: Progress) -> Result<Source, DataError> {
+    pub fn locate(&self, wanted: impl AsRef<Path>, progress: OnProgress) -> Result<Source, DataError> {
         let wanted = wanted.as_ref();
         let source = |name: &str, kind| Source { name: name.into(), wanted: wanted.into(), kind, notice: None };
         match wanted.to_str().unwrap_or_default() {
@@ -161,7 +161,7 @@ impl Locator {
         Ok((folder, Reading { prepare, size, skip_bad }))
     }
 
-    fn fetched(&self, name: &str, progress: Progress) -> Result<(PathBuf, &'static Known), DataError> {
+    fn fetched(&self, name: &str, progress: OnProgress) -> Result<(PathBuf, &'static Known), DataError> {
         let known = find(name).ok_or_else(|| DataError::Unknown(name.into()))?;
         let cache = self.cache()?;
         let folder = cache.join(known.folder);

@@ -12,19 +12,19 @@ pub fn hold_out(images: usize, validation: usize, seed: u64) -> Result<(Vec<u32>
     if validation >= images {
         return Err(DataError::Validation { validation, images });
     }
-    let mut places: Vec<u32> = (0..images as u32).collect();
+    let mut indices: Vec<u32> = (0..images as u32).collect();
     if validation > 0 {
-        Stream::new(seed, Purpose::Split, 0).shuffle(&mut places);
+        Stream::new(seed, Purpose::Split, 0).shuffle(&mut indices);
     }
-    let mut held = places.split_off(images - validation);
+    let mut held = indices.split_off(images - validation);
     held.sort_unstable();
-    places.sort_unstable();
-    Ok((places, held))
+    indices.sort_unstable();
+    Ok((indices, held))
 }
 
 /// The order of an epoch, counted from 1: the places shuffled by seed and epoch, or as they are.
-pub fn epoch_order(places: &[u32], seed: u64, epoch: usize, shuffle: bool) -> Vec<u32> {
-    let mut order = places.to_vec();
+pub fn epoch_order(indices: &[u32], seed: u64, epoch: usize, shuffle: bool) -> Vec<u32> {
+    let mut order = indices.to_vec();
     if shuffle {
         Stream::new(seed, Purpose::Shuffle, epoch as u32).shuffle(&mut order);
     }
@@ -50,13 +50,13 @@ mod tests {
 
     #[test]
     fn epochs_differ_and_repeat() {
-        let places: Vec<u32> = (10..60).collect();
-        let first = epoch_order(&places, 1, 1, true);
-        assert_ne!(first, epoch_order(&places, 1, 2, true));
-        assert_eq!(first, epoch_order(&places, 1, 1, true));
+        let indices: Vec<u32> = (10..60).collect();
+        let first = epoch_order(&indices, 1, 1, true);
+        assert_ne!(first, epoch_order(&indices, 1, 2, true));
+        assert_eq!(first, epoch_order(&indices, 1, 1, true));
         let mut sorted = first;
         sorted.sort_unstable();
-        assert_eq!(sorted, places);
-        assert_eq!(epoch_order(&places, 1, 1, false), places);
+        assert_eq!(sorted, indices);
+        assert_eq!(epoch_order(&indices, 1, 1, false), indices);
     }
 }

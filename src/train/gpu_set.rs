@@ -86,7 +86,7 @@ impl GpuSet {
     /// # Panics
     /// If one of them is none of the set's.
     pub fn begin(&self, device: &Device, buffer: &wgpu::Buffer, order: &[u32]) {
-        assert!(order.iter().all(|&place| (place as usize) < self.len), "an order holds places of the set");
+        assert!(order.iter().all(|&index| (index as usize) < self.len), "an order holds places of the set");
         if !self.is_streamed() {
             device.write(buffer, order);
         }
@@ -95,12 +95,12 @@ impl GpuSet {
     /// Before each submission: brings the images of these rows of the order.
     pub fn provide(&self, device: &Device, buffer: &wgpu::Buffer, order: &[u32], rows: Range<usize>) {
         let Some(Streamed { bytes, labels, pixels }) = &self.streamed else { return };
-        let places = || order[rows.clone()].iter().map(|&place| place as usize);
+        let indices = || order[rows.clone()].iter().map(|&index| index as usize);
         let mut window = Vec::with_capacity((rows.len() * pixels).next_multiple_of(4));
-        places().for_each(|place| window.extend_from_slice(&bytes[place * pixels..][..*pixels]));
+        indices().for_each(|index| window.extend_from_slice(&bytes[index * pixels..][..*pixels]));
         window.resize(window.len().next_multiple_of(4), 0);
         device.write_bytes(&self.images, 0, &window);
-        device.write(&self.labels, &places().map(|place| u32::from(labels[place])).collect::<Vec<_>>());
+        device.write(&self.labels, &indices().map(|index| u32::from(labels[index])).collect::<Vec<_>>());
         device.write_at(buffer, rows.start, &(0..rows.len() as u32).collect::<Vec<_>>());
     }
 }

@@ -47,7 +47,7 @@ pub use run::{Outcome, Trainer};
 pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub(crate) use setup::check_size;
-pub use setup::{Prepared, Progress, Record, image_size};
+pub use setup::{Position, Prepared, Record, image_size};
 
 use crate::data::DataError;
 use crate::gpu::GpuError;

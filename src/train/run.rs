@@ -65,7 +65,7 @@ impl Learner {
         tell: &dyn Fn(&Event),
     ) -> Result<Player, TrainError> {
         let (network, config, progress) = (&run.model.network, &run.config, &run.progress);
-        let (rows, epoch) = (run.places.len(), progress.epoch);
+        let (rows, epoch) = (run.indices.len(), progress.epoch);
         let mut options = Options {
             frozen: config.frozen_in(epoch).to_vec(),
             optimizer: config.optimizer,
@@ -134,7 +134,7 @@ pub struct Outcome {
 }
 
 /// A submission that is under way.
-struct Flight {
+struct Submission {
     pending: Pending,
     rows: std::ops::Range<usize>,
     batches: usize,
@@ -155,7 +155,7 @@ impl<'a> Trainer<'a> {
         tell: &'a dyn Fn(&Event),
     ) -> Result<Trainer<'a>, TrainError> {
         let network = run.model.network.clone();
-        let (rows, batch) = (run.places.len(), run.config.batch);
+        let (rows, batch) = (run.indices.len(), run.config.batch);
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows), network.classes())?;
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
         let states = run.config.optimizer.definition().states.iter().zip(&run.progress.states);
@@ -213,7 +213,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// Divergence, a device that gives up, a disk that is full. The last checkpoint stays as it was.
     pub fn train(mut self) -> Result<Outcome, TrainError> {
-        match self.go() {
+        match self.run_epochs() {
             Ok((test, correct, train_time, stopped)) => Ok(Outcome {
                 dispatches_per_step: self.player.plan().steps.len(),
                 folder: self.kept.as_ref().map_or_else(PathBuf::new, |(folder, _)| folder.path().into()),
@@ -238,7 +238,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// What is measured on the test part, how much of it is right, how long the training took, and whether it was broken off.
-    fn go(&mut self) -> Result<(Summary, usize, Duration, bool), TrainError> {
+    fn run_epochs(&mut self) -> Result<(Summary, usize, Duration, bool), TrainError> {
         let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
         let step = self.run.progress.step;
         self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
@@ -279,7 +279,7 @@ impl<'a> Trainer<'a> {
             self.player = self.learner.player(self.device, &self.run, &self.train_set, self.stop, self.tell)?;
             (self.tell)(&Event::Unfrozen { epoch, layers: &config.frozen });
         }
-        let order = epoch_order(&self.run.places, config.seed, epoch, config.shuffle);
+        let order = epoch_order(&self.run.indices, config.seed, epoch, config.shuffle);
         let rows = order.len();
         let batch = self.player.plan().batch;
         let first = self.run.progress.losses.len();
@@ -294,7 +294,7 @@ impl<'a> Trainer<'a> {
         self.device.write(self.player.buffer(names::RATES), &bits(&config.step_rates(epoch, rows.div_ceil(batch))));
 
         // One submission runs while the next is encoded.
-        let mut flight: Option<Flight> = None;
+        let mut submission: Option<Submission> = None;
         let (mut row, mut submitted) = (first, step);
         let mut stopped = None;
         let mut mark = Instant::now();
@@ -318,13 +318,13 @@ impl<'a> Trainer<'a> {
                 next
             });
             let last = next.is_none();
-            if let Some(landed) = std::mem::replace(&mut flight, next) {
+            if let Some(landed) = std::mem::replace(&mut submission, next) {
                 let batches = landed.batches;
                 self.land(landed)?;
                 self.pace.measured(batches, mark.elapsed());
                 mark = Instant::now();
             }
-            if last && flight.is_none() {
+            if last && submission.is_none() {
                 break;
             }
         }
@@ -338,7 +338,7 @@ impl<'a> Trainer<'a> {
         let seen = self.judge()?;
         let held = &self.run.held_out;
         if !held.is_empty() {
-            let labels = held.iter().map(|&place| self.run.train.labels[place as usize]);
+            let labels = held.iter().map(|&index| self.run.train.labels[index as usize]);
             validation_loss = Some(seen.mean_loss());
             validation_accuracy = Some(seen.correct(labels) as f64 / held.len() as f64);
         }
@@ -354,23 +354,23 @@ impl<'a> Trainer<'a> {
         Ok((enough && epoch < config.epochs).then_some(STEPS))
     }
 
-    fn submit(&self, order: &[u32], rows: std::ops::Range<usize>, batches: usize, step_after: u64) -> Flight {
+    fn submit(&self, order: &[u32], rows: std::ops::Range<usize>, batches: usize, step_after: u64) -> Submission {
         self.train_set.provide(self.device, self.player.buffer(names::ORDER), order, rows.clone());
         let mut encoder = self.device.encoder();
         self.player.encode(&mut encoder, batches);
         let loss = (self.player.buffer(names::LOSS), rows.start, rows.len());
         let pending = self.device.submit(encoder, &[(self.player.buffer(names::CURSOR), 0, 1), loss]);
-        Flight { pending, rows, batches, step_after }
+        Submission { pending, rows, batches, step_after }
     }
 
     /// Takes in a submission: checks that it came to its end, looks at its losses, and tells of them.
-    fn land(&mut self, flight: Flight) -> Result<(), TrainError> {
-        let read = self.device.wait(flight.pending).map_err(|e| self.interrupted(e))?;
-        check_steps(flight.step_after, read[0][0]).map_err(|e| self.interrupted(e))?;
+    fn land(&mut self, submission: Submission) -> Result<(), TrainError> {
+        let read = self.device.wait(submission.pending).map_err(|e| self.interrupted(e))?;
+        check_steps(submission.step_after, read[0][0]).map_err(|e| self.interrupted(e))?;
         let losses = floats(&read[1]);
         let batch = self.player.plan().batch;
         for (at, losses) in losses.chunks(batch).enumerate() {
-            let step = flight.step_after - flight.batches as u64 + at as u64 + 1;
+            let step = submission.step_after - submission.batches as u64 + at as u64 + 1;
             self.finite(losses, step)?;
             if step.is_multiple_of(self.run.config.log_every) {
                 self.event(&Event::Step { step, loss: mean(losses) })?;
@@ -378,12 +378,12 @@ impl<'a> Trainer<'a> {
         }
         let loss = mean(&losses[losses.len().saturating_sub(batch)..]);
         self.run.progress.losses.extend(losses);
-        self.run.progress.step = flight.step_after;
+        self.run.progress.step = submission.step_after;
         (self.tell)(&Event::Progress {
             epoch: self.run.progress.epoch,
-            rows: flight.rows.end,
-            of: self.run.places.len(),
-            step: flight.step_after,
+            rows: submission.rows.end,
+            of: self.run.indices.len(),
+            step: submission.step_after,
             loss,
         });
         Ok(())
@@ -391,14 +391,14 @@ impl<'a> Trainer<'a> {
 
     /// Looks at the images held out, or where there are none at the first batch of the others.
     fn judge(&self) -> Result<Summary, TrainError> {
-        let (held, places, batch) = (&self.run.held_out, &self.run.places, self.run.config.batch);
-        let places = if held.is_empty() { &places[..batch.min(places.len())] } else { held };
-        self.look(&self.judge, &self.train_set, places)
+        let (held, indices, batch) = (&self.run.held_out, &self.run.indices, self.run.config.batch);
+        let indices = if held.is_empty() { &indices[..batch.min(indices.len())] } else { held };
+        self.look(&self.judge, &self.train_set, indices)
     }
 
     /// Looks at some images with the parameters as they are; their losses must be finite.
-    fn look(&self, evaluator: &Evaluator, set: &GpuSet, places: &[u32]) -> Result<Summary, TrainError> {
-        let seen = evaluator.run(self.device, set, places).map_err(|e| self.interrupted(e))?;
+    fn look(&self, evaluator: &Evaluator, set: &GpuSet, indices: &[u32]) -> Result<Summary, TrainError> {
+        let seen = evaluator.run(self.device, set, indices).map_err(|e| self.interrupted(e))?;
         self.finite(&seen.loss, self.run.progress.step)?;
         Ok(seen)
     }
@@ -441,7 +441,7 @@ impl<'a> Trainer<'a> {
             "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
             "command": self.run.command,
             "data": self.run.data_name(),
-            "images": self.run.places.len(),
+            "images": self.run.indices.len(),
             "steps": step,
             "epochs": progress.epoch - 1,
             // `steps` above says where it stands; where it was told to pause is no part of how it was trained.

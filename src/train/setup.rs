@@ -27,7 +27,7 @@ pub struct Record {
 }
 
 /// The optimizer's state and the position to go on with.
-pub struct Progress {
+pub struct Position {
     /// What the optimizer remembers of each parameter, in the order of its `states`.
     pub states: Vec<Vec<f32>>,
     pub step: u64,
@@ -47,12 +47,12 @@ pub struct Prepared {
     pub train: DataSet,
     pub test: DataSet,
     /// Places in `train` to learn from, and to validate on.
-    pub places: Vec<u32>,
+    pub indices: Vec<u32>,
     pub held_out: Vec<u32>,
     /// A model of the same classes, on images of the same size, which are normalised in the same way.
     pub teacher: Option<Model>,
     pub fingerprint: String,
-    pub progress: Progress,
+    pub progress: Position,
     pub unfit: Unfit,
     /// What a person should know before it begins.
     pub notes: Vec<String>,
@@ -101,10 +101,10 @@ impl Prepared {
         network = network.with_activation(config.activation);
         network = with_dropout(network, &config)?;
         network.check_frozen(&config.frozen)?;
-        let (places, held_out) = parts(&train, held_out, &config)?;
+        let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
         let known = source.as_ref().and_then(Source::normalisation);
-        let (mean, deviation) = known.unwrap_or_else(|| train.normalisation(&places));
+        let (mean, deviation) = known.unwrap_or_else(|| train.normalisation(&indices));
         let parameters = match &config.init {
             Some(file) => load_parameters(file, &network)?,
             None => initialise(&network, config.seed),
@@ -117,7 +117,7 @@ impl Prepared {
             training: serde_json::Value::Null,
             network,
         };
-        let prepared = Prepared::new("train", config, source, model, train, test, places, held_out, unfit);
+        let prepared = Prepared::new("train", config, source, model, train, test, indices, held_out, unfit);
         Prepared { notes, ..prepared }.with_teacher()
     }
 
@@ -179,9 +179,9 @@ impl Prepared {
             model.class_names = names;
         }
         model.network = with_dropout(model.network, &config)?;
-        let (places, held_out) = parts(&train, held_out, &config)?;
+        let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len())?;
-        let prepared = Prepared::new("finetune", config, source, model, train, test, places, held_out, unfit);
+        let prepared = Prepared::new("finetune", config, source, model, train, test, indices, held_out, unfit);
         Prepared { notes, ..prepared }.with_teacher()
     }
 
@@ -194,7 +194,7 @@ impl Prepared {
         run: &Path,
         locator: &Locator,
         change: impl FnOnce(&mut Config),
-        progress: crate::data::Progress,
+        progress: crate::data::OnProgress,
     ) -> Result<Prepared, TrainError> {
         // Nobody else changes what is read from now on.
         let folder = RunFolder::reopen(run)?;
@@ -236,24 +236,24 @@ impl Prepared {
             source.relabel(set, &model.class_names)?;
             set.check(&source.name, model.network.classes())?;
         }
-        let (places, held_out) = parts(&train, held_out, &config)?;
+        let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check_patience(held_out.len())?;
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
-        let mut prepared = Prepared::new(command, config, Some(source), model, train, test, places, held_out, unfit);
+        let mut prepared = Prepared::new(command, config, Some(source), model, train, test, indices, held_out, unfit);
         if prepared.fingerprint != known {
             let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
             return Err(TrainError::OtherData { run: run.into(), text });
         }
-        let batch = prepared.config.batch.min(prepared.places.len());
-        let of_epoch = prepared.places.len().div_ceil(batch) as u64;
+        let batch = prepared.config.batch.min(prepared.indices.len());
+        let of_epoch = prepared.indices.len().div_ceil(batch) as u64;
         let stands = (epoch as u64 - 1) * of_epoch + rows.div_ceil(batch) as u64;
-        if !rows.is_multiple_of(batch) || rows >= prepared.places.len() || step != stands {
-            let all = prepared.places.len();
+        if !rows.is_multiple_of(batch) || rows >= prepared.indices.len() || step != stands {
+            let all = prepared.indices.len();
             return Err(bad(format!("step {step}, but epoch {epoch} and {rows} of its {all} images, {batch} a batch")));
         }
         let losses = state.losses;
-        prepared.progress = Progress { states: state.states, step, epoch, losses, reports };
+        prepared.progress = Position { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(folder);
         prepared.with_teacher()
     }
@@ -296,7 +296,7 @@ impl Prepared {
         Err(TrainError::Teacher { path: path.into(), text: text.into() })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one place")]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one index")]
     fn new(
         command: &'static str,
         config: Config,
@@ -304,11 +304,11 @@ impl Prepared {
         model: Model,
         train: DataSet,
         test: DataSet,
-        places: Vec<u32>,
+        indices: Vec<u32>,
         held_out: Vec<u32>,
         unfit: Unfit,
     ) -> Prepared {
-        let progress = Progress {
+        let progress = Position {
             states: vec![vec![0.0; model.network.arena_len()]; config.optimizer.definition().states.len()],
             step: 0,
             epoch: 1,
@@ -323,7 +323,7 @@ impl Prepared {
             model,
             train,
             test,
-            places,
+            indices,
             held_out,
             teacher: None,
             fingerprint,
