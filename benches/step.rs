@@ -1,7 +1,7 @@
-//! Kernels and step of the tutorial's network, as `mnist-gpu bench --what kernels` measures them, with the shaders as they
-//! lie in `shaders/` when this runs, so that one can be tuned without a build: `cargo bench`, or `cargo bench -- conv2` for
-//! the kernels whose label or stem has that in it. `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose the device,
-//! `MNIST_GPU_BENCH_BATCH` the batch.
+//! Times the kernels and the step of the tutorial's network, as `mnist-gpu bench --what kernels` does, with the shaders
+//! read from `shaders/` at run time, so that one can be tuned without a rebuild: `cargo bench`, or
+//! `cargo bench -- conv2` for the kernels whose label or stem contains that. `WGPU_BACKEND` and `WGPU_ADAPTER_NAME`
+//! choose the device, `MNIST_GPU_BENCH_BATCH` the batch size.
 
 use mnist_gpu::bench::{Setting, ceilings, step_with_sources};
 use mnist_gpu::cli::step_lines;

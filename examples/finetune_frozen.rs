@@ -1,4 +1,4 @@
-//! Teaches a trained network to tell other classes apart, with its convolutions frozen: their gradients are not computed.
+//! Fine-tunes a trained network for other classes, with its convolutions frozen: their gradients are not computed.
 //!
 //! `cargo run --release --example finetune_frozen`
 
@@ -6,7 +6,7 @@ use mnist_gpu::data::synthetic;
 use mnist_gpu::{Config, DataSet, Device, Fit, Model, Selection, evaluate};
 use std::error::Error;
 
-/// Digits whose class is whether they are even: 0, or odd: 1.
+/// Digits whose class is their parity: 0 for even, 1 for odd.
 fn parity(first: u32, count: u32) -> Result<DataSet, Box<dyn Error>> {
     let drawn = synthetic::generate(3, first, count)?;
     let labels = drawn.labels.iter().map(|label| label % 2).collect();
@@ -20,7 +20,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let frozen = model.network.convolutions();
     println!("{} of {} parameters learn", model.network.trainable_count(&frozen), model.network.parameter_count());
 
-    let config = Config::default().with(|c| (c.frozen, c.epochs, c.lr, c.validation) = (frozen, 10, 0.05, 0));
+    let config = Config::default()
+        .with(|c| (c.classes, c.frozen, c.epochs, c.lr, c.validation) = (Some(2), frozen, 10, 0.05, 0));
     let fitted = Fit::from_model(&device, model, config).run(parity(0, 500)?, None)?;
 
     let conv1 = &fitted.model.network.parameters()[0];

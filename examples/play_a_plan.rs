@@ -1,4 +1,4 @@
-//! A training step is data: prints the steps of a forward pass, plays them on the device and on the CPU, and compares the losses.
+//! Prints the steps of a forward pass, plays them on the device and on the CPU, and compares the losses.
 //!
 //! `cargo run --release --example play_a_plan`
 

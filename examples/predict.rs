@@ -7,7 +7,7 @@ use mnist_gpu::{Device, Model, Predictor, Selection};
 use std::error::Error;
 
 pub fn main() -> Result<(), Box<dyn Error>> {
-    // Any model that this program has written, or the one inside of it.
+    // Any model saved by this program, or the built-in one.
     let bytes = Model::pretrained().to_bytes()?;
     let model = Model::from_bytes(&bytes)?;
     let images = synthetic::generate(7, 0, 10)?;

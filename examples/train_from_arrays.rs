@@ -1,4 +1,4 @@
-//! Trains the tutorial's network on images in memory, and shows how it goes. No file is read or written.
+//! Trains the tutorial's network on images in memory and prints its progress. No file is read or written.
 //!
 //! `cargo run --release --example train_from_arrays`
 
@@ -7,7 +7,7 @@ use mnist_gpu::{Config, DataSet, Device, Event, Fit, Network, Selection};
 use std::error::Error;
 use std::ops::ControlFlow;
 
-/// Drawn digits stand in for your own images: a byte for each pixel, row by row, one image behind the other.
+/// Drawn digits stand in for your own images: one byte per pixel, in row-major order, consecutive images.
 fn digits(first: u32, count: u32) -> Result<DataSet, Box<dyn Error>> {
     let drawn = synthetic::generate(1, first, count)?;
     Ok(DataSet::new([28, 28], drawn.images.bytes, drawn.labels)?)
@@ -21,7 +21,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let fit = Fit::new(&device, &network, config).watch(|event| {
         if let Event::Epoch(report) = event {
             println!("epoch {}: loss {:.4}, {:.0} images/s", report.epoch, report.train_loss, report.images_per_second);
-            // Good enough is good enough.
+            // Stop once the accuracy is high enough.
             if report.validation_accuracy > Some(0.999) {
                 return ControlFlow::Break(());
             }

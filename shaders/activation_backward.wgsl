@@ -1,4 +1,4 @@
-// activation_backward: gradient through an activation, from its output.
+// activation_backward: gradient through an activation, computed from its output.
 //   dx = dy * act'(y)
 // Reads dy and y. Overwrites dx. One invocation per element.
 // Twin: src/reference/activation_backward.rs

@@ -1,4 +1,4 @@
-// activation_forward: an activation by itself, element by element.
+// activation_forward: standalone activation, applied element by element.
 //   y = act(x)
 // Reads x. Overwrites y. One invocation per element.
 // Twin: src/reference/activation_forward.rs

@@ -1,14 +1,13 @@
-// adam_update: folds the slices of each gradient and takes one step of Adam (Kingma, Ba 2015), or where decoupled of AdamW
-// (Loshchilov, Hutter 2019), in PyTorch's form.
+// adam_update: folds the slices of each gradient and takes one step of Adam (Kingma, Ba 2015), or of AdamW (Loshchilov,
+// Hutter 2019) if decoupled, in PyTorch's form.
 //   g = clip * (sum over slices s, in order, of grad[s]) + decay * w
 //   m = beta1 * m + (1 - beta1) * g
 //   s = beta2 * s + (1 - beta2) * g * g
 //   w = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)
-// Decoupled, decay does not go into g, and w is first multiplied by 1 - rate * decay.
-// Reads grad, a table of which parameters each workgroup has, and what the step t decides: rates[step] holds rate,
-// 1 / (1 - beta1^t) and sqrt(1 - beta2^t); the rate is multiplied by the group's. Updates w, m and s where the table says and
-// nowhere else.
-// One invocation per parameter. Workgroups lie in rows of row.
+// If decoupled, decay is not added to g, and w is first multiplied by 1 - rate * decay.
+// Reads grad, the table of each workgroup's parameters, and the values of step t: rates[step] holds rate, 1 / (1 - beta1^t)
+// and sqrt(1 - beta2^t); the rate is multiplied by the group's. Updates w, m and s only where the table says.
+// One invocation per parameter. Workgroups are laid out in rows of length row.
 // Twin: src/reference/adam_update.rs
 // Uses: group
 
@@ -33,7 +32,7 @@ struct Hyper {
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Group>;
-// Step, first row of the batch, rows.
+// Step, first row of the batch, number of rows.
 @group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
 @group(0) @binding(3) var<storage, read> rates: array<vec4f>;
 @group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;

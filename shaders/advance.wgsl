@@ -1,7 +1,7 @@
 // advance: ends a step by moving the cursor to the next batch.
 //   step = step + 1;  start = start + BATCH
-// Updates the cursor. It is the last kernel of every step, so a step count that the host does not expect means that the
-// driver gave up on the work before its end.
+// Updates the cursor. It is the last kernel of every step, so an unexpected step count on the host means that the
+// driver abandoned the work early.
 // Twin: src/reference/advance.rs
 // Uses: cursor
 

@@ -1,13 +1,13 @@
-// augment_images: the images of one batch, each moved, turned, bent and erased at random, and normalised.
+// augment_images: the images of one batch, each shifted, rotated, warped and erased at random, and normalised.
 //   y[n,i,j] = table[byte], where byte is sampled bilinearly from image order[start + n] at
 //     centre + M ((j,i) - centre) + shift + bend(i,j),  M = rotation * shear * scale
 //   and 0 outside it and inside an erased rectangle; y is 0 for rows past the end of the set
-// All is whole numbers in fixed point, so that every device comes to the same bytes: angles have 14 binary places, M has
-// 12, positions 13, and the weights of sampling 8. What is random follows from the seed, the epoch and the image's place in
-// its file, hashed (C. Wellons, Prospecting for Hash Functions, 2018: lowbias32). bend is interpolated between random
-// vectors at the corners of cells of a quarter of the image (after P. Simard et al., Best Practices for Convolutional
-// Neural Networks, 2003).
-// Reads as load_images, and the places and what augment lists. Overwrites y (N,H,W). One invocation per tile_p pixels.
+// All arithmetic is in fixed-point integers, so that every device produces the same bytes: angles have 14 fractional
+// bits, M has 12, positions 13, and sampling weights 8. Random values are drawn by hashing the seed, the epoch and the
+// image's place in its file (C. Wellons, Prospecting for Hash Functions, 2018: lowbias32). bend is interpolated between
+// random vectors at the corners of cells of a quarter of the image (after P. Simard et al., Best Practices for
+// Convolutional Neural Networks, 2003).
+// Reads the inputs of load_images, places and augment. Overwrites y (N,H,W). One invocation per tile_p pixels.
 // Twin: src/reference/augment_images.rs
 // Uses: cursor, hash
 
@@ -22,7 +22,7 @@ const H = i32(height);
 const W = i32(width);
 const CELL_H = max(H / 4, 1);
 const CELL_W = max(W / 4, 1);
-// The first draw of the vectors of bend.
+// Index of the first draw for the vectors of bend.
 const NODES = 16u;
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;
@@ -30,8 +30,9 @@ const NODES = 16u;
 @group(0) @binding(2) var<storage, read> places: array<u32>;
 @group(0) @binding(3) var<storage, read> cursor: Cursor;
 @group(0) @binding(4) var<uniform> table: array<vec4f, 64>;
-// Seed, epoch, shift in 256ths of a pixel, quarter of the angle; scale, shear, bend in 256ths of a pixel, crop in pixels;
-// how many of 65,536 images are erased in part, and whether half of them are mirrored. Each but the last two is a bound.
+// Seed, epoch, shift in 256ths of a pixel, quarter of the angle; scale, shear, bend in 256ths of a pixel, crop in
+// pixels; number of images in 65,536 that are partly erased, and whether half of them are mirrored. All but the last
+// two are bounds.
 @group(0) @binding(5) var<uniform> augment: array<vec4i, 3>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
@@ -39,12 +40,12 @@ fn draw(base: u32, k: u32) -> u32 {
     return hash(base + k * 0x9e3779b9u);
 }
 
-// Equally likely from 0 to below bound, which is at most 65,536.
+// Uniform in [0, bound), where bound is at most 65,536.
 fn below(base: u32, k: u32, bound: i32) -> i32 {
     return i32(((draw(base, k) >> 16u) * u32(bound)) >> 16u);
 }
 
-// Equally likely from -range to range.
+// Uniform in [-range, range].
 fn within(base: u32, k: u32, range: i32) -> i32 {
     return below(base, k, 2 * range + 1) - range;
 }
@@ -118,7 +119,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var p = first; p < end; p++) {
         let i = i32(p) / W;
         let j = i32(p) % W;
-        // From the centre, in halves of a pixel.
+        // Offset from the centre, in half pixels.
         let v = 2 * i - (H - 1);
         let u = select(2 * j - (W - 1), W - 1 - 2 * j, mirrored);
         let x_at = m.x * u + m.y * v + (W - 1) * 4096 + shift_x + bend(base, i, j, 0u);

@@ -1,5 +1,5 @@
 // avg_pool_backward: gradient of the loss with respect to the input of average pooling.
-//   dx[n,i,j] = dy[n, i / pool_h, j / pool_w] / (pool_h * pool_w), and 0 where no cell lies
+//   dx[n,i,j] = dy[n, i / pool_h, j / pool_w] / (pool_h * pool_w), and 0 outside all cells
 // Reads dy (PLANES,H/pool_h,W/pool_w). Overwrites dx (PLANES,H,W). One invocation per input.
 // Twin: src/reference/avg_pool_backward.rs
 

@@ -1,6 +1,6 @@
 // avg_pool_forward: the mean of each cell of a map.
 //   y[n,i,j] = sum over r,s of x[n, i * pool_h + r, j * pool_w + s] / (pool_h * pool_w)
-// Reads x (PLANES,H,W). Overwrites y (PLANES,H/pool_h,W/pool_w). What is left over at the right and at the bottom is dropped.
+// Reads x (PLANES,H,W). Overwrites y (PLANES,H/pool_h,W/pool_w). Incomplete cells at the right and bottom are dropped.
 // One invocation per cell.
 // Twin: src/reference/avg_pool_forward.rs
 

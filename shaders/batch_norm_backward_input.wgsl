@@ -1,9 +1,9 @@
-// batch_norm_backward_input: gradient of the loss with respect to what is normalised.
+// batch_norm_backward_input: gradient of the loss with respect to the input of batch normalisation.
 //   dx[n,c,p] = act'(x[n,c,p]) * w[c] / s[c] * (dy[n,c,p] - (db[c] + dw[c] * (x[n,c,p] - mean[c]) / s[c]) / M)
 //     with s[c] = sqrt(variance[c] + 1e-5) and M = images * pixels, and 0 for rows past the end of the set
-// Reads dy and x (N,C,P), w, mean, variance, and the gradients dw and db (C), which are 0 where the layer is frozen: then
-// mean and variance are constants. x is the output of the activation below. Overwrites dx (N,C,P). One invocation per tile_p
-// values of a channel.
+// Reads dy and x (N,C,P), w, mean, variance, and the gradients dw and db (C), which are 0 if the layer is frozen, since
+// mean and variance are then constants. x is the output of the activation below. Overwrites dx (N,C,P). One invocation
+// per tile_p values of a channel.
 // Twin: src/reference/batch_norm_backward_input.rs
 // Uses: activation, cursor
 

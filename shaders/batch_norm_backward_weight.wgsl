@@ -1,8 +1,8 @@
-// batch_norm_backward_weight: gradients of the loss with respect to what a normalised channel is scaled and shifted by.
+// batch_norm_backward_weight: gradients of the loss with respect to the scale and shift of each normalised channel.
 //   dw[c] = sum over n,p of dy[n,c,p] * (x[n,c,p] - mean[c]) / sqrt(variance[c] + 1e-5)
 //   db[c] = sum over n,p of dy[n,c,p]
-// Reads dy and x (N,C,P), mean and variance of the batch (C). Overwrites dw and db (C). Rows that are no images have a dy of
-// 0. One workgroup per channel, which sums as batch_norm_statistics does.
+// Reads dy and x (N,C,P), and the batch's mean and variance (C). Overwrites dw and db (C). In rows that are not images,
+// dy is 0. One workgroup per channel, which sums as in batch_norm_statistics.
 // Twin: src/reference/batch_norm_backward_weight.rs
 
 // The plan sets:

@@ -1,12 +1,13 @@
-// batch_norm_statistics: mean and variance of each channel over the images of a batch, and the running ones that evaluation
-// takes (S. Ioffe and C. Szegedy, Batch Normalization, 2015, in PyTorch's form).
+// batch_norm_statistics: mean and variance of each channel over the images of a batch, and the running ones used in
+// evaluation (S. Ioffe and C. Szegedy, Batch Normalization, 2015, in PyTorch's form).
 //   mean[c] = sum over n,p of x[n,c,p] / M,  var[c] = sum over n,p of (x[n,c,p] - mean[c])^2 / M,  M = images * pixels
 //   running_mean[c] = 0.9 * running_mean[c] + 0.1 * mean[c]
 //   running_var[c]  = 0.9 * running_var[c] + 0.1 * var[c] * M / max(M - 1, 1)
-// Reads x (N,C,P), of which the rows up to the end of the set are images, and the cursor. Overwrites mean and var (C).
-// Updates running_mean and running_var (C). One workgroup per channel: each invocation sums every wg-th value, and the sums
-// are added in a tree, which is the same in every run. It reads at_once of them before it adds the first. The variance is that of differences from the mean, in a second pass,
-// since that of squares would lose its digits where the mean is large.
+// Reads x (N,C,P), whose rows up to the end of the set are images, and the cursor. Overwrites mean and var (C). Updates
+// running_mean and running_var (C). One workgroup per channel: each invocation sums every wg-th value, and the sums are
+// added in a tree whose order is the same in every run. An invocation reads at_once values before it adds the first.
+// The variance is computed from differences from the mean in a second pass, because the mean of squares would lose its
+// digits if the mean is large.
 // Twin: src/reference/batch_norm_statistics.rs
 // Uses: cursor
 
@@ -26,7 +27,7 @@ const at_once = 16u;
 
 var<workgroup> sums: array<f32, wg>;
 
-// The sum of what each invocation of the workgroup has.
+// Sum over all invocations of the workgroup.
 fn all(sum: f32, lane: u32) -> f32 {
     sums[lane] = sum;
     for (var half = wg / 2u; half > 0u; half /= 2u) {
@@ -35,11 +36,11 @@ fn all(sum: f32, lane: u32) -> f32 {
             sums[lane] += sums[lane + half];
         }
     }
-    // It waits for all before and after: nobody reads too early, or writes the next sum too soon.
+    // It is a barrier before and after: no invocation reads too early or writes the next sum too soon.
     return workgroupUniformLoad(&sums[0]);
 }
 
-// Every wg-th value of a channel from the first on; the last of all in place of those behind it.
+// Every wg-th value of a channel starting at first; indices past the end read the last value.
 fn some(c: u32, first: u32, values: u32) -> array<f32, at_once> {
     var value: array<f32, at_once>;
     for (var q = 0u; q < at_once; q++) {

@@ -2,7 +2,7 @@
 //   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v],
 //     where S divides both and dy is 0 outside its map
 // Reads dy (N,O,Ho,Wo), w (O,C,K,K) and x (N,C,H,W), the output of the activation below. Overwrites dx (N,C,H,W).
-// One invocation per pixel and tile_c input channels, so that each dy read serves tile_c sums.
+// One invocation per pixel and tile_c input channels, so that each read of dy serves tile_c sums.
 // Twin: src/reference/conv_backward_input.rs
 // Uses: activation
 

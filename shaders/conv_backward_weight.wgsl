@@ -2,7 +2,8 @@
 //   dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*S+u-P,j*S+v-P]
 //   db[s,o]       = sum over n in slice s, and i,j, of dy[n,o,i,j]
 // Reads dy (N,O,Ho,Wo) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
-// One invocation per slice, o, c and u: it holds the k sums of one kernel row. Those of c = 0, u = 0 also sum the bias.
+// One invocation per slice, o, c and u: it holds the k sums of one kernel row. Those with c = 0, u = 0 also sum the
+// bias.
 // Twin: src/reference/conv_backward_weight.rs
 
 // The plan sets:

@@ -1,8 +1,8 @@
 // conv_forward: convolution (cross-correlation), bias and activation.
 //   y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i*S+u-P,j*S+v-P]), where x is 0 outside its map
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y (N,O,Ho,Wo).
-// One invocation per pixel and tile_o output channels, so that each x read serves tile_o sums. Each input channel is
-// summed by itself first: the rounding error then grows with K * K + C in place of K * K * C.
+// One invocation per pixel and tile_o output channels, so that each read of x serves tile_o sums. Each input channel is
+// summed separately first: the rounding error then grows with K * K + C instead of K * K * C.
 // Twin: src/reference/conv_forward.rs
 // Uses: activation
 

@@ -3,10 +3,10 @@
 //   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v], where S divides both
 // Reads dy and winner (N,O,Hp,Wp), w (O,C,K,K) and x (N,C,H,W), the output of the activation below.
 // Overwrites dx (N,C,H,W). The unpooled gradient dz is never stored.
-// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs, tile_c input channels and
-// every split-th output channel. For each of those it unpools the cells whose gradient reaches its blocks into registers; each
-// of them, and each weight, then serves several sums. A workgroup has lanes tiles; its row 0 adds up what the other rows have
-// summed, in order.
+// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs, tile_c input channels
+// and every split-th output channel. For each of those it unpools the cells whose gradient reaches its blocks into
+// registers, where each gradient and each weight serves several sums. A workgroup processes lanes tiles; its row 0 adds
+// the sums of the other rows, in order.
 // Twin: src/reference/conv_pool_backward_input.rs
 // Uses: activation
 
@@ -41,7 +41,7 @@ const WIDTH = tile_j * BLOCK;
 // Rows and columns of all cells whose gradient reaches the blocks.
 const ROWS = REACH + (HEIGHT - 1u + padding) / BLOCK + 1u;
 const CELLS = REACH + (WIDTH - 1u + padding) / BLOCK + 1u;
-// Sums of an invocation.
+// Number of sums of an invocation.
 const SUMS = tile_c * HEIGHT * WIDTH;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -56,7 +56,7 @@ var<workgroup> parts: array<f32, max(1u, (split - 1u) * SUMS * lanes)>;
 @compute @workgroup_size(lanes, split)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
     let mine = id.x * lanes + lane.x;
-    // Those behind the last tile compute it once more, since all must reach the barrier, and store nothing.
+    // Invocations past the last tile repeat it, since all must reach the barrier, and store nothing.
     let tile = min(mine, TILES - 1u);
     let n = tile / TILES_OF_MAP;
     let block_i = tile % TILES_OF_MAP / TILES_J * tile_i;
@@ -70,10 +70,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
         var dz = array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>();
         for (var d = 0u; d < ROWS; d++) {
             for (var e = 0u; e < CELLS; e++) {
-                // Unsigned wrap-around puts what lies above or left of the map out of range too.
+                // Unsigned wrap-around puts cells above or left of the map out of range too.
                 let i = block_i + d - REACH;
                 let j = block_j + e - REACH;
-                // Something is read in any case: behind a branch, reads would wait for one another.
+                // The read is unconditional: reads behind a branch would wait for one another.
                 let inside = i < H_OUT && j < W_OUT;
                 let at = select(0u, ((n * c_out + o) * H_OUT + i) * W_OUT + j, inside);
                 let delta = select(0.0, dy[at], inside);
@@ -99,8 +99,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
             }
             for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < WIDTH; s++) {
-                    // One chain over all products, none of them alone in a sum of its own: whatever a compiler unrolls and
-                    // fuses, the roundings stay the same.
+                    // A single chain of additions over all products: however a compiler unrolls and fuses it, the
+                    // rounding stays the same.
                     var part = sum[t][r][s];
                     for (var u = 0u; u < k; u++) {
                         for (var v = 0u; v < k; v++) {

@@ -1,15 +1,15 @@
 // conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
-// max-pool, in slices of the batch. A slice is so many rows of cells, counted through all images.
+// max-pool, in slices of the batch. A slice is a number of rows of cells, counted through all images.
 //   dw[s,o,c,u,v] = dw_in[s,o,c,u,v]
 //                 + sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,(i*POOL+r)*S+u-P,(j*POOL+q)*S+v-P], where (r,q)
 //                   is the cell's winner and x is 0 outside its map
 //   db[s,o]       = db_in[s,o] + sum over (n,i) in slice s, and j, of dy[n,o,i,j]
-// Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: what earlier parts of the batch came to, or zeros.
+// Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: the sums of earlier parts of the batch, or zeros.
 // Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
-// One workgroup per slice, tile_o output channels and tile_c input channels. It brings tile_i x tile_j cells at a time, and the
-// inputs under them, to workgroup memory. There the winner of a cell is found by an offset, where registers would want a select
-// for each place it may have. One invocation per row of the kernel (o, c, u) and, as far as there are more, share of the cells;
-// the shares are added up at the end.
+// One workgroup per slice, tile_o output channels and tile_c input channels. It loads tile_i x tile_j cells at a time, and the
+// inputs under them, into workgroup memory. There the winner of a cell is found by an offset, whereas registers would need a
+// select for each of its possible positions. One invocation per kernel row (o, c, u) and, if invocations remain, per share of
+// the cells; the shares are added at the end.
 // Twin: src/reference/conv_pool_backward_weight.rs
 
 // The plan sets:
@@ -27,30 +27,30 @@ const tile_o = 5u;
 const tile_c = 10u;
 const tile_i = 4u;
 const tile_j = 4u;
+const wg = 256u;
 
-const WG = 256u;
-// Cells that an invocation reads before it uses them.
+// Number of cells that an invocation reads before it uses them.
 const AT_ONCE = 4u;
 
 const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
 const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 const STEP = pool * stride;
-// Rows of cells in all, and in a slice.
+// Rows of cells in total, and in a slice.
 const ROWS = batch * H_OUT;
 const SLICE = (ROWS + slices - 1u) / slices;
-// Rows and columns of the inputs under a tile. An odd distance between channels keeps them in different banks.
+// Rows and columns of the inputs under a tile. An odd stride between channels puts them in different banks.
 const HEIGHT = (tile_i * pool - 1u) * stride + k;
 const WIDTH = (tile_j * pool - 1u) * stride + k;
 const UNDER = HEIGHT * WIDTH;
 const PLANE = UNDER | 1u;
-// Invocations that do different things, and how often they stand side by side.
+// Number of invocations with distinct work, and number of copies of them in a workgroup.
 const LANES = tile_o * tile_c * k;
-const SHARES = WG / LANES;
-// Cells of a channel, filled up by cells without gradient.
+const SHARES = wg / LANES;
+// Cells of a channel, padded with cells without gradient.
 const CELLS = (tile_i * tile_j + SHARES * AT_ONCE - 1u) / (SHARES * AT_ONCE) * (SHARES * AT_ONCE);
-// Inputs and cells that an invocation brings.
-const INPUTS_EACH = (tile_c * UNDER + WG - 1u) / WG;
-const CELLS_EACH = (tile_o * CELLS + WG - 1u) / WG;
+// Number of inputs and cells that an invocation loads.
+const INPUTS_EACH = (tile_c * UNDER + wg - 1u) / wg;
+const CELLS_EACH = (tile_o * CELLS + wg - 1u) / wg;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> winner: array<u32>;
@@ -60,13 +60,13 @@ const CELLS_EACH = (tile_o * CELLS + WG - 1u) / WG;
 @group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
 
-// The inputs, with room for what the last invocations bring too much, and at the end the sums.
-var<workgroup> inputs: array<f32, max((INPUTS_EACH * WG / UNDER + 1u) * PLANE, WG * k)>;
-// A cell's gradient, and where in a plane its winner lies.
-var<workgroup> cells: array<vec2u, CELLS_EACH * WG>;
-var<workgroup> sums_b: array<f32, WG>;
+// The inputs, with room for the excess loads of the last invocations, and at the end the sums.
+var<workgroup> inputs: array<f32, max((INPUTS_EACH * wg / UNDER + 1u) * PLANE, wg * k)>;
+// A cell's gradient, and the offset of its winner in a plane.
+var<workgroup> cells: array<vec2u, CELLS_EACH * wg>;
+var<workgroup> sums_b: array<f32, wg>;
 
-@compute @workgroup_size(WG)
+@compute @workgroup_size(wg)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = id.x;
     let o_first = id.y * tile_o;
@@ -84,10 +84,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         let i = row % H_OUT;
         let count = min(min(tile_i, H_OUT - i), end - row);
         for (var j = 0u; j < W_OUT; j += tile_j) {
-            // All that an invocation brings is on its way before it stores any of it.
+            // An invocation issues all its loads before it stores any of them.
             var value = array<f32, INPUTS_EACH>();
             for (var q = 0u; q < INPUTS_EACH; q++) {
-                let a = lane + q * WG;
+                let a = lane + q * wg;
                 let channel = c_first + a / UNDER;
                 let input_row = i * STEP + a % UNDER / WIDTH - padding;
                 let column = j * STEP + a % WIDTH - padding;
@@ -98,7 +98,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
             var delta = array<f32, CELLS_EACH>();
             var place = array<u32, CELLS_EACH>();
             for (var q = 0u; q < CELLS_EACH; q++) {
-                let a = lane + q * WG;
+                let a = lane + q * wg;
                 let channel = o_first + a / CELLS;
                 let cell = a % CELLS;
                 let inside = channel < c_out && cell / tile_j < count && j + cell % tile_j < W_OUT;
@@ -113,11 +113,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
                 place[q] = select(0u, winner_row * WIDTH + winner_column, inside);
             }
             for (var q = 0u; q < INPUTS_EACH; q++) {
-                let a = lane + q * WG;
+                let a = lane + q * wg;
                 inputs[a / UNDER * PLANE + a % UNDER] = value[q];
             }
             for (var q = 0u; q < CELLS_EACH; q++) {
-                cells[lane + q * WG] = vec2u(bitcast<u32>(delta[q]), place[q]);
+                cells[lane + q * wg] = vec2u(bitcast<u32>(delta[q]), place[q]);
             }
             workgroupBarrier();
             if share < SHARES {
@@ -144,7 +144,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
     }
     sums_b[lane] = sum_b;
     workgroupBarrier();
-    for (var a = lane; a < LANES * k; a += WG) {
+    for (var a = lane; a < LANES * k; a += wg) {
         var total = 0.0;
         for (var s = 0u; s < SHARES; s++) {
             total += inputs[s * LANES * k + a];

@@ -3,10 +3,10 @@
 //   winner[n,o,i,j] = the first r * POOL + s, in row-major order, whose z[o, i*POOL + r, j*POOL + s] is largest
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
-// One invocation per tile_i x tile_j neighbouring cells, tile_o output channels and every split-th input channel. It holds the
-// window of inputs under its cells in registers, where each input, and each weight, serves several sums. Each row of the
-// kernel and each input channel is summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
-// A workgroup has lanes tiles; its row 0 adds up what the other rows have summed, in order.
+// One invocation per tile_i x tile_j neighbouring cells, tile_o output channels and every split-th input channel. It
+// holds the window of inputs under its cells in registers, where each input and each weight serves several sums. Each
+// kernel row and each input channel is summed separately first: the rounding error then grows with K + K + C instead of
+// K * K * C. A workgroup processes lanes tiles; its row 0 adds the sums of the other rows, in order.
 // Twin: src/reference/conv_pool_forward.rs
 // Uses: activation, input
 
@@ -31,12 +31,12 @@ const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 const TILES_I = H_OUT / tile_i;
 const TILES_J = W_OUT / tile_j;
 const TILES = batch * TILES_I * TILES_J;
-// Rows and columns of the map under the cells, and of the inputs under those.
+// Rows and columns of the map under the cells, and of the inputs under the map.
 const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
 const ROWS = (HEIGHT - 1u) * stride + k;
 const SPAN = (WIDTH - 1u) * stride + k;
-// Sums of an invocation.
+// Number of sums of an invocation.
 const SUMS = tile_o * HEIGHT * WIDTH;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -51,7 +51,7 @@ var<workgroup> parts: array<f32, max(1u, (split - 1u) * SUMS * lanes)>;
 @compute @workgroup_size(lanes, split)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
     let mine = id.x * lanes + lane.x;
-    // Those behind the last tile compute it once more, since all must reach the barrier, and store nothing.
+    // Invocations past the last tile repeat it, since all must reach the barrier, and store nothing.
     let tile = min(mine, TILES - 1u);
     let n = tile / (TILES_I * TILES_J);
     let i = tile / TILES_J % TILES_I * tile_i;

@@ -1,6 +1,7 @@
 // cross_entropy_backward: gradient of the batch's mean loss with respect to the logits.
-//   dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows, and 0 for rows of padding and past the end of the set
-// where rows is the number of images in this batch: batch, or what is left of the set; and e smooths the labels.
+//   dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows, and 0 for padding rows and rows past the end of
+//     the set
+// where rows is the number of images in this batch (batch, or what is left of the set), and e is the label smoothing.
 // Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Overwrites dx (N,CLASSES).
 // One invocation per row.
 // Twin: src/reference/cross_entropy_backward.rs

@@ -2,11 +2,11 @@
 //   predicted[start+n]   = the first class with the largest logit
 //   probability[start+n] = exp(x[n,predicted] - max) / sum over j of exp(x[n,j] - max)
 //   loss[start+n]        = log(sum over j of exp(x[n,j] - max)) + max - x[n,label] + e * (x[n,label] - mean over j of x[n,j])
-// where e smooths the labels: the loss is against 1 - e for the label, and e spread evenly over all classes (C. Szegedy et
-// al., Rethinking the Inception Architecture, 2016).
+// where e is the label smoothing: the target is 1 - e for the label, plus e spread evenly over all classes (C. Szegedy
+// et al., Rethinking the Inception Architecture, 2016).
 // Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Writes rows start .. start + n of
-// loss, predicted and probability, which hold one row for each image of an epoch; rows past the end of the set are none.
-// The largest logit is subtracted first, so that no exponential overflows. One invocation per image.
+// loss, predicted and probability, which hold one row per image of an epoch; rows past the end of the set are not
+// written. The largest logit is subtracted first, so that no exponential overflows. One invocation per image.
 // Twin: src/reference/cross_entropy_forward.rs
 // Uses: cursor
 

@@ -1,9 +1,9 @@
-// distillation_backward: gradient, with respect to the logits, of a batch's mean loss against labels and a teacher (G. Hinton,
-// O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network, 2015).
+// distillation_backward: gradient, with respect to the logits, of a batch's mean loss against labels and a teacher (G.
+// Hinton, O. Vinyals, J. Dean: Distilling the Knowledge in a Neural Network, 2015).
 //   loss[n]  = (1 - a) * cross-entropy(softmax(x), smoothed label) + a * t^2 * divergence(softmax(z/t) from softmax(x/t))
 //   dx[n,j] = ((1 - a) * (softmax(x[n])[j] - (1 - e) [j = label] - e / classes)
 //              + a * t * (softmax(x[n]/t)[j] - softmax(z[n]/t)[j])) / rows, and 0 for rows of padding and past the end
-// where rows is the number of images in this batch: batch, or what is left of the set; and e smooths the labels.
+// where rows is the number of images in this batch (batch, or what is left of the set), and e is the label smoothing.
 // Reads the logits x and the teacher's z (N,CLASSES), the data set's labels and order, the cursor, e, and t and a.
 // Overwrites dx (N,CLASSES). One invocation per row.
 // Twin: src/reference/distillation_backward.rs
@@ -22,7 +22,7 @@ const WG = 64u;
 @group(0) @binding(3) var<storage, read> order: array<u32>;
 @group(0) @binding(4) var<storage, read> cursor: Cursor;
 @group(0) @binding(5) var<uniform> smoothing: array<vec4f, 1>;
-// Temperature, and the teacher's share.
+// Temperature t, and weight a of the teacher's loss.
 @group(0) @binding(6) var<uniform> teaching: array<vec4f, 1>;
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
 

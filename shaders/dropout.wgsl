@@ -1,7 +1,7 @@
-// dropout: leaves out values at random and scales up the others (N. Srivastava et al., 2014, in PyTorch's form).
+// dropout: zeroes values at random and scales up the others (N. Srivastava et al., 2014, in PyTorch's form).
 //   y[i] = keep(i) * x[i] / (1 - percent / 100), where keep(i) is 1 with that probability and else 0
-// Forward x is what a layer made; backward it is the gradient of the loss with respect to the forward y, and the same values
-// are left out. What is random follows from the seed, the step, the layer and the place of the value in the batch, hashed
+// Forward, x is the output of a layer. Backward, x is the gradient of the loss with respect to the forward y, and the
+// mask is the same. The mask is drawn by hashing the seed, the step, the layer and the index of the value in the batch
 // (C. Wellons, Prospecting for Hash Functions, 2018: lowbias32).
 // Reads x, the cursor and the seed. Overwrites y. One invocation per value.
 // Twin: src/reference/dropout.rs

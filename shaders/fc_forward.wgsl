@@ -1,9 +1,9 @@
 // fc_forward: fully connected layer, bias and activation.
 //   y[n,o] = act(b[o] + sum over i of w[o,i] * x[n,i])
 // Reads x (N,I), w (O,I) and b (O). Overwrites y (N,O).
-// One workgroup per tile_n images and tile_o outputs. Its invocations lie along the inputs, so that neighbours read neighbours
-// in x and in w, and each sums every wg-th product of all tile_n * tile_o results. These are then added up in workgroup memory,
-// first by HELPERS invocations a result, then by one.
+// One workgroup per tile_n images and tile_o outputs. Its invocations are laid out along the inputs, so that neighbours
+// read adjacent elements of x and w, and each sums every wg-th product of all tile_n * tile_o results. These partial
+// sums are then added in workgroup memory, first by HELPERS invocations per result, then by one.
 // Twin: src/reference/fc_forward.rs
 // Uses: activation
 
@@ -17,7 +17,7 @@ const wg = 64u;
 
 const RESULTS = tile_n * tile_o;
 const HELPERS = max(1u, wg / RESULTS);
-// How far the parts of one result lie from those of the next: not in the same banks.
+// Distance between the parts of neighbouring results, chosen to avoid bank conflicts.
 const STRIDE = wg + HELPERS;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -34,7 +34,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
     let o = id.x * tile_o;
     var sum: array<array<f32, tile_o>, tile_n>;
     for (var i = lane; i < c_in; i += wg) {
-        // Rows behind the last are computed once more and not stored.
+        // Rows past the last are clamped to it, and not stored.
         var value = array<f32, tile_n>();
         for (var s = 0u; s < tile_n; s++) {
             value[s] = x[min(n + s, batch - 1u) * c_in + i];

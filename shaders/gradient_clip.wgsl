@@ -1,7 +1,7 @@
-// gradient_clip: what the gradient must be multiplied by, so that its norm is at most limit (PyTorch's clip_grad_norm_).
+// gradient_clip: factor that limits the gradient's norm to limit (PyTorch's clip_grad_norm_).
 //   clip = min(1, limit / (sqrt(sum over workgroups of part) + 1e-6))
 // Reads part (GROUPS) and limit. Overwrites clip.
-// One workgroup: each invocation adds every 64th part, in order, and the workgroup adds theirs in a tree.
+// One workgroup: each invocation adds every 64th part, in order, and the workgroup adds their sums in a tree.
 // Twin: src/reference/gradient_clip.rs
 
 // The plan sets:

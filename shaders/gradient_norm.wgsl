@@ -1,8 +1,8 @@
-// gradient_norm: the square of the gradient's norm, in parts.
+// gradient_norm: squared norm of the gradient, as partial sums.
 //   part[at] = sum over the parameters i of workgroup at of (sum over slices s, in order, of grad[s,i])^2
-// Reads grad, and the update's table of which parameters each workgroup has. Overwrites part (GROUPS).
-// One invocation per parameter; a workgroup adds its squares in a tree, which is the same in every run. Workgroups lie in
-// rows of row.
+// Reads grad, and the update's table of each workgroup's parameters. Overwrites part (GROUPS).
+// One invocation per parameter; a workgroup adds its squares in a tree whose order is the same in every run.
+// Workgroups are laid out in rows of length row.
 // Twin: src/reference/gradient_norm.rs
 // Uses: group
 
@@ -22,7 +22,7 @@ var<workgroup> squares: array<f32, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
     let at = id.y * row + id.x;
-    // Past the end, a workgroup computes the last one again, so that every barrier is met by all.
+    // A workgroup past the end repeats the last one, so that all invocations reach every barrier.
     let group = table[min(at, groups - 1u)];
     var sum = 0.0;
     if lane.x < group.count {

@@ -1,7 +1,7 @@
-// load_features: what the frozen layers made of the images of one batch, gathered by the epoch's order.
+// load_features: the frozen layers' outputs for the images of one batch, gathered in the epoch's order.
 //   y[n,i] = features[order[start + n], i], and 0 for rows past the end of the set
 // Reads the features of the whole data set (SET,LEN), the order and the cursor. Overwrites y (N,LEN).
-// One invocation per tile_i features of an image, so that what is read once for a row serves all of them.
+// One invocation per tile_i features of an image, so that values read once per row serve all of them.
 // Twin: src/reference/load_features.rs
 // Uses: cursor
 
@@ -10,7 +10,7 @@ const len = 320u;
 const tile_i = 4u;
 const wg = 64u;
 
-// The features of one tile lie this far apart, so that neighbouring lanes read neighbours.
+// Distance between the features of one tile, so that neighbouring lanes read adjacent elements.
 const LANES = len / tile_i;
 
 @group(0) @binding(0) var<storage, read> features: array<f32>;

@@ -1,7 +1,8 @@
-// load_images: the images of one batch, gathered by the epoch's order and normalised.
+// load_images: the images of one batch, gathered in the epoch's order and normalised.
 //   y[n,p] = table[images[order[start + n], p]], and 0 for rows past the end of the set
-// Reads the data set as bytes packed four to a word, the order, the cursor and the 256 values a byte can become.
-// Overwrites y (N,PIXELS). One invocation per tile_p pixels of an image, a multiple of four: whole words, where images are.
+// Reads the data set as bytes packed four to a word, the order, the cursor and a table of the 256 values a byte maps
+// to. Overwrites y (N,PIXELS). One invocation per tile_p pixels of an image; tile_p is a multiple of four, so that it
+// reads whole words if images consist of them.
 // Twin: src/reference/load_images.rs
 // Uses: cursor
 

@@ -1,6 +1,6 @@
-// max_pool_backward: hands each cell's gradient to the input that won it.
+// max_pool_backward: passes each cell's gradient to its winner.
 //   dx[n,c,p,q] = dy[n,c,p/POOL,q/POOL] where (p,q) is that cell's winner, else 0
-// Reads dy and winner (N*C,Hp,Wp). Overwrites dx (N*C,H,W); inputs that belong to no cell get 0.
+// Reads dy and winner (N*C,Hp,Wp). Overwrites dx (N*C,H,W); inputs outside all cells get 0.
 // One invocation per input.
 // Twin: src/reference/max_pool_backward.rs
 

@@ -1,7 +1,7 @@
-// max_pool_forward: the largest of each pool x pool cell, and where it was.
+// max_pool_forward: the largest value of each pool x pool cell, and its position.
 //   winner[n,c,i,j] = the first r * POOL + s, in row-major order, whose x[n,c,i*POOL+r,j*POOL+s] is largest
 //   y[n,c,i,j]      = that x
-// Reads x (N*C,H,W). Overwrites y and winner (N*C,Hp,Wp). Rows and columns that fill no cell are left out.
+// Reads x (N*C,H,W). Overwrites y and winner (N*C,Hp,Wp). Rows and columns that do not fill a cell are ignored.
 // One invocation per cell.
 // Twin: src/reference/max_pool_forward.rs
 

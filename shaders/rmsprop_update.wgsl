@@ -3,9 +3,9 @@
 //   s = alpha * s + (1 - alpha) * g * g
 //   v = momentum * v + g / (sqrt(s) + eps)
 //   w = w - rate * v
-// Reads grad, a table of which parameters each workgroup has, and the step's rate, which is rates[step].x times the
-// group's. Updates w, v and s where the table says and nowhere else.
-// One invocation per parameter. Workgroups lie in rows of row.
+// Reads grad, the table of each workgroup's parameters, and the step's rate: rates[step].x times the group's. Updates
+// w, v and s only where the table says.
+// One invocation per parameter. Workgroups are laid out in rows of length row.
 // Twin: src/reference/rmsprop_update.rs
 // Uses: group
 
@@ -28,7 +28,7 @@ struct Hyper {
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Group>;
-// Step, first row of the batch, rows.
+// Step, first row of the batch, number of rows.
 @group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
 @group(0) @binding(3) var<storage, read> rates: array<vec4f>;
 @group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;

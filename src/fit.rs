@@ -1,11 +1,11 @@
-//! Training on images in memory: no folder appears anywhere, and nothing is written.
+//! Training on images in memory: without any folder, and without writing files.
 //!
 //! ```
 //! use mnist_gpu::data::synthetic;
 //! use mnist_gpu::{Config, DataSet, Device, Fit, Network, Selection};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // A byte for each pixel, row by row; drawn digits stand in for your own.
+//! // One byte per pixel, in row-major order; drawn digits stand in for your own images.
 //! let (train, test) = (synthetic::generate(0, 0, 300)?, synthetic::generate(0, 300, 100)?);
 //! let train = DataSet::new([28, 28], train.images.bytes, train.labels)?;
 //!
@@ -25,13 +25,13 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a training starts from.
+/// The starting point of a training.
 enum Start {
     Network(Network),
     Model(Box<Model>),
 }
 
-/// Who is told of events, and may break off.
+/// Callback for events, which may stop the training.
 type Watch<'a> = dyn FnMut(&Event) -> ControlFlow<()> + 'a;
 
 /// A training to be run.
@@ -42,32 +42,34 @@ pub struct Fit<'a> {
     watch: Box<Watch<'a>>,
 }
 
-/// What a training comes to.
+/// The result of a training.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Fitted {
-    /// As it was after the last step.
+    /// The model after the last step.
     pub model: Model,
-    /// As it was after the epoch with the best validation, where images were held out.
+    /// The model after the epoch with the best validation, if images were held out.
     pub best: Option<Model>,
     pub reports: Vec<EpochReport>,
-    /// What the model makes of the test images, in their order; empty where none were given.
+    /// Results on the test images, in their order; empty if there are none.
     pub test: Summary,
-    /// How many of them it gets right.
+    /// Number of correct predictions on the test images.
     pub correct: usize,
-    /// Whether the watcher broke off before the last step.
+    /// Warnings, such as classes without training images.
+    pub notes: Vec<String>,
+    /// Whether the callback stopped the training before the last step.
     pub stopped: bool,
 }
 
 impl<'a> Fit<'a> {
-    /// A training from random parameters, which follow from the seed. `config` says how; of what it names, `data`, `init`,
-    /// `network` and `model` do not count here.
+    /// Trains a network from random parameters, which are derived from the seed. The network decides the fields `network`
+    /// and `classes` of `config`; `config.teacher`, if there is one, is read from its file.
     pub fn new(device: &'a Device, network: &Network, config: Config) -> Fit<'a> {
         Fit::from(device, Start::Network(network.clone()), config)
     }
 
-    /// A training that goes on from a model, such as one with `config.frozen` layers. Another number of classes gets a new last
-    /// layer.
+    /// Trains a model further, optionally with `config.frozen` layers. It keeps its classes unless `config.classes` or a
+    /// larger label asks for others, which get a new last layer.
     pub fn from_model(device: &'a Device, model: Model, config: Config) -> Fit<'a> {
         Fit::from(device, Start::Model(model.into()), config)
     }
@@ -76,7 +78,7 @@ impl<'a> Fit<'a> {
         Fit { device, config, start, watch: Box::new(|_| ControlFlow::Continue(())) }
     }
 
-    /// Is told of each event; breaks off the training at the next submission by returning [`ControlFlow::Break`].
+    /// Sets a callback for events. The training stops at the next submission if it returns [`ControlFlow::Break`].
     pub fn watch(mut self, watch: impl FnMut(&Event) -> ControlFlow<()> + 'a) -> Fit<'a> {
         self.watch = Box::new(watch);
         self
@@ -85,7 +87,8 @@ impl<'a> Fit<'a> {
     /// Trains, and evaluates the result on the test images.
     ///
     /// # Errors
-    /// Data that do not fit the network, settings that would be ignored, a loss that is not finite, and what the driver says.
+    /// If the data does not fit the network, settings would be ignored, a loss is not finite, or the driver reports an
+    /// error.
     pub fn run(self, train: DataSet, test: Option<DataSet>) -> Result<Fitted, TrainError> {
         let Fit { device, mut config, start, watch } = self;
         let prepared = match start {
@@ -95,8 +98,15 @@ impl<'a> Fit<'a> {
                 config.classes = Some(network.classes());
                 Prepared::in_memory(config, None, train, test)?
             }
-            Start::Model(model) => Prepared::in_memory(config, Some(*model), train, test)?,
+            Start::Model(model) => {
+                let known = model.network.classes();
+                if train.labels.iter().all(|&label| usize::from(label) < known) {
+                    config.classes = config.classes.or(Some(known));
+                }
+                Prepared::in_memory(config, Some(*model), train, test)?
+            }
         };
+        let notes = prepared.notes.clone();
         let (stop, watch) = (AtomicBool::new(false), RefCell::new(watch));
         let tell = |event: &Event| {
             if (watch.borrow_mut())(event).is_break() {
@@ -105,6 +115,6 @@ impl<'a> Fit<'a> {
         };
         let outcome = Trainer::new(device, prepared, None, &stop, &tell)?.train()?;
         let Outcome { model, best, reports, test, correct, stopped, .. } = outcome;
-        Ok(Fitted { model, best, reports, test, correct, stopped })
+        Ok(Fitted { model, best, reports, test, correct, notes, stopped })
     }
 }

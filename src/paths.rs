@@ -1,11 +1,11 @@
-//! Paths in files: a string where they are text, and their units as numbers where they are not, so that any path is read
-//! back as it was.
+//! Serialization of paths: a string if they are Unicode, and otherwise their units as numbers, so that every path
+//! survives the round trip.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A path as it is written down.
+/// Serialized form of a path.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -48,7 +48,7 @@ pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     written.serialize(to)
 }
 
-/// The same.
+/// For `#[serde(with = "paths")]`.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
     match Written::deserialize(from)? {
         Written::Text(text) => Ok(text.into()),
@@ -62,12 +62,12 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Err
 pub mod optional {
     use super::{Deserializer, Path, PathBuf, Serializer};
 
-    /// What is absent is left out before it comes here.
+    /// An absent path is skipped before this is called.
     pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
         super::serialize(path.as_deref().unwrap_or(Path::new("")), to)
     }
 
-    /// The same.
+    /// For `#[serde(with = "paths::optional")]`.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
         super::deserialize(from).map(Some)
     }

@@ -1,27 +1,27 @@
-//! Random numbers: one seeded stream for each purpose, so that adding a use never changes the others.
+//! Random numbers: one seeded stream per purpose, so that a new use never changes the others.
 //!
-//! The generator is ChaCha8 with the seed as its key and the purpose as its nonce. What is drawn from it is written out
-//! here, so that no update of a crate changes a trained network.
+//! The generator is ChaCha8 with the seed as its key and the purpose as its nonce. Everything derived from its bits is
+//! implemented here, so that no update of a crate changes a trained network.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What the numbers are for.
+/// Purpose of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
     Initialisation = 1,
     Split = 2,
-    /// One stream for each epoch.
+    /// One stream per epoch.
     Shuffle = 3,
-    /// One stream for each image.
+    /// One stream per image.
     Synthetic = 4,
     Verification = 5,
-    /// Splits a folder of pictures; one stream for each class.
+    /// Split of a folder of pictures; one stream per class.
     Folder = 8,
-    /// One word, from which the device hashes.
+    /// One word, which seeds the hash on the device.
     Augmentation = 6,
-    /// The same.
+    /// One word, which seeds the hash on the device.
     Dropout = 7,
 }
 
@@ -29,7 +29,7 @@ pub enum Purpose {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of a seed for a purpose; `part` tells apart its epochs or images.
+    /// The stream of a seed for a purpose; `part` distinguishes its epochs or images.
     pub fn new(seed: u64, purpose: Purpose, part: u32) -> Stream {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -38,7 +38,7 @@ impl Stream {
         Stream(generator)
     }
 
-    /// A number below `bound`, all equally likely: 32 bits are drawn again while they fall into the ragged end.
+    /// A uniform number below `bound`: 32 bits are drawn again while they are in the incomplete last range.
     pub fn below(&mut self, bound: u32) -> u32 {
         let ragged = (u64::from(u32::MAX) + 1) % u64::from(bound);
         loop {
@@ -49,17 +49,17 @@ impl Stream {
         }
     }
 
-    /// 32 bits.
+    /// A uniform 32-bit word.
     pub fn bits(&mut self) -> u32 {
         self.0.next_u32()
     }
 
-    /// A number in [0, 1) with 24 bits.
+    /// A uniform number in [0, 1) with 24 bits.
     pub fn unit(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32
     }
 
-    /// A number in [low, high).
+    /// A uniform number in [low, high).
     pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }

@@ -1,30 +1,30 @@
-//! Text from elsewhere: names of files, classes and tensors, and what drivers and other libraries say. None of it may act on
-//! a terminal, so whatever is printed goes through here.
+//! Text from other sources: names of files, classes and tensors, and messages of drivers and libraries. None of it may
+//! control the terminal, so all printed text goes through here.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
-/// Takes the place of a character that would act on a terminal.
+/// Replaces characters that would control the terminal.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Whether a character moves the cursor, starts an escape sequence, or turns the direction of the text around it.
+/// Whether a character moves the cursor, starts an escape sequence, or changes the direction of the text around it.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Foreign text on one line, in which nothing acts on a terminal.
+/// Text from another source on one line, without control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown(String);
 
 impl Shown {
-    /// Whatever can be displayed.
+    /// Converts anything that can be displayed.
     pub fn new(text: impl Display) -> Shown {
         Shown(text.to_string().replace(acts, &REPLACEMENT.to_string()))
     }
 }
 
-/// Names, and paths as far as they are text.
+/// Names, and paths with lossy conversion.
 impl<T: AsRef<Path> + ?Sized> From<&T> for Shown {
     fn from(path: &T) -> Shown {
         Shown::new(path.as_ref().display())
@@ -54,12 +54,12 @@ pub fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| Shown::new(name).0).collect::<Vec<_>>().join(", ")
 }
 
-/// Several lines, in which nothing but the ends of lines acts on a terminal.
+/// Several lines, without control characters but line breaks.
 pub fn lines(text: impl Display) -> String {
     text.to_string().replace(|c| acts(c) && c != '\n', &REPLACEMENT.to_string())
 }
 
-/// JSON, in which what would act on a terminal is escaped. It can only stand inside of strings.
+/// JSON in which control characters are escaped. They can only occur inside strings.
 pub fn json(value: &serde_json::Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {

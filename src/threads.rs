@@ -1,9 +1,9 @@
-//! The same work on all cores.
+//! Runs the same work on all cores.
 
 use std::num::NonZero;
 
-/// Runs `work` on as many threads as there are cores, at most `most`, one of which is the caller's: where the system starts
-/// no more threads there are fewer of them. Each takes from the work that is left until there is none.
+/// Runs `work` on one thread per core, at most `most`, including the caller's, or on fewer if the system cannot start
+/// more. Each thread takes items until none are left.
 pub fn on_all_cores<T: Send>(most: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
     let count = std::thread::available_parallelism().map_or(1, NonZero::get).min(most.max(1));
     std::thread::scope(|scope| {

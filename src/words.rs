@@ -1,6 +1,6 @@
-//! Enums whose values have a word each: in files, in flags and in what is printed.
+//! Enums with one word per value, for files, flags and output.
 
-/// Makes an enum of values without settings, from the word and the name of each.
+/// Defines an enum without fields from the word and the name of each value.
 macro_rules! words {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$of:meta])* $word:ident $value:ident),+ $(,)? }) => {
         $(#[$doc])*
@@ -13,10 +13,10 @@ macro_rules! words {
             /// Every value, in order.
             pub const ALL: &'static [$name] = &[$($name::$value),+];
 
-            /// Their words, in the same order.
+            /// The words, in the same order.
             pub const WORDS: &'static [&'static str] = &[$(stringify!($word)),+];
 
-            /// Its word.
+            /// The word of this value.
             pub const fn word(self) -> &'static str {
                 $name::WORDS[self as usize]
             }

@@ -1,4 +1,4 @@
-//! What a device can do to a run: refuse, run out, get lost. Each ends with a message, and what was saved stays whole.
+//! Device failures during a run: refusal, lack of memory, loss. Each ends with a message, and saved data stays intact.
 
 #[path = "common/devices.rs"]
 mod devices;
@@ -49,7 +49,7 @@ fn a_lost_device_ends_the_run_and_leaves_the_last_checkpoint_whole() {
         assert!(text.contains("The checkpoint of step 10 in") && text.contains("is intact"), "{text}");
         let model = Model::load(&out).unwrap();
         assert_eq!(model.training["steps"], 10);
-        // It can go on, on a device that is there.
+        // The run can be resumed on a device that works.
         let again = devices::every(&[false]).into_iter().find(|d| d.info == device.info).unwrap();
         let locator = Locator { offline: true, ..Locator::default() };
         let resumed = Prepared::resume(&out, &locator, |_| {}, &|_, _, _| {}).unwrap();
@@ -70,7 +70,7 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
         let options = Options { work: Work::Infer, ..Options::new(batch, batch, batch, tiles) };
         let plan = match record(&net, &options) {
             Ok(plan) => plan,
-            // More workgroups than WebGPU allows, 262,144 for each image: said before the device is asked.
+            // More workgroups than WebGPU allows, 262,144 per image: reported before the device is used.
             Err(e) => {
                 assert!(e.to_string().contains("not one image would fit"), "{e}");
                 continue;
@@ -83,7 +83,7 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
     }
 }
 
-/// Not even a batch through the window.
+/// The streaming window does not even hold one batch.
 #[test]
 fn a_batch_of_images_that_does_not_fit_names_the_limit_and_how_many_do() {
     for mut device in devices::every(&[false]) {
@@ -95,8 +95,8 @@ fn a_batch_of_images_that_does_not_fit_names_the_limit_and_how_many_do() {
     }
 }
 
-/// A window of a few images at a time comes to the bits of a set that lies on the device as a whole: in training, with
-/// validation, and in the test.
+/// Streaming a set through a window of a few images gives the same bits as a set that is on the device as a whole: in
+/// training, with validation, and in the test.
 #[test]
 fn a_streamed_set_trains_to_the_same_bits() {
     for mut device in devices::every(&[false]) {
@@ -115,19 +115,19 @@ fn a_streamed_set_trains_to_the_same_bits() {
             (bits, outcome.test.predicted, outcome.reports.iter().map(|r| r.validation_loss).collect::<Vec<_>>())
         };
         let whole = train(None);
-        // 40 images of 784 bytes, of hundreds.
+        // 40 images of 784 bytes, out of hundreds.
         assert_eq!(train(Some(40 * 784)), whole, "{}", device.info);
     }
 }
 
-/// Features of frozen layers, kept or computed anew in each epoch: the same bits, and the note that says which.
+/// Features of frozen layers, kept or recomputed in each epoch, give the same bits; an event says which.
 #[test]
 fn features_that_are_kept_train_to_the_same_bits_as_computed_ones() {
     for mut device in devices::every(&[false]) {
         let mut train = |memory: Option<u64>| {
             device.memory = memory;
             let folder = tempfile::tempdir().unwrap();
-            // A short last batch, and images held out.
+            // A short last batch, and held-out images.
             let run = prepared_with(2, |config| {
                 config.frozen = vec!["conv1".into(), "conv2".into()];
                 (config.batch, config.validation) = (48, 50);
@@ -163,7 +163,7 @@ fn large_images_are_evaluated_in_smaller_batches() {
         let evaluator = Evaluator::new(&device, &net, normalisation, &parameters, &set, 300).unwrap();
         let seen = evaluator.run(&device, &set, &(0..300).collect::<Vec<_>>()).unwrap();
         assert!(seen.loss.iter().all(|loss| loss.is_finite() && *loss > 0.0));
-        // The pattern of pixels repeats, so an image's answer must not depend on its batch.
+        // The pattern of pixels repeats, so an image's result must not depend on its batch.
         let one = Evaluator::new(&device, &net, normalisation, &parameters, &set, 1).unwrap();
         assert_eq!(one.run(&device, &set, &[299]).unwrap().loss[0].to_bits(), seen.loss[299].to_bits());
     }
@@ -172,7 +172,7 @@ fn large_images_are_evaluated_in_smaller_batches() {
 #[test]
 fn what_the_driver_refuses_is_an_error_with_a_name() {
     for device in devices::every(&[false]) {
-        // A buffer of the caller's that is too short for its binding.
+        // A buffer from the caller that is too short for its binding.
         let net = Network::tutorial([1, 28, 28], 10).unwrap();
         let mut set = DataSet { images: Images { height: 28, width: 28, bytes: vec![3; 784] }, labels: vec![1] };
         let set = GpuSet::new(&device, &mut set, 1, 10).unwrap();
@@ -211,11 +211,12 @@ fn a_run_that_diverges_stops_at_that_step() {
     }
 }
 
-/// Bodies are bounded for whatever can be recorded. One that is not takes minutes to compile, or never ends.
+/// Shader bodies are bounded for every network that can be recorded. An unbounded one takes minutes to compile, or
+/// never ends.
 #[test]
 fn the_largest_cells_and_kernels_are_compiled() {
     for device in devices::every(&[false]) {
-        // The last says whether one kernel convolves and pools.
+        // The last value says whether one kernel convolves and pools.
         for (channels, kernel, pool, side, fused) in [
             (10, 5, 6, 28, true),
             (4, 3, 13, 28, false),
@@ -224,7 +225,7 @@ fn the_largest_cells_and_kernels_are_compiled() {
             (4, 28, 2, 40, false),
         ] {
             let conv = |kernel| Layer::conv(channels, kernel);
-            // The first has the second hand its gradient down.
+            // The first convolution makes the second one propagate its gradient.
             let layers = [conv(1), conv(kernel), Layer::max_pool(pool), Activation::Relu.into(), Layer::linear(2)];
             let net = Network::new([1, side, side], &layers).unwrap();
             let plan = record(&net, &Options::new(2, 2, 2, device.tiles)).unwrap();
@@ -240,7 +241,7 @@ fn the_largest_cells_and_kernels_are_compiled() {
     }
 }
 
-/// A device that answers no more is given up in time, and nothing waits for it afterwards.
+/// A device that stops responding is given up in time, and nothing waits for it afterwards.
 #[test]
 fn a_silent_device_is_given_up_and_left_alone() {
     let (mut given_up, devices) = (0, devices::every(&[false]));
@@ -250,7 +251,7 @@ fn a_silent_device_is_given_up_and_left_alone() {
         let plan = record(&net, &Options::new(1024, 1024, 1024, device.tiles)).unwrap();
         let player = Player::new(&device, plan, &[]).unwrap();
         device.write(player.buffer(names::CURSOR), &[0, 0, 1024]);
-        // Compiled before the clock runs.
+        // Compiled before the clock starts.
         let submit = |device: &mnist_gpu::gpu::Device, batches| {
             let mut encoder = device.encoder();
             player.encode(&mut encoder, batches);
@@ -259,23 +260,23 @@ fn a_silent_device_is_given_up_and_left_alone() {
         device.wait(submit(&device, 1)).unwrap();
         device.patience = std::time::Duration::ZERO;
         let began = std::time::Instant::now();
-        // Far more than is done in no time at all.
+        // Far more work than can be done in no time.
         let pending = submit(&device, 10);
         let submitted = began.elapsed();
         match device.wait(pending) {
             Err(GpuError::Silent(0)) => given_up += 1,
             Err(error) => panic!("{}: {error}", device.info),
-            // Some drivers work while they take a submission.
+            // Some drivers do the work during submission.
             Ok(_) => println!("{}: done when it was submitted, after {submitted:?}", device.info),
         }
-        // A driver that is alive would be waited for here.
+        // Here the driver would be waited for if it responds.
         device.patience = std::time::Duration::from_secs(120);
         device.read(player.buffer(names::CURSOR), 0, 1).unwrap();
     }
     assert!(given_up > 0 || !any, "no device was still at work");
 }
 
-/// Labels beyond the classes never reach a kernel, nor do places beyond the set.
+/// Labels beyond the classes and indices beyond the set never reach a kernel.
 #[test]
 fn what_kernels_believe_is_checked_on_its_way_to_the_device() {
     for device in devices::every(&[false]) {

@@ -29,7 +29,7 @@ fn play_a_plan_runs() {
     play_a_plan::main().unwrap();
 }
 
-/// Short enough to be read at once.
+/// Examples stay short enough to read in one go.
 #[test]
 fn examples_are_short() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

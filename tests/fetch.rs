@@ -1,4 +1,5 @@
-//! Fetching, against servers on this machine that do what real ones do: answer, refuse, lie, stop half way, fall silent.
+//! Fetching, against local servers that behave like real ones: answer, refuse, send wrong content, stop half way, go
+//! silent.
 
 use flate2::{Compression, write::GzEncoder};
 use mnist_gpu::data::{Check, Checking, Fetcher, File, Known, Layout, is_right};
@@ -20,9 +21,9 @@ const NAMES: [&str; 4] = [
 #[derive(Clone, Copy)]
 enum Behaviour {
     Good,
-    /// Another content of the same size.
+    /// Different content of the same size.
     WrongContent,
-    /// The length of the whole file, and half of it.
+    /// The length of the whole file, but half of its content.
     CutOff,
     Forbidden,
     /// Sends the head and nothing more.
@@ -31,7 +32,7 @@ enum Behaviour {
     Slow,
 }
 
-/// A server on the loopback interface; it ends with the test's process.
+/// A server on the loopback interface, which ends with the test's process.
 struct Server {
     url: String,
     requests: Arc<AtomicUsize>,
@@ -45,7 +46,7 @@ fn server(behaviour: Behaviour) -> Server {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             count.fetch_add(1, Ordering::SeqCst);
-            // A client that goes away early is its own affair.
+            // Errors of clients that disconnect early are ignored.
             std::thread::spawn(move || stream.and_then(|stream| answer(stream, behaviour)));
         }
     });
@@ -86,7 +87,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The right content of a file.
+/// The correct content of a file.
 fn content(name: &str) -> Vec<u8> {
     if name == "all.zip" {
         return archive();
@@ -94,7 +95,7 @@ fn content(name: &str) -> Vec<u8> {
     gzip(format!("the right content of {name}").repeat(50).as_bytes())
 }
 
-/// A set of four files that lies on these mirrors.
+/// A set of four files on these mirrors.
 fn set(mirrors: &[&str]) -> Known {
     let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
     let file = |name: &'static str| {
@@ -125,7 +126,7 @@ fn fetch(set: &Known, folder: &Path) -> Result<usize, String> {
 fn entries(folder: &Path) -> Vec<String> {
     let list = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = list.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    // What is noted of files that were checked.
+    // Records of files that were checked.
     names.retain(|name| !name.ends_with(".checked"));
     names.sort();
     names
@@ -163,7 +164,7 @@ fn what_is_there_and_right_is_not_fetched_again_and_what_is_wrong_is() {
     assert_eq!(std::fs::read(folder.path().join(NAMES[2])).unwrap(), content(NAMES[2]));
 }
 
-/// What was checked is believed while its size and time stay, and looked at where it is asked for or where they change.
+/// A checked file is trusted until its size or time changes, unless its content is to be checked.
 #[test]
 fn a_file_is_what_it_was_until_its_size_or_time_changes() {
     let (folder, good) = (tempfile::tempdir().unwrap(), server(Behaviour::Good));
@@ -193,7 +194,7 @@ fn a_file_is_what_it_was_until_its_size_or_time_changes() {
     assert_eq!(look(Checking::Changes), Err(None));
 }
 
-/// What comes out of an archive has no published hash: it must be whole, and what it was when it came out.
+/// Files from an archive have no published hash: they must be whole, and unchanged since they were unpacked.
 #[test]
 fn what_came_out_of_an_archive_stays_what_it_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -204,7 +205,7 @@ fn what_came_out_of_an_archive_stays_what_it_was() {
     let whole = content(member);
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     assert!(look().unwrap_err().unwrap().contains("not a whole gzip file"));
-    // Put there by hand and whole: nobody knows better.
+    // Put there by hand and whole: there is nothing to compare it with.
     std::fs::write(&path, &whole).unwrap();
     assert_eq!(look(), Ok(()));
 
@@ -213,7 +214,7 @@ fn what_came_out_of_an_archive_stays_what_it_was() {
     let set = Known { archive: Some(archive_file()), files, ..set(&[]) };
     assert_eq!(fetch(&set, folder.path()), Ok(4));
     assert_eq!(fetch(&set, folder.path()), Ok(0));
-    // Whole, but another.
+    // Whole, but different.
     std::fs::write(folder.path().join(NAMES[0]), content("something else")).unwrap();
     let reason = is_right(&folder.path().join(NAMES[0]), &files[0], Checking::Changes).unwrap_err().unwrap();
     assert!(reason.contains("when it was unpacked"), "{reason}");
@@ -275,7 +276,7 @@ fn a_mirror_of_ones_own_is_tried_first() {
     assert_eq!((own.requests.load(Ordering::SeqCst), other.requests.load(Ordering::SeqCst)), (4, 0));
 }
 
-/// An archive with the four files in a folder, and something else.
+/// An archive with the four files in a folder, and another file.
 fn archive() -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for name in ["readme.txt"].into_iter().chain(NAMES) {

@@ -1,11 +1,11 @@
-//! The program as a library: images in memory, models as bytes, and no folder anywhere.
+//! The program as a library: images in memory, models as bytes, and no folders.
 
 #[path = "common/devices.rs"]
 mod devices;
 
 use mnist_gpu::data::synthetic;
-use mnist_gpu::train::{Prepared, Trainer};
-use mnist_gpu::{Config, DataSet, Event, Fit, Model, Network, Predictor, evaluate};
+use mnist_gpu::train::{Prepared, Schedule, Trainer};
+use mnist_gpu::{Config, DataSet, Event, Fit, Model, Network, Optimizer, Predictor, evaluate};
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
@@ -21,7 +21,7 @@ fn config() -> Config {
     Config::default().with(|c| (c.epochs, c.batch, c.validation, c.lr) = (3, 32, 50, 0.05))
 }
 
-/// A run in memory comes to the bits of the same run in a folder, and has the models that lie there.
+/// A run in memory gives the same bits as one in a folder, and the same models as in that folder.
 #[test]
 fn a_run_in_memory_comes_to_the_bits_of_one_in_a_folder() {
     for device in devices::every(&[false]) {
@@ -63,7 +63,7 @@ fn frozen_layers_of_a_model_stay_as_they_are_and_new_classes_get_a_new_head() {
         let frozen = model.network.convolutions();
         let mut few = digits(0, 100);
         few.labels.iter_mut().for_each(|label| *label %= 3);
-        let config = config().with(|c| (c.validation, c.frozen) = (0, frozen.clone()));
+        let config = config().with(|c| (c.validation, c.classes, c.frozen) = (0, Some(3), frozen.clone()));
         let fitted = Fit::from_model(&device, model.clone(), config).run(few, None).unwrap();
         assert_eq!(fitted.model.network.classes(), 3);
         assert!(fitted.best.is_none());
@@ -116,6 +116,28 @@ fn what_does_not_fit_is_an_error() {
     assert!(run(&network(), config(), digits(0, 100), Some(other)).contains("14"), "a test of another size");
     let none = DataSet::new([28, 28], vec![], vec![]).unwrap();
     assert!(!run(&network(), config(), none, None).is_empty(), "no images");
+    for (wrong, said) in [
+        (config().with(|c| c.label_smoothing = 2.0), "label-smoothing"),
+        (config().with(|c| c.epochs = 0), "epochs"),
+        (config().with(|c| c.schedule = Schedule::Step { every: 0, factor: 0.1 }), "step"),
+        (config().with(|c| c.limit = Some(10)), "limit"),
+        (config().with(|c| c.init = Some("model.safetensors".into())), "init"),
+        (config().with(|c| c.optimizer = Optimizer::Adam), "momentum"),
+        (Config::of(Optimizer::Rmsprop).with(|c| c.nesterov = true), "nesterov"),
+    ] {
+        let error = run(&network(), wrong, digits(0, 100), None);
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    let mut stray = digits(0, 10);
+    stray.labels[3] = 255;
+    let model = Model::pretrained();
+    let error = Fit::from_model(&device, model.clone(), config()).run(digits(0, 100), Some(stray)).err().unwrap();
+    assert!(error.to_string().contains("label 255"), "{error}");
+    let mut one = digits(0, 100);
+    one.labels.fill(3);
+    assert!(run(&network(), config(), one, None).contains("one class"), "labels that are all the same");
+    let predictor = Predictor::new(&device, &model, 2).unwrap();
+    assert!(predictor.run(&device, &[0; 784 + 392]).is_err());
     let much = config().with(|c| c.lr = 1e30);
     assert!(run(&network(), much, digits(0, 100), None).contains("not finite"), "a training that diverges");
 }

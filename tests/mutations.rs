@@ -1,7 +1,8 @@
-//! Broken kernels are caught: each shader is given small faults, one at a time, and its conformance cases must notice.
+//! Mutation tests: small faults are put into each shader, one at a time, and its conformance cases must catch them.
 //!
-//! The faults stand with each kernel in `src/kernels`. A fault is a piece of text that stands in the shader exactly once, and what takes its place: a dropped term, a shifted
-//! index, a wrong bound. One that survives means that the cases of that kernel lack something; add a case, not an excuse.
+//! The faults are listed with each kernel in `src/kernels`. A fault replaces a piece of text that occurs exactly once
+//! in the shader: a dropped term, a shifted index, a wrong bound. A fault that survives means that the kernel's cases
+//! are incomplete; add a case.
 
 #[path = "common/devices.rs"]
 mod devices;
@@ -10,7 +11,7 @@ use mnist_gpu::kernels::{Activation, Kernel, STEMS, Text};
 use mnist_gpu::reference::activation_faults;
 use mnist_gpu::verify::{Case, cases, run};
 
-/// Cases that a fault must be noticed by at least once, and the fault: a text and what takes its place.
+/// A fault: its name, the cases of which at least one must catch it, and a text with its replacement.
 type Fault = (String, Vec<Case>, &'static (&'static str, &'static str));
 
 /// The cases of each shader of a kernel.
@@ -57,7 +58,7 @@ fn every_fault_is_caught() {
     assert!(survivors.is_empty(), "{} survive:\n{}", survivors.len(), survivors.join("\n"));
 }
 
-/// Each barrier of each shader is missed where it is missing.
+/// Every barrier of every shader has a fault that removes it.
 #[test]
 fn every_barrier_has_a_fault() {
     for stem in STEMS {

@@ -8,7 +8,7 @@ use mnist_gpu::plan::{Arg, Plan, names};
 use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::verify::network;
 
-/// A batch of a thousand images with nothing frozen.
+/// Batches of 64 images from a set of 1000, 900 per epoch, with nothing frozen.
 fn options() -> Options {
     Options::new(64, 1000, 900, Tiles::of(DeviceClass::Integrated))
 }
@@ -18,7 +18,7 @@ fn plan(frozen: &[&str], unfused: bool) -> Plan {
     record(&Network::tutorial([1, 28, 28], 10).unwrap(), &Options { frozen, unfused, ..options() }).unwrap()
 }
 
-/// Every subset of the layers but all of them.
+/// Every proper subset of the layers.
 fn subsets() -> Vec<Vec<&'static str>> {
     let layers = ["conv1", "conv2", "fc1", "fc2"];
     (0..15).map(|bits| (0..4).filter(|i| bits >> i & 1 == 1).map(|i| layers[i]).collect()).collect()
@@ -77,6 +77,11 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
         text.contains("workgroups in one direction") && text.contains("smaller --batch than 2048, such as"),
         "{text}"
     );
+    let wide = [Layer::linear(20_000), Layer::batch_norm(), Layer::linear(10)];
+    let text = record(&Network::new([1, 3, 3], &wide).unwrap(), &Options { batch: 8, ..options.clone() })
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("20000 values of") && text.contains("16384 fit"), "{text}");
     // A network with more parameters than one row of workgroups updates.
     let net = Network::tutorial([1, 300, 300], 10).unwrap();
     let plan = record(&net, &Options { batch: 2, ..options }).unwrap();
@@ -84,7 +89,7 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
     assert!(y > 1 && x <= 65_535 && (x * y) as usize * 64 >= net.parameter_count(), "{x} {y}");
 }
 
-/// A driver may leave a loop that runs for long in silence, so more invocations share one, and at last it is refused.
+/// A driver may silently leave a long loop, so the work is spread over more invocations and finally refused.
 #[test]
 fn no_invocation_loops_longer_than_drivers_are_trusted() {
     let layers = [Layer::batch_norm(), Layer::linear(10)];
@@ -125,7 +130,7 @@ fn what_is_declared_as_vectors_is_bound_in_whole_vectors() {
     assert!(large.clone().count() >= 2 && large.clone().all(|port| !port.uniform), "too many weights for a uniform");
 }
 
-/// What a frozen prefix leaves is stored by one plan and read by the other, and neither does the other's work.
+/// The output of a frozen prefix is stored by one plan and read by the other, and neither repeats the other's work.
 #[test]
 fn features_are_made_by_one_plan_and_trained_on_by_another() {
     let net = Network::tutorial([1, 28, 28], 10).unwrap();
@@ -145,7 +150,7 @@ fn features_are_made_by_one_plan_and_trained_on_by_another() {
         let (on, whole) = (of(&frozen, Work::TrainOnFeatures, 64), of(&frozen, Work::Train, 64));
         assert_eq!(labels(&on)[..2], ["load features", "fc1 forward"]);
         assert_eq!(labels(&on)[1..], labels(&whole)[3..]);
-        // Where the first layer learns there are none.
+        // There are no features if the first layer learns.
         assert_eq!(labels(&of(&["conv2"], Work::TrainOnFeatures, 64)), labels(&of(&["conv2"], Work::Train, 64)));
         // A batch that can be trained on images can be trained on features.
         of(&["conv1"], Work::Train, 8192);
@@ -153,15 +158,16 @@ fn features_are_made_by_one_plan_and_trained_on_by_another() {
     }
 }
 
-/// Fifty images are seven parts of eight where a whole batch would not fit a uniform.
+/// Fifty images are seven parts of eight if a whole batch would not fit a uniform.
 #[test]
 fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     let net = Network::tutorial([1, 28, 28], 10).unwrap();
     let tiles = Tiles::of(DeviceClass::Software);
     let plan = record(&net, &Options { batch: 50, tiles, ..options() }).unwrap();
     let steps = |label: &str| plan.steps().iter().filter(|s| s.label == label).collect::<Vec<_>>();
-    for label in ["conv2 forward", "conv2 backward weight", "conv2 backward input"] {
-        assert_eq!(steps(label).len(), 7, "{label}");
+    // The input gradient gathers from smaller tensors alone.
+    for (label, parts) in [("conv2 forward", 7), ("conv2 backward weight", 7), ("conv2 backward input", 2)] {
+        assert_eq!(steps(label).len(), parts, "{label}");
     }
     for step in plan.steps() {
         for (port, arg) in step.kernel.spec().ports.iter().zip(&step.args) {
@@ -187,7 +193,7 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     assert_eq!(buffer(&carried[0].args[3]), names::ZEROS);
     assert_eq!(buffer(&carried[6].args[5]), names::GRADIENTS);
     for (before, after) in carried.iter().zip(&carried[1..]) {
-        // Weights, then biases: what one part writes is what the next one reads, and writes elsewhere.
+        // Weights, then biases: each part reads what the previous one wrote, and writes to the other buffer.
         for (read, written) in [(3, 5), (4, 6)] {
             let (left, taken, next) = (&before.args[written], &after.args[read], &after.args[written]);
             assert_eq!((left.buffer, left.start, left.len), (taken.buffer, taken.start, taken.len));
@@ -198,7 +204,7 @@ fn parts_cover_a_padded_batch_and_add_to_the_part_before() {
     assert!(carried[6].args[5].len >= (range.slices * range.len) as usize);
 }
 
-/// Sixteen parts of four images each are worth it for 65,536 weights and not for four million.
+/// Sixteen parts of four images each pay off for 65,536 weights but not for four million.
 #[test]
 fn parts_do_not_carry_more_than_they_save() {
     let dispatches = |units| {
@@ -231,8 +237,8 @@ fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
     }
 }
 
-/// Mean and variance are the batch's where a layer learns, and the running ones where it is frozen, in evaluation and in a
-/// teacher; only what learns measures a batch.
+/// Mean and variance are those of the batch if the layer learns, and the running ones if it is frozen, in evaluation
+/// and in a teacher; only a layer that learns computes batch statistics.
 #[test]
 fn a_normalisation_takes_the_statistics_that_its_work_calls_for() {
     let net = network("batch-norm").unwrap();

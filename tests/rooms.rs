@@ -1,4 +1,4 @@
-//! Which module may use which: those of a row use the rows above them, and each other.
+//! Dependencies between modules: each may use those of its own row and of the rows above it.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ fn row(module: &str) -> usize {
     at.unwrap_or_else(|| panic!("src/{module} stands in no row of tests/rooms.rs"))
 }
 
-/// Every file of `src`, with the module that it belongs to.
+/// Every file of `src`, with its module.
 fn files() -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut files, mut open) = (Vec::new(), vec![root.clone()]);
@@ -47,7 +47,7 @@ fn files() -> Vec<(String, PathBuf)> {
     files
 }
 
-/// The modules that a text names with `crate::`, but in its comments and tests.
+/// The modules that a text names with `crate::`, except in comments and tests.
 fn used(text: &str) -> Vec<&str> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -61,7 +61,7 @@ fn nothing_uses_what_lies_above_it() {
     for (module, path) in files().iter().filter(|(_, path)| !path.ends_with("tests.rs")) {
         let text = std::fs::read_to_string(path).unwrap();
         for other in used(&text).into_iter().filter(|other| !other.is_empty() && !other.starts_with("each_")) {
-            // The players do not know each other.
+            // The players are independent of each other.
             if row(other) > row(module) || (&**module, other) == ("gpu", "reference") {
                 wrong.push(format!("{} uses crate::{other}", path.display()));
             }
@@ -70,7 +70,7 @@ fn nothing_uses_what_lies_above_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A file is read in one go.
+/// Files stay short enough to read in one go.
 #[test]
 fn no_file_is_long() {
     let long = files().into_iter().filter_map(|(_, path)| {

@@ -1,5 +1,5 @@
-//! Every shader as every plan uses it, without a device: naga's validator with no capability, then each language that a
-//! driver is given. SPIR-V is also shown to Khronos's own validator.
+//! Every shader of every plan, without a device: naga's validator without optional capabilities, then each language
+//! that a driver receives. SPIR-V is also checked with Khronos's own validator.
 
 use mnist_gpu::kernels::{
     Access, Activation, ConvPoolForward, ConvPoolShape, ConvShape, DeviceClass, Kernel, Spec, Tiles,
@@ -16,7 +16,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Every distinct shader text: those of the conformance cases, and of each network's plans on each class of device.
+/// Every distinct shader text: from the conformance cases, and from the plans of each network for each device class.
 fn texts() -> BTreeMap<String, &'static str> {
     let mut kernels: Vec<Kernel> =
         STEMS.iter().flat_map(|stem| cases(stem)).map(|case| case.kernel().clone()).collect();
@@ -59,7 +59,7 @@ fn spirv(module: &naga::Module, info: &ModuleInfo) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// Whether Khronos's validator is at hand. Where `MNIST_GPU_SPIRV_VAL=required` says that it must be, its absence is a failure.
+/// Whether Khronos's validator is available. It must be if `MNIST_GPU_SPIRV_VAL=required`.
 fn has_spirv_val() -> bool {
     let found = Command::new("spirv-val").arg("--version").output().is_ok();
     let required = std::env::var("MNIST_GPU_SPIRV_VAL").is_ok_and(|value| value == "required");
@@ -72,7 +72,7 @@ fn has_spirv_val() -> bool {
     found
 }
 
-/// Shows a module to `spirv-val`, and says what it says.
+/// Runs `spirv-val` on a module and returns its error.
 fn spirv_val(binary: &[u8]) -> Result<(), String> {
     let mut child = Command::new("spirv-val")
         .args(["--target-env", "vulkan1.1", "-"])
@@ -93,6 +93,9 @@ fn every_shader_is_valid_without_any_capability_and_becomes_what_drivers_take() 
     assert!(STEMS.iter().all(|stem| texts.values().any(|s| s == stem)));
     for (text, stem) in &texts {
         let (module, info) = parsed(stem, text);
+        let shared = module.global_variables.iter().filter(|(_, var)| var.space == naga::AddressSpace::WorkGroup);
+        let bytes: u32 = shared.map(|(_, var)| module.types[var.ty].inner.size(module.to_ctx())).sum();
+        assert!(bytes <= 16_384, "{stem} uses {bytes} bytes of workgroup memory, and WebGPU guarantees 16384\n{text}");
         let binary = spirv(&module, &info);
         if judged {
             spirv_val(&binary).unwrap_or_else(|e| panic!("{stem}: spirv-val: {e}\n{text}"));
@@ -141,7 +144,7 @@ fn spirv_val_says_no_to_what_is_broken() {
     assert!(spirv_val(&binary).is_err());
 }
 
-/// The shader is the only declaration of its bindings; the plan's ports must say the same.
+/// The shader is the only declaration of its bindings; the plan's ports must match it.
 #[test]
 fn ports_are_what_the_shaders_declare() {
     for stem in STEMS {
@@ -155,21 +158,21 @@ fn ports_are_what_the_shaders_declare() {
     }
 }
 
-/// A size that no line declares, or a line that no size sets, would run with the example's value.
+/// A size that the shader does not declare, or a constant that is not set, would leave the example value in place.
 #[test]
 fn sizes_and_lines_must_match() {
     let spec = cases("advance")[0].kernel().spec();
     let error = |wgsl: &str| specialise(&spec, wgsl).unwrap_err().to_string();
     let sets = "// The plan sets:\nconst";
     assert!(error(&format!("{sets} OTHER = 3u;")).contains("leaves the constant `OTHER` to the plan"));
-    // What stands elsewhere is the shader's own.
+    // Constants elsewhere are the shader's own.
     assert!(error("const batch = 3u;").contains("no line `const batch"));
     assert!(error(&format!("{sets} batch = 3u;\n\nconst other = 4u;\n{sets} batch = 5u;")).contains("`batch`"));
     assert!(specialise(&spec, &format!("{sets} batch = 3u;\n\nconst other = 4u;")).is_ok());
     assert!(error("// Uses: cursor, curses").contains("shaders/common/curses.wgsl"));
 }
 
-/// Where a tensor does not fit a uniform, a software device runs the text for GPUs.
+/// If a tensor does not fit a uniform, software rasterisers run the text for GPUs.
 #[test]
 fn software_devices_read_from_storage_what_is_too_large_for_a_uniform() {
     let software = Tiles::of(DeviceClass::Software);
@@ -193,8 +196,8 @@ fn software_devices_read_from_storage_what_is_too_large_for_a_uniform() {
     }
 }
 
-/// A variable in a loop is zero at the start of each round, but a compiler was seen that clears it only once (Tint, as naga
-/// did once: wgpu#9489). An initialiser leaves nothing to get wrong.
+/// A variable declared in a loop is zero at the start of each iteration, but one compiler clears it only once (Tint, as
+/// naga did once: wgpu#9489). An initialiser avoids that.
 #[test]
 fn no_variable_in_a_loop_goes_without_an_initialiser() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
@@ -210,7 +213,7 @@ fn no_variable_in_a_loop_goes_without_an_initialiser() {
     assert_eq!(uninitialised_in_loops(bad), ["var c: f32;"]);
 }
 
-/// Lines that declare a variable without a value inside of a loop.
+/// Lines that declare a variable inside a loop without a value.
 fn uninitialised_in_loops(wgsl: &str) -> Vec<String> {
     let (mut open, mut found) = (Vec::new(), Vec::new());
     for line in wgsl.lines().map(|line| line.split("//").next().unwrap_or("").trim()) {
@@ -229,7 +232,7 @@ fn uninitialised_in_loops(wgsl: &str) -> Vec<String> {
     found
 }
 
-/// The constants of an optimizer stand in its shader by the same names, in the same order.
+/// An optimizer's constants have the same names in its shader, in the same order.
 #[test]
 fn optimizers_and_their_shaders_name_the_same_constants() {
     for optimizer in Optimizer::ALL {

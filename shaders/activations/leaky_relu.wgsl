@@ -4,7 +4,7 @@ fn act(z: f32) -> f32 {
     return select(0.01 * z, z, z > 0.0);
 }
 
-// The derivative, from the output y, whose sign is that of the input.
+// The derivative, from the output y, which has the sign of the input.
 fn act_derivative(y: f32) -> f32 {
     return select(0.01, 1.0, y > 0.0);
 }

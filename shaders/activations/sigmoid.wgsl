@@ -1,6 +1,6 @@
 // sigmoid: y = 1 / (1 + exp(-x))
 fn act(z: f32) -> f32 {
-    // Below -87.5 the exponential is near float32's largest number and y below its smallest; infinity is not WGSL.
+    // Below -87.5 the exponential approaches the largest float32 and y underflows; WGSL does not support infinity.
     return 1.0 / (1.0 + exp(min(-z, 87.5)));
 }
 

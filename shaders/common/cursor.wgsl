@@ -1,8 +1,8 @@
-// Where an epoch stands.
+// Position in an epoch.
 struct Cursor {
-    // Batches since the training began.
+    // Number of batches since training began.
     step: u32,
-    // The first row of this batch, and the rows of the epoch.
+    // First row of this batch, and number of rows of the epoch.
     start: u32,
     total: u32,
 }

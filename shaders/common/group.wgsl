@@ -1,20 +1,20 @@
 // A row of the update table: the parameters that a workgroup updates.
 struct Group {
-    // Its first parameter in the arena, how many it has, and where their gradient starts.
+    // First parameter in the arena, number of parameters, and start of their gradient.
     start: u32,
     count: u32,
     grad: u32,
-    // Elements of a slice, and slices, which lie one behind the other.
+    // Elements of a slice, and number of slices, which are contiguous.
     len: u32,
     slices: u32,
-    // Factor of the step's learning rate.
+    // Factor applied to the step's learning rate.
     rate: f32,
-    // Fills the row: @size would not reach GLSL.
+    // Pads the row: @size would not reach GLSL.
     unused: vec2u,
 }
 
-// The gradient of one of its parameters: the slices added up, in order. So many are read before the first is used that a GPU
-// waits for memory once for all of them.
+// The gradient of one of the group's parameters: the sum of its slices, in order. at_once slices are read before the
+// first is used, so that a GPU waits for memory once for all of them.
 fn folded(group: Group, lane: u32) -> f32 {
     var sum = 0.0;
     for (var s = 0u; s < group.slices; s += at_once) {

@@ -1,6 +1,6 @@
-// batch_norm_forward: each channel shifted and scaled to mean 0 and variance 1, then to what it has learned.
+// batch_norm_forward: normalises each channel to mean 0 and variance 1, then applies the learned scale and shift.
 //   y[n,c,p] = act(w[c] * (x[n,c,p] - mean[c]) / sqrt(variance[c] + 1e-5) + b[c])
-// Reads x (N,C,P), w, b, mean and variance (C): those of the batch in training, the running ones where the layer is frozen
+// Reads x (N,C,P), w, b, mean and variance (C): those of the batch in training, the running ones if the layer is frozen
 // and in evaluation. Overwrites y (N,C,P). One invocation per tile_p values of a channel.
 // Twin: src/reference/batch_norm_forward.rs
 // Uses: activation

@@ -3,9 +3,10 @@
 //   dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dz[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v], where S divides both
 // Reads dy and winner (N,O,Hp,Wp), w (O,C,K,K) and x (N,C,H,W), the output of the activation below.
 // Overwrites dx (N,C,H,W). The unpooled gradient dz is never stored.
-// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs and tile_c input channels. For each output
-// channel it unpools the cells whose gradient reaches its blocks into registers; each of them, and each weight, then serves
-// several sums. Where a tile is the whole map, compilers know what lies outside, and leave those products out.
+// One invocation per tile_i x tile_j neighbouring blocks of pool * S rows and columns of inputs and tile_c input
+// channels. For each output channel it unpools the cells whose gradient reaches its blocks into registers, where each
+// gradient and each weight serves several sums. If a tile is the whole map, compilers know which cells are outside and
+// omit their products.
 // Twin: src/reference/conv_pool_backward_input.rs
 // Uses: activation
 
@@ -62,7 +63,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         var dz = array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>();
         for (var d = 0u; d < ROWS; d++) {
             for (var e = 0u; e < CELLS; e++) {
-                // Unsigned wrap-around puts what lies above or left of the map out of range too.
+                // Unsigned wrap-around puts cells above or left of the map out of range too.
                 let i = block_i + d - REACH;
                 let j = block_j + e - REACH;
                 var delta = 0.0;
@@ -92,8 +93,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
             }
             for (var r = 0u; r < HEIGHT; r++) {
                 for (var s = 0u; s < WIDTH; s++) {
-                    // One chain over all products, none of them alone in a sum of its own: whatever a compiler unrolls, leaves
-                    // out as zero and fuses, the roundings stay the same.
+                    // A single chain of additions over all products: whatever a compiler unrolls, omits as zero and
+                    // fuses, the rounding stays the same.
                     var part = sum[t][r][s];
                     for (var u = 0u; u < k; u++) {
                         for (var v = 0u; v < k; v++) {

@@ -1,14 +1,14 @@
 // conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
-// max-pool, in slices of the batch. A slice is so many rows of cells, counted through all images.
+// max-pool, in slices of the batch. A slice is a number of rows of cells, counted through all images.
 //   dw[s,o,c,u,v] = dw_in[s,o,c,u,v]
 //                 + sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,(i*POOL+r)*S+u-P,(j*POOL+q)*S+v-P], where (r,q)
 //                   is the cell's winner and x is 0 outside its map
 //   db[s,o]       = db_in[s,o] + sum over (n,i) in slice s, and j, of dy[n,o,i,j]
-// Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: what earlier parts of the batch came to, or zeros.
+// Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: the sums of earlier parts of the batch, or zeros.
 // Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
 // One invocation per slice, c and tile_o output channels: it holds their k * k sums each. A window of inputs slides along
-// each row of cells in registers, so that a cell costs pool * S new columns; which of them meet the gradient is chosen by
-// select, since an index that differs from lane to lane would push the window out of registers. Those of c = 0 also sum
+// each row of cells in registers, so that a cell costs pool * S new columns; the inputs that meet the gradient are chosen by
+// select, since an index that differs between lanes would push the window out of registers. Those with c = 0 also sum
 // the bias.
 // Twin: src/reference/conv_pool_backward_weight.rs
 // Uses: input_vectors
@@ -29,12 +29,12 @@ const wg = 64u;
 
 const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
 const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
-// Rows and columns of the window under a cell; KEPT of its columns are under the next cell too.
+// Rows and columns of the window under a cell; KEPT of its columns are also under the next cell.
 const PATCH = (pool - 1u) * stride + k;
 const STEP = pool * stride;
 const KEPT = k - stride;
 const OUTPUTS = batch * c_out * H_OUT * W_OUT;
-// Rows of cells in all, and in a slice.
+// Rows of cells in total, and in a slice.
 const ROWS = batch * H_OUT;
 const SLICE = (ROWS + slices - 1u) / slices;
 

@@ -3,9 +3,9 @@
 //   winner[n,o,i,j] = the first r * POOL + s, in row-major order, whose z[o, i*POOL + r, j*POOL + s] is largest
 //   y[n,o,i,j]    = act(that z)
 // Reads x (N,C,H,W), w (O,C,K,K) and b (O). Overwrites y and winner (N,O,Hp,Wp); the full map z is never stored.
-// One invocation per tile_i x tile_j neighbouring cells and tile_o output channels. It holds the window of inputs under its
-// cells in registers, where each input, and each weight, serves several sums. Each row of the kernel and each input channel is
-// summed by itself first: the rounding error then grows with K + K + C in place of K * K * C.
+// One invocation per tile_i x tile_j neighbouring cells and tile_o output channels. It holds the window of inputs under
+// its cells in registers, where each input and each weight serves several sums. Each kernel row and each input channel
+// is summed separately first: the rounding error then grows with K + K + C instead of K * K * C.
 // Twin: src/reference/conv_pool_forward.rs
 // Uses: activation, input_vectors
 
@@ -28,7 +28,7 @@ const H_OUT = ((h_in + 2u * padding - k) / stride + 1u) / pool;
 const W_OUT = ((w_in + 2u * padding - k) / stride + 1u) / pool;
 const TILES_I = H_OUT / tile_i;
 const TILES_J = W_OUT / tile_j;
-// Rows and columns of the map under the cells, and of the inputs under those.
+// Rows and columns of the map under the cells, and of the inputs under the map.
 const HEIGHT = tile_i * pool;
 const WIDTH = tile_j * pool;
 const ROWS = (HEIGHT - 1u) * stride + k;

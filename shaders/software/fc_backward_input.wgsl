@@ -15,7 +15,7 @@ const tile_i = 2u;
 const tile_o = 10u;
 const wg = 64u;
 
-// The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
+// Distance between the inputs of one tile, so that neighbouring lanes read adjacent elements.
 const LANES = c_in / tile_i;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;

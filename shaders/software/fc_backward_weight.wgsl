@@ -2,10 +2,10 @@
 // batch.
 //   dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]
 //   db[s,o]   = db_in[s,o] + sum over n in slice s of dy[n,o]
-// Reads dy (N,O), x (N,I), and dw_in and db_in: what earlier parts of the batch came to, or zeros. Overwrites dw (S,O,I)
+// Reads dy (N,O), x (N,I), and dw_in and db_in: the sums of earlier parts of the batch, or zeros. Overwrites dw (S,O,I)
 // and db (S,O); the update adds the slices, in order.
 // One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
-// tile_n at a time in registers; those past the end of a slice count as zeros. Those of i = 0 also sum the bias.
+// tile_n at a time in registers; those past the end of a slice count as zeros. Those with i = 0 also sum the bias.
 // Twin: src/reference/fc_backward_weight.rs
 
 // The plan sets:
@@ -18,10 +18,10 @@ const tile_i = 2u;
 const tile_n = 8u;
 const wg = 64u;
 
-// The inputs of one tile lie this far apart, so that neighbouring lanes read neighbours.
+// Distance between the inputs of one tile, so that neighbouring lanes read adjacent elements.
 const LANES = c_in / tile_i;
 const SLICE = (batch + slices - 1u) / slices;
-// Whether every slice is full, so that no image must be guarded.
+// Whether every slice is full, so that images need no bounds check.
 const FULL = batch % (slices * tile_n) == 0u;
 
 @group(0) @binding(0) var<uniform> dy: array<vec4f, (batch * c_out + 3u) / 4u>;

@@ -1,9 +1,9 @@
 // fc_forward: fully connected layer, bias and activation.
 //   y[n,o] = act(b[o] + sum over i of w[o,i] * x[n,i])
 // Reads x (N,I), w (O,I) and b (O). Overwrites y (N,O).
-// One invocation per tile_n images and tile_o outputs, so that each read serves several sums. Inputs are summed tile_i at a
-// time in registers: the rounding error then grows with tile_i + I / tile_i in place of I. The last images of a batch that
-// tile_n does not divide are computed twice and stored once.
+// One invocation per tile_n images and tile_o outputs, so that each read serves several sums. Inputs are summed tile_i
+// at a time in registers: the rounding error then grows with tile_i + I / tile_i instead of I. If tile_n does not
+// divide the batch, its last images are computed twice and stored once.
 // Twin: src/reference/fc_forward.rs
 // Uses: activation
 

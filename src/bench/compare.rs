@@ -1,8 +1,8 @@
-//! What has become faster or slower since a saved report.
+//! Comparison with a saved report.
 
 use super::Report;
 
-/// A figure now and then.
+/// A result before and now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ratio {
     pub what: String,
@@ -11,14 +11,14 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Seconds now for a second then: below 1 is faster.
+    /// Time now relative to before: below 1 is faster.
     pub fn ratio(&self) -> f64 {
         self.now / self.before
     }
 }
 
-/// The figures that both reports have, in seconds: for the probes, of a billion operations or bytes. What was measured in
-/// another setting has another name.
+/// Results present in both reports, in seconds; for the probes, per billion operations or bytes. Results of different
+/// settings have different names.
 pub fn compare(before: &Report, now: &Report) -> Vec<Ratio> {
     let mut ratios = Vec::new();
     for (what, now) in figures(now) {
@@ -29,7 +29,7 @@ pub fn compare(before: &Report, now: &Report) -> Vec<Ratio> {
     ratios
 }
 
-/// Every figure by its name.
+/// All results, by name.
 fn figures(report: &Report) -> Vec<(String, f64)> {
     let mut figures = Vec::new();
     if let Some(c) = &report.ceilings {

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// Epochs of a run.
+/// Times of a run's epochs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EpochTimes {
     pub data: String,
@@ -16,16 +16,16 @@ pub struct EpochTimes {
     pub batch: usize,
     pub seconds: Stat,
     pub images_per_second: f64,
-    /// CPU time of an epoch, all threads, its checkpoint included; None where the system is not asked.
+    /// CPU time per epoch, all threads, checkpoint included; `None` if it is not available.
     pub cpu_seconds: Option<f64>,
-    /// The most bytes of this process that were resident until then.
+    /// Peak resident memory of this process so far, in bytes.
     pub peak_memory: Option<u64>,
 }
 
-/// Trains a prepared run in a folder, and says how long its epochs took.
+/// Trains a prepared run in a folder, and returns how long its epochs took.
 ///
 /// # Errors
-/// As for any training.
+/// Same as for training.
 pub fn epoch(device: &Device, run: Prepared, folder: &Path) -> Result<EpochTimes, TrainError> {
     let (data, images, batch) = (run.data_name().to_string(), run.indices.len(), run.config.batch);
     let last = Cell::new(None);

@@ -1,7 +1,7 @@
-//! Measuring: what a device can do, what each kernel makes of it, and how long steps, epochs and starts take.
+//! Benchmarks: what a device can do, how much of that each kernel reaches, and how long steps, epochs and startup take.
 //!
-//! Figures are medians with their quartiles over several runs. Those of a step and its kernels are taken in turn, so that a
-//! machine that is busy for a while is busy for all of them alike. What was measured can be saved and compared.
+//! Results are medians with quartiles over several runs. Runs of a step and of its kernels are interleaved, so that
+//! background load affects all of them alike. Reports can be saved and compared.
 
 mod compare;
 mod epoch;
@@ -23,13 +23,13 @@ pub use sweep::{Candidate, sweep};
 use crate::gpu::AdapterInfo;
 use serde::{Deserialize, Serialize};
 
-/// Everything that was measured in one go.
+/// All results of one run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Always `bench`.
     pub command: String,
     pub version: String,
-    /// As [`AdapterInfo`] is written.
+    /// A serialised [`AdapterInfo`].
     pub adapter: serde_json::Value,
     /// What was measured: network, whether unfused, whether with run-time checks.
     pub setting: String,
@@ -40,7 +40,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// An empty report of a device and a setting.
+    /// An empty report for a device and setting.
     pub fn of(info: &AdapterInfo, setting: String) -> Report {
         Report {
             command: "bench".into(),
@@ -51,7 +51,7 @@ impl Report {
         }
     }
 
-    /// Whether runs spread so widely that something else must have been running.
+    /// Whether runs spread so widely that something else was probably running.
     pub fn is_busy(&self) -> bool {
         let ceilings = self.ceilings.iter().flat_map(|c| [c.multiply_add, c.copy]);
         let steps = self.steps.iter().map(|s| s.step);
@@ -60,14 +60,14 @@ impl Report {
     }
 }
 
-/// How long a measurement should take, so that the clock and a submission are little beside it.
+/// Target duration of a measurement in seconds, so that clock resolution and submission overhead are negligible.
 const LONG: f64 = 0.02;
 const MOST: usize = 1000;
 
-/// How often what takes so many seconds is done in one measurement.
+/// Repetitions per measurement of something that takes this many seconds.
 fn repetitions(seconds: f64) -> usize {
     ((LONG / seconds.max(1e-9)) as usize).clamp(1, MOST)
 }
 
-/// The spread above which a figure says little.
+/// Relative spread above which a result is unreliable.
 const BUSY: f64 = 0.15;

@@ -1,31 +1,31 @@
-//! The two ceilings of a device: how fast it multiplies and adds, and how fast it moves memory.
+//! The two ceilings of a device: multiply-add throughput and memory bandwidth.
 
 use super::{Stat, repetitions};
 use crate::gpu::{Device, GpuError, Standalone, Timer};
 use crate::kernels::{Activation, Spec};
 use serde::{Deserialize, Serialize};
 
-/// What a device reaches in shaders that do nothing else.
+/// Rates that a device reaches in shaders that do nothing else.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Ceilings {
-    /// Floating-point operations in a second; a multiplication and an addition are two.
+    /// Floating-point operations per second; a multiply-add counts as two.
     pub flops: f64,
-    /// Bytes in a second, read and written together.
+    /// Bytes per second, reads and writes together.
     pub bytes: f64,
     pub multiply_add: Stat,
     pub copy: Stat,
 }
 
-/// As in `shaders/probes/multiply_add.wgsl`.
+/// Same as in `shaders/probes/multiply_add.wgsl`.
 const CHAINS: u32 = 12;
 const UNROLL: u32 = 16;
-/// Vectors that are copied: 64 MiB, more than caches hold, and no more than WebGPU's smallest buffers.
+/// Vectors copied: 64 MiB, more than caches hold and no more than WebGPU's minimum buffer limit.
 const LEN: u32 = 1 << 22;
-/// Of the first invocation: what its sums come to tells how often it added. Those of its neighbours are a little larger.
+/// Factor of the first invocation, whose sums show how often it added. Its neighbours' factors are slightly larger.
 const SEED: f32 = 1.0;
 const STEP: f32 = 1e-6;
 
-/// A probe with its sizes, for the loader that puts the kernels' sizes in.
+/// Spec of a probe, for the loader that substitutes the kernels' sizes.
 fn probe(stem: &'static str, wgsl: &'static str, constants: Vec<(&'static str, u32)>, workgroups: u32) -> Spec {
     Spec {
         stem,
@@ -38,13 +38,13 @@ fn probe(stem: &'static str, wgsl: &'static str, constants: Vec<(&'static str, u
     }
 }
 
-/// Measures both.
+/// Measures both ceilings.
 ///
 /// # Errors
-/// What the driver says, or a device that does not do the work that it is timed at.
+/// If the driver reports an error, or the device does not do the work being timed.
 pub fn ceilings(device: &Device, runs: usize) -> Result<Ceilings, GpuError> {
     let software = device.info.is_software();
-    // A workgroup of a software device is a loop over its invocations: small ones keep sums in registers.
+    // A software rasteriser runs a workgroup as a loop over its invocations: small ones keep sums in registers.
     let (wg, groups, rounds) = if software { (8, 256, 16) } else { (256, 2048, 64) };
     let (invocations, tile) = (wg * groups, if software { 16 } else { 4 });
 
@@ -90,7 +90,7 @@ pub fn ceilings(device: &Device, runs: usize) -> Result<Ceilings, GpuError> {
     })
 }
 
-/// The sums of the first and the last invocation, worked out here: a driver that leaves work out is not to be believed.
+/// Recomputes the sums of the first and last invocation on the CPU, to detect a driver that skips work.
 fn check(device: &Device, sums: &wgpu::Buffer, invocations: u32, rounds: u32) -> Result<(), GpuError> {
     for at in [0, invocations - 1] {
         let found = f64::from(f32::from_bits(device.read(sums, at as usize, 1)?[0]));
@@ -100,7 +100,7 @@ fn check(device: &Device, sums: &wgpu::Buffer, invocations: u32, rounds: u32) ->
             sum.iter_mut().for_each(|s| *s = *s * factor + 0.5);
         }
         let expected: f64 = sum.iter().sum();
-        // Rounding is some 1e-5 of it after a thousand additions; one addition less is 1e-3 or more.
+        // Rounding is about 1e-5 of the sum after a thousand additions; one addition less is 1e-3 or more.
         let close = (found - expected).abs() <= 1e-4 * expected;
         if !close {
             return Err(idle("multiply_add"));

@@ -1,4 +1,4 @@
-//! From the start of the program to the end of the first step.
+//! Time from the start of the program to the end of the first step.
 
 use super::Stat;
 use crate::gpu::Device;
@@ -12,22 +12,22 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-/// Seconds of the phases of a start, and in all. Each run is a process of its own.
+/// Seconds per startup phase and in total. Each run is a separate process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StartUp {
-    /// The set that was read.
+    /// The data set that was read.
     pub data_set: String,
     pub data: Stat,
     pub device: Stat,
-    /// Uploading the data, compiling the shaders.
+    /// Uploading the data and compiling the shaders.
     pub pipelines: Stat,
     pub first_step: Stat,
     pub total: Stat,
-    /// In all, once, where the driver has compiled none of the shaders before; None for drivers whose cache cannot be set aside.
+    /// Total of a single run with a cold driver cache; `None` for drivers whose cache cannot be disabled.
     pub cold_total: Option<f64>,
 }
 
-/// One start, as the process that starts sees it.
+/// One startup, as measured by the process itself.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Start {
     data: f64,
@@ -42,10 +42,10 @@ impl Start {
     }
 }
 
-/// Starts as `train` does, takes one step, and says when. `began` is when the process began.
+/// Starts like `train`, takes one step and returns the times. `began` is the start of the process.
 ///
 /// # Errors
-/// As for any training.
+/// Same as for training.
 pub fn start_up(
     began: Instant,
     prepare: impl FnOnce() -> anyhow::Result<Prepared>,
@@ -70,10 +70,10 @@ pub fn start_up(
     Ok(Start { data: read, device: opened - read, pipelines: ready - opened, first_step: first - ready })
 }
 
-/// Starts this program several times over with these arguments, which make it print a [`Start`] as JSON.
+/// Starts this program several times with these arguments, which make it print a [`Start`] as JSON.
 ///
 /// # Errors
-/// A start that fails.
+/// If a start fails.
 pub fn start_up_of_children(
     data: &Path,
     args: &[OsString],
@@ -85,7 +85,7 @@ pub fn start_up_of_children(
         let mut command = Command::new(program.as_ref().map_err(|e| e.to_string())?);
         command.args(args);
         if cold {
-            // Mesa's names for it, the new and the old one.
+            // Mesa's names for it, new and old.
             command.env("MESA_SHADER_CACHE_DISABLE", "true").env("MESA_GLSL_CACHE_DISABLE", "true");
         }
         let output = command.output().map_err(|e| e.to_string())?;

@@ -1,8 +1,8 @@
-//! What several runs come to: of seconds, or of ratios.
+//! Statistics of several runs, of seconds or ratios.
 
 use serde::{Deserialize, Serialize};
 
-/// Several runs: the median and the quartiles.
+/// Median and quartiles of several runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stat {
     pub median: f64,
@@ -12,7 +12,7 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Of these values.
+    /// Statistics of these values.
     ///
     /// # Panics
     /// If there are none.
@@ -20,7 +20,7 @@ impl Stat {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len() - 1;
-        // Between two neighbours in proportion: the median of two is their mean.
+        // Linear interpolation between neighbours: the median of two is their mean.
         let at = |part: f64| {
             let place = part * last as f64;
             let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
@@ -29,7 +29,7 @@ impl Stat {
         Stat { median: at(0.5), low: at(0.25), high: at(0.75), runs: sorted.len() }
     }
 
-    /// The distance of the quartiles as a part of the median.
+    /// Interquartile range relative to the median.
     pub fn spread(&self) -> f64 {
         (self.high - self.low) / self.median
     }

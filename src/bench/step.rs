@@ -1,4 +1,4 @@
-//! Kernels and steps: how long each takes, and how near it is to what the device can do.
+//! Times kernels and steps, and relates them to the device's ceilings.
 
 use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
@@ -11,14 +11,14 @@ use crate::recorder::{Options, RecordError, record};
 use crate::train::TrainError;
 use serde::{Deserialize, Serialize};
 
-/// What is measured.
+/// What to measure.
 pub struct Setting<'a> {
     pub network: &'a Network,
     pub batch: usize,
     pub tiles: Tiles,
     pub unfused: bool,
     pub runs: usize,
-    /// Measure each kernel too.
+    /// Whether to measure each kernel too.
     pub kernels: bool,
 }
 
@@ -32,53 +32,53 @@ pub struct KernelTimes {
     pub flops: u64,
     pub sparse_flops: u64,
     pub bytes: u64,
-    /// `arithmetic` or `memory`: the nearer ceiling.
+    /// `arithmetic` or `memory`, whichever ceiling is nearer.
     pub ceiling: String,
-    /// The time that the nearer ceiling allows, as a part of the time it took. Above 1 where a kernel leaves out the products
-    /// with zero that are counted.
+    /// Time that the nearer ceiling allows, as a fraction of the time measured. Above 1 if a kernel skips products with
+    /// zero that are counted.
     pub share: f64,
     /// The same without those products.
     pub sparse_share: f64,
 }
 
-/// A training step.
+/// Times of a training step.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StepTimes {
     pub batch: usize,
     pub dispatches: usize,
     pub kernels: Vec<KernelTimes>,
     pub step: Stat,
-    /// What the step takes beyond the sum of its kernels: launches that do not overlap. Negative where they do.
+    /// Step time minus the sum of its kernels: launches that do not overlap. Negative if they do.
     pub between_kernels: Option<f64>,
     pub images_per_second: f64,
 }
 
-/// Images to measure with.
+/// Minimum number of images to measure with.
 const SET: usize = 4096;
 
-/// Measures a step of a network on images of noise or, where they fit it, synthetic digits.
+/// Times a step of a network on synthetic digits if they fit it, else on noise.
 ///
 /// # Errors
-/// The network does not fit the device.
+/// If the network does not fit the device.
 pub fn step(device: &Device, setting: &Setting, ceilings: Option<&Ceilings>) -> Result<StepTimes, TrainError> {
-    // SAFETY: these are the program's own.
+    // SAFETY: these are the crate's own shaders.
     unsafe { step_with_sources(device, setting, ceilings, |spec| spec.wgsl) }
 }
 
-/// The same with other shaders, as they will run, without run-time checks: for tuning without a build.
+/// Same as [`step`] with other shaders, without run-time checks as in training, for tuning without a rebuild.
 ///
 /// # Errors
-/// As [`step`].
+/// Same as [`step`].
 ///
 /// # Safety
-/// They must stay inside of their bindings, as those of the program do.
+/// The shaders must stay inside their bindings, as the crate's own do.
 pub unsafe fn step_with_sources<'s>(
     device: &Device,
     setting: &Setting,
     ceilings: Option<&Ceilings>,
     source: impl Fn(&Spec) -> &'s str,
 ) -> Result<StepTimes, TrainError> {
-    // SAFETY: the caller's promise.
+    // SAFETY: upheld by the caller.
     let stepper = unsafe { Stepper::new(device, setting, source)? };
     let plan = stepper.player.plan();
     let labels = if setting.kernels { labels(plan) } else { Vec::new() };
@@ -118,30 +118,30 @@ pub unsafe fn step_with_sources<'s>(
     })
 }
 
-/// A step that is ready to be timed.
+/// A step ready to be timed.
 pub(super) struct Stepper<'d> {
     device: &'d Device,
     player: Player,
     timer: Timer<'d>,
-    /// Images of the set, and of a batch.
+    /// Images in the set, and in a batch.
     set: usize,
     batch: usize,
-    /// Steps of a measurement.
+    /// Steps per measurement.
     rounds: usize,
 }
 
 impl<'d> Stepper<'d> {
-    /// Compiles, fills the buffers, and runs twice: once to compile what a driver compiles late, and to leave real activations
-    /// behind; once to see how long it takes.
+    /// Compiles, fills the buffers and runs twice: once for late driver compilation and to leave real activations
+    /// behind, once to estimate the time.
     ///
     /// # Safety
-    /// As for [`step_with_sources`].
+    /// Same as [`step_with_sources`].
     pub(super) unsafe fn new<'s>(
         device: &'d Device,
         setting: &Setting,
         source: impl Fn(&Spec) -> &'s str,
     ) -> Result<Stepper<'d>, TrainError> {
-        // SAFETY: the caller's promise of the shaders, and the order, the labels and the cursor that are written here.
+        // SAFETY: the caller vouches for the shaders; the order, the labels and the cursor are written here.
         let player = unsafe { Player::unchecked(device, plan(setting)?, &[], source)? };
         let (set, batch) = (plan_set(setting), setting.batch);
         fill(device, &player, setting, set)?;
@@ -151,15 +151,16 @@ impl<'d> Stepper<'d> {
         Ok(stepper)
     }
 
-    /// Seconds of a training step.
+    /// Seconds per training step.
     pub(super) fn step(&self, run: usize) -> Result<f64, GpuError> {
         let all: Vec<usize> = (0..self.player.plan().steps.len()).collect();
         self.pass(&all, run, self.rounds, self.rounds)
     }
 
-    /// Seconds of some steps of the plan, done `times` over, in which the cursor moves over so many batches.
+    /// Seconds per pass over some steps of the plan, repeated `times` times while the cursor moves over `batches`
+    /// batches.
     fn pass(&self, steps: &[usize], run: usize, batches: usize, times: usize) -> Result<f64, GpuError> {
-        // Other images in each run, as in a real one, and none past the end.
+        // Other images in each run, as in training, and none past the end.
         let start = run * self.batch % (self.set - batches * self.batch + 1);
         self.device.write(self.player.buffer(names::CURSOR), &[0, start as u32, self.set as u32]);
         let pass = |pass: &mut wgpu::ComputePass| {
@@ -203,7 +204,7 @@ fn plan(setting: &Setting) -> Result<Plan, RecordError> {
     record(setting.network, &options)
 }
 
-/// The steps of each label, in their order.
+/// Steps of each label, in order.
 fn labels(plan: &Plan) -> Vec<(String, Vec<usize>)> {
     let mut labels: Vec<(String, Vec<usize>)> = Vec::new();
     for (at, step) in plan.steps.iter().enumerate() {
@@ -215,7 +216,7 @@ fn labels(plan: &Plan) -> Vec<(String, Vec<usize>)> {
     labels
 }
 
-/// Puts into a plan's buffers what a real run has there.
+/// Fills a plan's buffers as in a real run.
 fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) -> Result<(), TrainError> {
     let [_, height, width] = setting.network.input();
     let classes = setting.network.classes() as u32;
@@ -237,8 +238,7 @@ fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) -> Re
         (names::ORDER, epoch(count, &mut stream)),
         (names::TABLE, bits(table)),
         (names::PARAMETERS, bits(initialise(setting.network, 1))),
-        // Rates of 0, which buffers start with, cost the same, and an update that is repeated alone leaves the parameters
-        // what they are.
+        // Buffers start with rates of 0, which cost the same and let a repeated update leave the parameters unchanged.
         (names::HYPER, bits(vec![0.5, 0.0])),
     ] {
         device.write(player.buffer(name), &content);

@@ -1,4 +1,4 @@
-//! Candidates for the tile table, measured on this device.
+//! Measures candidates for the tile table on this device.
 
 use super::step::Stepper;
 use super::{Setting, Stat};
@@ -7,30 +7,30 @@ use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
 use crate::kernels::Tiles;
 use crate::train::TrainError;
 
-/// A value of one entry of the table, the others as they are.
+/// A value of one entry of the table, with the others unchanged.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub entry: &'static str,
     pub value: u32,
-    /// Whether it is what the table has.
+    /// Whether it is the table's value.
     pub current: bool,
-    /// Seconds of a training step as a part of what it takes with the table as it is, each run in turn with one of those; None
-    /// where it does not fit the device.
+    /// Time of a training step relative to one with the unchanged table, from alternating runs; `None` if it does not
+    /// fit the device.
     pub ratio: Option<Stat>,
 }
 
-/// Measures a step with each candidate of each entry whose name holds `filter`, in turn with the table as it is, and tells of
-/// each as it comes.
+/// Times a step with each candidate of each entry whose name contains `filter`, alternating with the unchanged table,
+/// and passes each candidate to `tell` once measured.
 ///
 /// # Errors
-/// The step does not even run with the table as it is, or the device gives up.
+/// If the step does not run with the unchanged table, or the device fails.
 pub fn sweep(
     device: &Device,
     setting: &Setting,
     filter: &str,
     tell: impl Fn(&Candidate),
 ) -> Result<Vec<Candidate>, TrainError> {
-    // SAFETY: these shaders are the program's own.
+    // SAFETY: these are the crate's own shaders.
     let stepper = |setting: &Setting| unsafe { Stepper::new(device, setting, |spec| spec.wgsl) };
     let table = stepper(setting)?;
     let mut all = Vec::new();
@@ -45,7 +45,7 @@ pub fn sweep(
             let tiles = setting.tiles.with(entry, value);
             let other = match stepper(&Setting { tiles, ..*setting }) {
                 Ok(other) => Some(other),
-                // What a plan or a driver refuses does not fit; a device that is gone is gone for the others too.
+                // What a plan or a driver rejects does not fit; a lost device is lost for the other candidates too.
                 Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,
                 Err(error) => return Err(error),
             };

@@ -1,11 +1,11 @@
-//! What the operating system says that this process has used.
+//! Resource usage of this process, as reported by the operating system.
 
-/// Seconds of CPU time of all threads so far, and the most bytes that were resident; None where the system is not asked.
+/// CPU seconds of all threads so far, and peak resident memory in bytes; `None` if it is not available.
 pub fn usage() -> Option<(f64, u64)> {
     #[cfg(unix)]
     {
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: getrusage writes the whole struct, which may hold zeros.
+        // SAFETY: getrusage writes the whole struct, for which all-zero bytes are valid.
         let usage = unsafe {
             if libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) != 0 {
                 return None;

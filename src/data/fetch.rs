@@ -1,4 +1,4 @@
-//! Fetching: from mirror to mirror, checked by hash, never half there.
+//! Downloads data sets from mirrors, with verification by hash and atomic writes.
 
 use super::{Check, DataError, File, Known};
 use crate::files;
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Told of each part that arrives: file, bytes so far, bytes in all if the server says so.
+/// Called for each part that arrives: file, bytes so far, total bytes if the server reports them.
 pub type OnProgress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
 
 /// How to fetch.
 pub struct Fetcher {
-    /// Tried before a set's own mirrors; files lie under `<mirror>/<set>/`. For networks that reach no other.
+    /// Tried before a set's own mirrors; files are under `<mirror>/<set>/`. For networks that cannot reach the others.
     pub mirror: Option<String>,
-    /// A server that sends nothing for so long is given up.
+    /// A server that sends nothing for this long is abandoned.
     pub patience: Duration,
 }
 
@@ -31,16 +31,17 @@ impl Default for Fetcher {
     }
 }
 
-/// A server that sends less than this in a second is given up as well, once `patience` is over.
+/// Minimum rate in bytes per second: a slower server is abandoned once `patience` is over.
 const SLOWEST: f64 = 1000.0;
-/// No file of a known set is larger.
+/// Maximum size of a file in bytes; no file of a known set is larger.
 const LARGEST: u64 = 1 << 30;
 
 impl Fetcher {
-    /// Brings a set's files into a folder, except those that are there and right. Returns how many were fetched.
+    /// Downloads a set's files into a folder, except those already there and intact. Returns the number of downloaded
+    /// files.
     ///
     /// # Errors
-    /// A file that no mirror gives; the message has every address and reason, and the command that does it by hand.
+    /// If no mirror provides a file; the message has every address and reason, and a command to download it manually.
     pub fn fetch(&self, set: &Known, folder: &Path, how: Checking, progress: OnProgress) -> Result<usize, DataError> {
         let wrong = |file: &&File| is_right(&folder.join(file.name), file, how).is_err();
         let missing: Vec<&File> = set.files.iter().filter(wrong).collect();
@@ -75,7 +76,7 @@ impl Fetcher {
         Err(DataError::Fetch { file: file.name.into(), folder: folder.into(), url, tried })
     }
 
-    /// One file from one address, to a temporary name; renamed only when it is whole and right.
+    /// Downloads a file from one address to a temporary name, and renames it once it is complete and verified.
     fn download(&self, url: &str, file: &File, folder: &Path, progress: OnProgress) -> Result<(), String> {
         let path = folder.join(file.name);
         let mut temporary = files::beside(&path).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
@@ -112,13 +113,13 @@ impl Fetcher {
         Ok(())
     }
 
-    /// Downloads in a thread of its own, so that a server that stalls in the middle of a read can be given up.
+    /// Downloads in its own thread, so that a server that stalls in the middle of a read can be abandoned.
     fn start(&self, url: &str) -> std::io::Result<mpsc::Receiver<Result<Chunk, String>>> {
         let (sender, receiver) = mpsc::sync_channel(16);
         let (url, patience) = (url.to_string(), self.patience);
         std::thread::Builder::new().spawn(move || {
             let result = transfer(&url, patience, |part| sender.send(Ok(part)).is_ok());
-            // The receiver is gone when it gave up on this transfer.
+            // The receiver is gone if it abandoned this transfer.
             let _ = sender.send(result.map(|()| Chunk::End));
         })?;
         Ok(receiver)
@@ -132,7 +133,7 @@ enum Chunk {
     End,
 }
 
-/// Without the feature `cli` there is no client.
+/// There is no client without the feature `cli`.
 #[cfg(not(feature = "cli"))]
 fn transfer(_: &str, _: Duration, _: impl FnMut(Chunk) -> bool) -> Result<(), String> {
     Err("this build fetches nothing: it lacks the feature cli".into())
@@ -161,7 +162,7 @@ fn transfer(url: &str, patience: Duration, mut send: impl FnMut(Chunk) -> bool) 
     }
 }
 
-/// Takes a file out of an archive, from whichever folder in it; whole under its name or not there at all.
+/// Extracts a file from an archive, regardless of its folder in there; the file is either complete or absent.
 fn unpack(archive: &Path, name: &str, folder: &Path) -> Result<(), DataError> {
     let failed = |reason: &dyn Display| DataError::Archive {
         path: archive.into(),
@@ -186,12 +187,12 @@ fn unpack(archive: &Path, name: &str, folder: &Path) -> Result<(), DataError> {
     Ok(())
 }
 
-/// How thoroughly a file in the cache is looked at.
+/// How thoroughly a cached file is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checking {
-    /// Its content, if its size or time are not those with which it was last found right.
+    /// Check its content if its size or time differ from when it was last verified.
     Changes,
-    /// Its content.
+    /// Always check its content.
     Content,
 }
 
@@ -201,7 +202,8 @@ struct Seal {
     size: u64,
     modified: SystemTime,
     sha256: String,
-    /// True if the file, or the archive it came from, matched a published hash; false if only its gzip checksum was checked.
+    /// True if the file, or the archive it came from, matched a published hash; false if only its gzip checksum was
+    /// checked.
     published: bool,
 }
 
@@ -212,7 +214,7 @@ impl Seal {
         Ok(Seal { size, modified, sha256: digest::<Sha256>(BufReader::with_capacity(1 << 16, file))?, published })
     }
 
-    /// Where it is noted.
+    /// Path of the record.
     fn place(path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         path.with_file_name(format!(".{name}.checked"))
@@ -222,7 +224,7 @@ impl Seal {
         serde_json::from_slice(&files::read(&Seal::place(path), 1 << 12).ok()?).ok()
     }
 
-    /// Notes it. Where nothing can be written, the file is looked at anew the next time.
+    /// Writes the record. If it cannot be written, the file is checked again next time.
     fn put(&self, path: &Path) {
         let _ = serde_json::to_vec(self).map(|json| files::replace(&Seal::place(path), &json));
     }
@@ -231,7 +233,7 @@ impl Seal {
 /// Checks that a cached file exists and is intact.
 ///
 /// # Errors
-/// Why it is not; none where it is not there at all.
+/// Why it is not intact; `None` if it does not exist.
 pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<String>> {
     if !path.exists() {
         return Err(None);
@@ -257,7 +259,7 @@ pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<St
     Ok(())
 }
 
-/// Compares what a file holds with what is published of it.
+/// Compares the content of a file with its published hash.
 fn check(content: impl Read, file: &File) -> Result<(), String> {
     let reader = BufReader::with_capacity(1 << 16, content);
     let whole = |e: std::io::Error| format!("not a whole gzip file: {e}");

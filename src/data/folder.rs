@@ -1,4 +1,4 @@
-//! Folders of pictures: a folder for each class, and perhaps one above them for each part.
+//! Folders of pictures: one folder per class, optionally inside one folder per part.
 
 use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, Unfit, is_picture};
 use crate::random::{Purpose, Stream};
@@ -9,22 +9,22 @@ use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Which part of the pictures of each class is kept for the test, where no folder says: one of so many.
+/// One of this many pictures of each class is kept for the test part if there is no folder for it.
 const TEST: usize = 5;
-/// Classes at most: labels are bytes.
+/// Maximum number of classes: labels are bytes.
 const CLASSES: usize = 256;
 
-/// A folder of pictures, whose files are known and not yet read.
+/// A folder of pictures whose files have been listed but not read.
 #[derive(Clone, Debug)]
 pub struct Folder {
     pub path: PathBuf,
-    /// Class names in their order: as numbers where all are, else as text.
+    /// Class names in order: numeric if all are numbers, else alphabetic.
     pub classes: Vec<String>,
     train: Vec<(PathBuf, u8)>,
-    /// Held out for validation, where there is a folder for it.
+    /// Held out for validation, if there is a folder for it.
     validation: Vec<(PathBuf, u8)>,
     test: Vec<(PathBuf, u8)>,
-    /// Pictures that are in none of these.
+    /// Pictures that belong to none of these.
     pub passed_over: Vec<PassedOver>,
 }
 
@@ -42,34 +42,35 @@ impl Display for PassedOver {
     }
 }
 
-/// How a folder's pictures are read.
+/// How the pictures of a folder are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
     pub prepare: Prepare,
     /// Height and width of the images.
     pub size: [usize; 2],
-    /// Pictures that cannot be read are left out.
+    /// Skip pictures that cannot be read.
     pub skip_bad: bool,
 }
 
 type Classes = BTreeMap<String, Vec<PathBuf>>;
 
 impl Folder {
-    /// Whether a folder holds pictures: in folders of its own, or in theirs.
+    /// Whether a folder has pictures in its subfolders or in theirs.
     pub fn is_one(path: &Path) -> bool {
         let inner = match folders(path) {
             Ok(inner) => inner,
-            // Whoever names folders so means classes, and is told.
+            // Such folder names are meant as classes, and opening the folder reports them.
             Err(error) => return matches!(error, DataError::ClassName(_)),
         };
         inner.iter().any(|(name, folder)| has_pictures(folder) || part_of(name, folder).is_some())
     }
 
-    /// Finds the pictures of a folder. Where there is no part for testing, one is split off by seed, as large a share of each
+    /// Lists the pictures of a folder. Without a test part, one is split off by seed, with the same share of each
     /// class.
     ///
     /// # Errors
-    /// No pictures; class names that cannot be shown; too few or too many classes; a class too small to be split.
+    /// If there are no pictures, class names that cannot be displayed, too few or too many classes, or a class too
+    /// small to split.
     pub fn open(path: &Path, seed: u64) -> Result<Folder, DataError> {
         let inner = folders(path)?;
         let mut found = [None; PARTS.len()];
@@ -79,7 +80,7 @@ impl Folder {
             }
         }
         let [train, val, test] = found;
-        // Without a part for training the folders are classes, whatever they are called.
+        // Without a training part all folders are classes, regardless of their names.
         let used = |folder: &Path| train.is_none() || found.contains(&Some(folder));
         let mut passed_over = loose(path);
         for (_, folder) in inner.iter().filter(|(_, folder)| !used(folder)) {
@@ -125,7 +126,7 @@ impl Folder {
                 let label = label(&name);
                 files.into_iter().enumerate().map(move |(at, file)| (at, label, file))
             };
-            // The first of each class, then the second of each: the first N are a fair share of all.
+            // The first of each class, then the second of each, so that the first N have a fair share of all classes.
             let mut files: Vec<_> = part.into_iter().flat_map(of_class).collect();
             files.sort();
             files.into_iter().map(|(_, label, file)| (file, label)).collect::<Vec<_>>()
@@ -136,15 +137,15 @@ impl Folder {
         Ok(Folder { path: path.into(), classes, train, validation, test, passed_over })
     }
 
-    /// Pictures to train on, and those that a folder holds out for validation.
+    /// Number of pictures to train on, and of those in a folder for validation.
     pub fn training_images(&self) -> [usize; 2] {
         [self.train.len(), self.validation.len()]
     }
 
-    /// Reads a part. Pictures for validation come at the end of those for training.
+    /// Reads a part. Pictures for validation follow those for training.
     ///
     /// # Errors
-    /// All files that cannot be used, unless they are to be skipped.
+    /// All files that cannot be used, unless they are skipped.
     pub fn load(&self, part: Part, reading: Reading) -> Result<Loaded, DataError> {
         let (first, last): (&[_], &[_]) = match part {
             Part::Train => (&self.train, &self.validation),
@@ -174,10 +175,10 @@ impl Folder {
         Ok(Loaded { set, files, held_out: count, unfit })
     }
 
-    /// The size of the first picture that can be read.
+    /// Size of the first picture that can be read.
     ///
     /// # Errors
-    /// There is none.
+    /// If there is none.
     pub fn first_size(&self) -> Result<[usize; 2], DataError> {
         let mut bad = Vec::new();
         for (path, _) in &self.train {
@@ -190,17 +191,17 @@ impl Folder {
     }
 }
 
-/// Names of folders of parts, whatever the case of their letters.
+/// Folder names of the parts, case-insensitive.
 const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
 
-/// Which part a folder is, if it is one and no class that is called so: it has folders in it, and no pictures beside them.
+/// Which part a folder is, if it is not a class of that name: a part has folders in it and no pictures beside them.
 fn part_of(name: &str, folder: &Path) -> Option<usize> {
     let part = PARTS.iter().position(|names| names.contains(&name.to_lowercase().as_str()))?;
     let is_one = !has_pictures(folder) && folders(folder).is_ok_and(|inner| !inner.is_empty());
     is_one.then_some(part)
 }
 
-/// Whether something is hidden, or what macOS leaves in archives and on foreign disks beside the pictures.
+/// Whether a path is hidden, or is one that macOS leaves in archives and on other disks.
 pub fn is_left_over(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "__MACOSX" || name.to_string_lossy().starts_with('.'))
 }
@@ -209,24 +210,24 @@ fn unreadable(path: &Path, error: std::io::Error) -> DataError {
     DataError::Unreadable { path: path.into(), reason: Shown::new(error) }
 }
 
-/// Something to tell of, if there is anything.
+/// A report of unused pictures, if there are any.
 fn passed(place: &Path, pictures: usize, why: &'static str) -> Option<PassedOver> {
     (pictures > 0).then(|| PassedOver { place: place.into(), pictures, why })
 }
 
-/// Pictures that lie beside folders of classes or parts.
+/// Pictures beside the folders of classes or parts.
 fn loose(path: &Path) -> Vec<PassedOver> {
     let count = pictures_in(path).map_or(0, |pictures| pictures.len());
     passed(path, count, "in no folder of a class").into_iter().collect()
 }
 
-/// Folders in a folder; what cannot be read or is a link to elsewhere has none.
+/// Folders in a folder; unreadable folders and links count as empty.
 fn folders_below(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|inner| inner.is_dir() && !inner.is_symlink() && !is_left_over(inner)).collect()
 }
 
-/// Pictures in a folder and in all those below it.
+/// Number of pictures in a folder and in all folders below it.
 fn pictures_below(path: &Path) -> usize {
     let mut count = 0;
     let mut open = vec![path.to_path_buf()];
@@ -237,13 +238,13 @@ fn pictures_below(path: &Path) -> usize {
     count
 }
 
-/// Files of which nothing says what they are.
+/// Number of files without an extension.
 fn without_ending(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| path.extension().is_none() && path.is_file() && !is_left_over(path)).count()
 }
 
-/// The folders in a folder, by name, without hidden ones.
+/// The folders in a folder with their names, without hidden ones.
 fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(|e| unreadable(path, e))? {
@@ -264,7 +265,7 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(found)
 }
 
-/// Why a folder that holds neither pictures by class nor IDX files is no data set, where that is plain.
+/// Why a folder that has neither pictures by class nor IDX files is not a data set, if the reason is clear.
 pub fn unlike(path: &Path) -> Option<&'static str> {
     if std::fs::read_dir(path).ok()?.next().is_none() {
         return Some("it is empty");
@@ -277,7 +278,7 @@ fn has_pictures(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry.path())))
 }
 
-/// The pictures of each class of a folder, in the order of their names.
+/// The pictures of each class of a folder, sorted by name.
 fn classes_of(path: &Path) -> Result<Classes, DataError> {
     let mut classes = Classes::new();
     for (name, folder) in folders(path)? {
@@ -290,10 +291,10 @@ fn classes_of(path: &Path) -> Result<Classes, DataError> {
     Ok(classes)
 }
 
-/// The pictures in a folder, in the order of their names.
+/// The pictures in a folder, sorted by name.
 ///
 /// # Errors
-/// The folder cannot be read.
+/// If the folder cannot be read.
 pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let entries = std::fs::read_dir(folder).map_err(|e| unreadable(folder, e))?;
     let mut files = entries
@@ -321,7 +322,7 @@ fn split(path: &Path, classes: Classes, seed: u64) -> Result<[Classes; 3], DataE
     Ok([train, Classes::new(), test])
 }
 
-/// The pictures that can be read, their files, and what is wrong with others.
+/// The pictures that can be read, their files, and the errors of the others.
 fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<PathBuf>, Unfit) {
     let [height, width] = reading.size;
     let mut set = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
@@ -343,7 +344,7 @@ fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<PathBuf>
     (set, good, unfit)
 }
 
-/// Reads and prepares pictures on all cores, in their order.
+/// Reads and prepares pictures on all cores, in order.
 pub fn read_pictures(paths: &[&Path], reading: Reading) -> Vec<Result<super::Image, DataError>> {
     let next = AtomicUsize::new(0);
     let work = || {

@@ -1,4 +1,4 @@
-//! IDX files: the format of MNIST, gzipped or not.
+//! IDX files: the format of MNIST, optionally gzipped.
 //!
 //! Two zero bytes, one for the element type, one for the number of dimensions, each dimension as a big-endian u32, then
 //! the elements (Y. LeCun, C. Cortes, C. Burges: The MNIST database of handwritten digits).
@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Grey images of one size, one byte a pixel, row by row.
+/// Grey images of one size, one byte per pixel, in row-major order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Images {
     pub height: usize,
@@ -19,17 +19,17 @@ pub struct Images {
 }
 
 impl Images {
-    /// Bytes of one image.
+    /// Bytes per image.
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// How many there are.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.bytes.len().checked_div(self.pixels()).unwrap_or(0)
     }
 
-    /// Makes columns of rows.
+    /// Swaps rows and columns.
     pub fn transpose(&mut self) {
         let (height, width, pixels) = (self.height, self.width, self.pixels());
         let upright =
@@ -38,19 +38,19 @@ impl Images {
         (self.height, self.width) = (width, height);
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 }
 
-/// Deflate cannot shrink more than this (RFC 1951: 258 bytes in a quarter of a byte, rounded up).
+/// Maximum compression ratio of Deflate (RFC 1951: 258 bytes in a quarter of a byte, rounded up).
 const LARGEST_RATIO: u64 = 1100;
 
 /// Reads a file of images: three dimensions of unsigned bytes.
 ///
 /// # Errors
-/// A header that says something else, sizes beyond the file or beyond memory, a file that is cut off or goes on.
+/// If the header does not match, the sizes exceed the file or the memory, or the file is too short or too long.
 pub fn read_images(path: &Path) -> Result<Images, DataError> {
     let ([_, height, width], bytes) = read(path, "images", BYTES)?;
     Ok(Images { height: height as usize, width: width as usize, bytes })
@@ -64,10 +64,10 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
     read::<1>(path, "labels", BYTES).map(|(_, bytes)| bytes)
 }
 
-/// Reads a file of rows of 32-bit integers, and takes the first of each, as QMNIST has its labels.
+/// Reads a file of rows of 32-bit integers and returns the first of each row, which is where QMNIST has its labels.
 ///
 /// # Errors
-/// As [`read_images`], and a label that is no byte.
+/// As [`read_images`], and if a label does not fit in a byte.
 pub fn read_first_column(path: &Path) -> Result<Vec<u8>, DataError> {
     let ([_, columns], bytes) = read::<2>(path, "labels", INTEGERS)?;
     let rows = bytes.chunks_exact(4 * columns as usize);
@@ -76,7 +76,7 @@ pub fn read_first_column(path: &Path) -> Result<Vec<u8>, DataError> {
     rows.map(label).collect::<Option<Vec<u8>>>().ok_or_else(header)
 }
 
-/// The code of an element type, and its bytes.
+/// Code and size in bytes of an element type.
 const BYTES: (u8, u64) = (0x08, 1);
 const INTEGERS: (u8, u64) = (0x0c, 4);
 
@@ -117,12 +117,12 @@ fn read<const DIMS: usize>(
 
     let mut bytes =
         files::reserved(expected).map_err(|_| DataError::NoMemory { path: path.into(), bytes: expected })?;
-    // Memory is touched only as content arrives, whatever the header promises.
+    // Memory is touched only as content arrives, regardless of the header.
     content.by_ref().take(expected).read_to_end(&mut bytes).map_err(|e| damaged(path, e))?;
     if (bytes.len() as u64) < expected {
         return Err(DataError::Truncated { path: path.into(), found: bytes.len() as u64, expected });
     }
-    // Reading on to the end also makes the gzip reader check its checksum.
+    // Reading to the end also makes the gzip reader verify its checksum.
     if read_up_to(&mut content, &mut [0]).map_err(|e| damaged(path, e))? > 0 {
         return Err(DataError::TooLong { path: path.into(), expected });
     }

@@ -1,4 +1,4 @@
-//! The sets that are known by name: where they come from and how they are recognised.
+//! Data sets known by name: where they come from and how they are verified.
 
 /// A data set that can be fetched.
 #[derive(Clone, Debug)]
@@ -6,24 +6,24 @@ pub struct Known {
     pub name: &'static str,
     pub title: &'static str,
     pub licence: &'static str,
-    /// Who made it, for citing.
+    /// Authors and source, for citing.
     pub citation: &'static str,
     /// Base addresses, in the order in which they are tried.
     pub mirrors: &'static [&'static str],
     pub files: [File; 4],
-    /// The archive in which the files come, where they do.
+    /// The archive that has the files, if any.
     pub archive: Option<File>,
-    /// The folder of the cache where it lies.
+    /// Folder in the cache.
     pub folder: &'static str,
     pub layout: Layout,
-    /// A word for each class; the labels where there are none.
+    /// A word for each class; if empty, the labels are used.
     pub class_names: &'static str,
-    /// Mean and deviation that everybody uses; computed from the training images where there are none.
+    /// Commonly used mean and deviation; computed from the training images if `None`.
     pub normalisation: Option<(f32, f32)>,
 }
 
 impl Known {
-    /// Names of the classes, where they have any.
+    /// Names of the classes, if they have any.
     pub fn class_names(&self) -> Option<Vec<String>> {
         (!self.class_names.is_empty()).then(|| self.class_names.split(' ').map(str::to_string).collect())
     }
@@ -36,29 +36,29 @@ pub struct File {
     pub check: Check,
 }
 
-/// What tells that a file is the right one, in hexadecimal.
+/// How a file is verified, in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// SHA-256 of the uncompressed content.
     Sha256(&'static str),
-    /// MD5 of the compressed file, where that is all that is published.
+    /// MD5 of the compressed file, if nothing else is published.
     Md5(&'static str),
-    /// It came whole out of an archive that was checked.
+    /// Unpacked from a verified archive.
     Unpacked,
 }
 
 /// How a set's files differ from MNIST's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Images lie on their side: columns come first.
+    /// Images are transposed: columns come first.
     pub transposed: bool,
     /// The label of the first class.
     pub first_label: u8,
-    /// Labels are rows of 32-bit integers, of which the first is the class.
+    /// Labels are rows of 32-bit integers, the first of which is the class.
     pub columns: bool,
 }
 
-/// Laid out as MNIST.
+/// The same layout as MNIST.
 const PLAIN: Layout = Layout { transposed: false, first_label: 0, columns: false };
 
 /// Names of the four files: training images and labels, test images and labels.
@@ -78,7 +78,7 @@ const fn unpacked(name: &'static str) -> File {
     File { name, check: Check::Unpacked }
 }
 
-/// A split of EMNIST, which comes with the others in one archive.
+/// A split of EMNIST; all splits come in one archive.
 const fn emnist(
     name: &'static str,
     title: &'static str,
@@ -208,7 +208,7 @@ pub const KNOWN: [Known; 10] = [
     emnist("emnist-mnist", "EMNIST, MNIST's digits made anew", emnist_files!("mnist"), 0, ""),
 ];
 
-/// A known set by its name.
+/// Finds a known set by name.
 pub fn find(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }

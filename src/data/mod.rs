@@ -24,7 +24,7 @@ pub use split::{epoch_order, hold_out};
 
 use crate::text::{self, Shown};
 
-/// What can be wrong with data. Every message names the file and the remedy.
+/// Errors of data sets. Every message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -128,7 +128,7 @@ pub enum DataError {
     Validation { validation: usize, images: usize },
 }
 
-/// One a line.
+/// One error per line.
 fn listed(errors: &[DataError]) -> String {
     errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! Pictures from files: decoded within limits, turned upright, made grey.
+//! Pictures from files: decoded within limits, turned upright, converted to grey.
 
 use super::DataError;
 use crate::files;
@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Shades of grey from 0 to 1, row by row.
+/// Grey values from 0 to 1, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grey {
     pub height: usize,
@@ -16,46 +16,45 @@ pub struct Grey {
     pub values: Vec<f32>,
 }
 
-/// File names with these endings are taken for pictures; those of the second line cannot be read, and are told of rather than
-/// passed over.
+/// Extensions of picture files. Those of the second line cannot be read, and are reported rather than ignored.
 #[rustfmt::skip]
 const ENDINGS: [&str; 13] = [
     "png", "jpg", "jpeg", "bmp", "gif", "webp",
     "tif", "tiff", "heic", "heif", "avif", "jp2", "jxl",
 ];
 
-/// What files may hold, whatever they are called.
+/// Formats that are decoded, regardless of the file name.
 const FORMATS: [ImageFormat; 5] =
     [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP];
 
-/// Bytes of a file, at most.
+/// Maximum size of a file in bytes.
 const LARGEST_FILE: u64 = 256 << 20;
-/// Pixels of a side and in all, at most: more than any camera gives, less than what fills a laptop's memory.
+/// Maximum pixels per side and in total: more than any camera produces, less than fills a laptop's memory.
 const LARGEST_SIDE: u32 = 20_000;
 const LARGEST: u64 = 120_000_000;
-/// Bytes that a picture may take when it is decoded.
+/// Maximum size of a decoded picture in bytes.
 const MOST_MEMORY: u64 = 400_000_000;
-/// A picture that is larger is averaged down to at most this side: no network sees more of it.
+/// Larger pictures are averaged down to at most this side: no network sees more detail.
 const DETAIL: u32 = 1000;
 
-/// A picture that takes more bytes is decoded while no other such is: a laptop has many cores, and less memory.
+/// Pictures that take more bytes than this are decoded one at a time: a laptop has many cores but less memory.
 const LARGE: u64 = 64_000_000;
-/// The part of its outline that a sheet fills, and the part of a sheet that has ink on it, at least.
+/// Minimum part of its outline that a sheet fills, and minimum part of a sheet that has ink on it.
 const FILLED: f64 = 0.9;
 const MARKED: f64 = 0.005;
 
-/// Whether a file's name says that it is a picture.
+/// Whether a file has the extension of a picture.
 pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 impl Grey {
-    /// Reads a picture: PNG, JPEG, BMP, GIF (its first frame) or WebP, told by its content.
+    /// Reads a picture: PNG, JPEG, BMP, GIF (its first frame) or WebP, detected from its content.
     ///
     /// # Errors
-    /// A file that is none, is damaged, or is larger than any reasonable picture, as its header says before any of it is
-    /// decoded.
+    /// If the file is not a picture, is damaged, or is larger than any reasonable picture according to its header,
+    /// which is checked before anything is decoded.
     pub fn read(path: &Path) -> Result<Grey, DataError> {
         let unreadable = |reason: String| DataError::Picture { path: path.into(), reason: reason.into() };
         let bytes = files::read(path, LARGEST_FILE).map_err(|e| unreadable(e.to_string()))?;
@@ -103,8 +102,8 @@ impl Grey {
         Ok(Grey::of(&picture))
     }
 
-    /// Luminance (Rec. 709), averaged down to [`DETAIL`]. Pixels are looked at where they lie: a copy of a large picture would
-    /// take more than the picture.
+    /// Luminance (Rec. 709), averaged down to [`DETAIL`]. Pixels are read in place: a copy of a large picture would
+    /// take more memory than the picture.
     fn of(picture: &DynamicImage) -> Grey {
         let (width, height) = (picture.width(), picture.height());
         let ground = if picture.color().has_alpha() { ground(picture) } else { 1.0 };
@@ -134,8 +133,8 @@ fn seen(picture: &DynamicImage, x: u32, y: u32) -> (f32, f32) {
     (luminance(r, g, b), f32::from(opaque) / 255.0)
 }
 
-/// What shows where a picture is transparent. Ink alone gets a ground that it stands out from. A sheet, which fills its
-/// outline and has ink of another shade on it, goes on as its paper.
+/// The background of transparent pixels. Ink alone gets a ground that contrasts with it. A sheet, which fills its
+/// outline and has ink of another shade on it, is continued with the shade of its paper.
 fn ground(picture: &DynamicImage) -> f32 {
     let (mut shades, mut sum, mut all) = ([0.0_f64; 256], 0.0, 0.0);
     let (mut rows, mut columns) = ([u32::MAX, 0], [u32::MAX, 0]);
@@ -189,11 +188,11 @@ mod tests {
         RgbaImage::from_fn(40, 30, |x, _| if x < 20 { Rgba([30, 30, 30, 255]) } else { Rgba([220, 220, 220, 255]) })
     }
 
-    /// A phone writes pictures as its sensor lies, and how it was held beside them.
+    /// A phone stores pictures in the orientation of its sensor, and the actual orientation as metadata.
     #[test]
     fn a_turned_photo_is_turned_back() {
         let jpeg = encoded(DynamicImage::from(halves()).to_rgb8().into(), ImageFormat::Jpeg);
-        // Exif 2.3: behind the JPEG's first marker, a TIFF directory with one entry, the orientation (0x0112).
+        // Exif 2.3: after the JPEG's first marker, a TIFF directory with one entry, the orientation (0x0112).
         let turned = |orientation: u8| {
             let tiff =
                 [&b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"[..], &[orientation, 0, 0, 0, 0, 0, 0, 0]].concat();
@@ -206,7 +205,7 @@ mod tests {
         };
         assert_eq!(turned(1), (30, 40, [true, false, true, false]));
         assert_eq!(turned(3), (30, 40, [false, true, false, true]));
-        // To be turned right by 90 degrees: what was left comes to the top.
+        // To be rotated right by 90 degrees: the left side becomes the top.
         assert_eq!(turned(6), (40, 30, [true, true, false, false]));
         assert_eq!(turned(8), (40, 30, [false, false, true, true]));
     }
@@ -254,7 +253,7 @@ mod tests {
             let at = |x: usize, y: usize| grey.values[y * 40 + x];
             assert_eq!((at(0, 0), at(8, 8), at(20, 20)), (at(8, 8), f32::from(paper) / 255.0, f32::from(ink) / 255.0));
         }
-        // Ink that shows through is ink.
+        // Translucent ink is ink.
         let faint = RgbaImage::from_fn(40, 40, |x, _| match x {
             10..14 => Rgba([0, 0, 0, 120]),
             20..26 => Rgba([120, 120, 120, 120]),
@@ -262,7 +261,7 @@ mod tests {
         });
         let grey = Grey::decode(encoded(faint.into(), ImageFormat::Png)).unwrap();
         assert_eq!((grey.values[0], grey.values[22] < 0.8), (1.0, true));
-        // A filled square is no sheet: nothing stands on it.
+        // A filled square is not a sheet: there is no ink on it.
         let square = RgbaImage::from_fn(40, 40, |x, y| Rgba([0, 0, 0, if x.max(y) < 30 { 255 } else { 0 }]));
         assert_eq!(Grey::decode(encoded(square.into(), ImageFormat::Png)).unwrap().values[39], 1.0);
     }
@@ -288,7 +287,7 @@ mod tests {
         let png = encoded(halves().into(), ImageFormat::Png);
         assert!(Grey::decode(png[..png.len() / 2].to_vec()).is_err());
         says(&encoded(RgbaImage::new(1, 1).into(), ImageFormat::Png), "1x1 pixels");
-        // A header that promises 30,000 x 30,000 pixels, with its checksum, and nothing behind it.
+        // A header that declares 30,000 x 30,000 pixels, with a valid checksum and no data.
         let mut header =
             b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x75\x30\x00\x00\x75\x30\x08\x00\x00\x00\x00".to_vec();
         let mut crc = flate2::Crc::new();

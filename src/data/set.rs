@@ -11,7 +11,7 @@ pub enum Part {
     Test,
 }
 
-/// Images with their labels, as many of one as of the other.
+/// Images with one label each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataSet {
     pub images: Images,
@@ -19,16 +19,17 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// Images of this height and width, a byte for each pixel, row by row and one behind the other, with a label for each.
+    /// A set of images of this height and width, one byte per pixel, in row-major order and consecutive, with one label
+    /// each.
     ///
     /// # Errors
-    /// As many bytes as do not make so many images.
+    /// If the number of bytes does not match the number of labels.
     pub fn new([height, width]: [usize; 2], images: Vec<u8>, labels: Vec<u8>) -> Result<DataSet, DataError> {
         let set = DataSet { images: Images { height, width, bytes: images }, labels };
         set.check("the labels", 256).map(|()| set)
     }
 
-    /// Keeps the first `limit`, and the last ones that are held out.
+    /// Keeps the first `limit` images and the held-out ones at the end.
     pub fn limit(&mut self, limit: usize, held_out: usize) {
         let end = self.labels.len() - held_out;
         if limit < end {
@@ -39,7 +40,8 @@ impl DataSet {
         }
     }
 
-    /// Mean and standard deviation of the pixels of some images, in 0..1. Exact sums of whole numbers, so the same anywhere.
+    /// Mean and standard deviation of the pixels of some images, in 0..1. Computed from exact integer counts, so the
+    /// result is the same everywhere.
     pub fn normalisation(&self, indices: &[u32]) -> (f32, f32) {
         let pixels = self.images.pixels();
         let mut histogram = [0_u64; 256];
@@ -52,14 +54,14 @@ impl DataSet {
         let values = || histogram.iter().enumerate().map(|(byte, &n)| (byte as f64 / 255.0, n as f64));
         let mean = values().map(|(value, n)| value * n).sum::<f64>() / count;
         let variance = values().map(|(value, n)| (value - mean).powi(2) * n).sum::<f64>() / count;
-        // Images without any contrast would divide by zero.
+        // Images without contrast would cause a division by zero.
         (mean as f32, (variance.sqrt() as f32).max(1e-3))
     }
 
-    /// Checks that there is a label for each image, and that each label is one of so many classes.
+    /// Checks that every image has a label, and that every label is below `classes`.
     ///
     /// # Errors
-    /// There is not, or the first label that is none of them.
+    /// If the numbers differ, or the first label that is out of range.
     pub fn check(&self, name: &str, classes: usize) -> Result<(), DataError> {
         let (images, labels) = (self.images.len(), self.labels.len());
         if images != labels || self.images.bytes.len() != images * self.images.pixels() {
@@ -72,32 +74,50 @@ impl DataSet {
     }
 }
 
-/// How many classes a set has, and what they are called.
+/// Number and names of the classes of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classes {
     pub count: usize,
-    /// None where its labels are numbers and nothing more.
+    /// `None` if its labels are only numbers.
     pub names: Option<Vec<String>>,
-    /// Those without a training image.
+    /// Classes without a training image.
     pub(super) missing: Vec<usize>,
 }
 
 impl Classes {
-    /// As many classes as are asked for, or as the largest label tells of.
+    /// The classes of a data set: those with names, else as many as are requested, else one more than the largest
+    /// training label.
     ///
     /// # Errors
-    /// A label that is none of them, or not as many labels as images.
-    pub fn of_labels(train: &DataSet, test: &DataSet, asked: Option<usize>) -> Result<Classes, DataError> {
-        let labels = || train.labels.iter().chain(&test.labels).map(|&label| usize::from(label));
-        let count = asked.unwrap_or_else(|| labels().max().map_or(1, |largest| largest + 1));
-        for (set, name) in [(train, "the training labels"), (test, "the test labels")] {
-            set.check(name, count)?;
+    /// If there is only one class, a label of either part is out of range, or `asked` contradicts the names.
+    pub fn of(
+        data: &str,
+        names: Option<Vec<String>>,
+        train: &DataSet,
+        test: &DataSet,
+        asked: Option<usize>,
+    ) -> Result<Classes, DataError> {
+        let mut images = [0_usize; 256];
+        train.labels.iter().for_each(|&label| images[usize::from(label)] += 1);
+        let largest = images.iter().rposition(|&count| count > 0).unwrap_or(0);
+        let count = match (&names, asked) {
+            (Some(names), Some(asked)) if names.len() != asked => {
+                return Err(DataError::Classes { name: data.into(), classes: names.len(), asked });
+            }
+            (Some(names), _) => names.len(),
+            (None, Some(asked)) => asked,
+            (None, None) => largest + 1,
+        };
+        train.check(&format!("the training part of {data}"), count)?;
+        test.check(&format!("the test part of {data}"), count)?;
+        let missing: Vec<usize> = (0..count).filter(|&class| images[class] == 0).collect();
+        if count - missing.len() < 2 {
+            return Err(DataError::OneClass { path: data.into(), label: largest as u8 });
         }
-        let missing = (0..count).filter(|&class| !train.labels.iter().any(|&label| usize::from(label) == class));
-        Ok(Classes { count, names: None, missing: missing.collect() })
+        Ok(Classes { count, names, missing })
     }
 
-    /// A warning for classes without any images, or none if every class occurs.
+    /// A warning if classes have no training images; `None` if every class occurs.
     pub fn oddity(&self) -> Option<String> {
         let (missing, count) = (self.missing.len(), self.count);
         let remedy = match &self.names {
@@ -111,7 +131,7 @@ impl Classes {
     }
 }
 
-/// `0, 10 to 254`.
+/// Formats numbers as `0, 10 to 254`.
 fn runs(numbers: &[usize]) -> String {
     let parts = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match (run[0], run[run.len() - 1]) {
         (first, last) if first == last => first.to_string(),
@@ -120,7 +140,7 @@ fn runs(numbers: &[usize]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// What identifies the data of a run: the SHA-256 of images and labels.
+/// Identifies the data of a run: the SHA-256 of images and labels.
 pub fn fingerprint(set: &DataSet) -> String {
     let mut digest = Sha256::new();
     digest.update((set.images.height as u64).to_le_bytes());

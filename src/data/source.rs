@@ -1,4 +1,4 @@
-//! From what the user asked for to images and labels.
+//! Finds and loads the data set that the user requested.
 
 use super::fetch::{Checking, hex, is_right};
 use super::known::NAMES;
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// A part as it was read.
+/// A part of a data set as it was read.
 #[derive(Debug)]
 pub struct Loaded {
     pub set: DataSet,
-    /// The picture of each image, where they are pictures.
+    /// The file of each image, if they come from picture files.
     pub files: Vec<PathBuf>,
-    /// So many of its last images are for validation.
+    /// Number of images at the end that are for validation.
     pub held_out: usize,
     pub unfit: Unfit,
 }
@@ -26,14 +26,14 @@ pub struct Loaded {
 /// Pictures that a network cannot learn from.
 #[derive(Debug, Default)]
 pub struct Unfit {
-    /// Left out, and why.
+    /// Skipped pictures, and why.
     pub skipped: Vec<DataError>,
-    /// Without ink, so that nothing of them is left.
+    /// Pictures without ink, which become blank images.
     pub blank: Vec<PathBuf>,
 }
 
 impl Unfit {
-    /// Adds others.
+    /// Adds those of another part.
     pub fn extend(&mut self, others: Unfit) {
         self.skipped.extend(others.skipped);
         self.blank.extend(others.blank);
@@ -43,16 +43,16 @@ impl Unfit {
 /// How folders of pictures are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pictures {
-    /// MNIST's way where nothing is said.
+    /// `None` is [`Prepare::Mnist`].
     pub prepare: Option<Prepare>,
     pub skip_bad: bool,
-    /// Splits off a test part where there is none.
+    /// Seed of the split into training and test part, if there is no test part.
     pub seed: u64,
-    /// Height and width of the images; 28x28, or with [`Prepare::None`] those of the first picture.
+    /// Height and width of the images. `None` is 28x28, or with [`Prepare::None`] the size of the first picture.
     pub size: Option<[usize; 2]>,
 }
 
-/// How `--data`, `--cache` and `--offline` are looked up.
+/// Values of `--cache` and `--offline`, and how to read pictures.
 #[derive(Clone, Debug, Default)]
 pub struct Locator {
     pub cache: Option<PathBuf>,
@@ -60,17 +60,17 @@ pub struct Locator {
     pub pictures: Pictures,
 }
 
-/// Synthetic training images at most: what a program without images on disk may reasonably hold in memory.
+/// Maximum number of synthetic training images: what a program may reasonably hold in memory.
 const MOST_SYNTHETIC: u32 = 10_000_000;
 
-/// A data set that is at hand.
+/// A data set that is available.
 #[derive(Clone, Debug)]
 pub struct Source {
     pub name: String,
     /// The value of `--data`, for finding the set again.
     pub wanted: PathBuf,
     kind: Kind,
-    /// Why this is not what `auto` looked for.
+    /// Why this is not the set that `auto` looked for.
     pub notice: Option<String>,
 }
 
@@ -78,7 +78,7 @@ pub struct Source {
 enum Kind {
     Folder(PathBuf, Option<&'static Known>),
     Pictures(Folder, Reading),
-    /// So many training images.
+    /// Number of training images.
     Synthetic(u32),
 }
 
@@ -86,17 +86,17 @@ impl Locator {
     /// The cache folder: `--cache`, else `MNIST_GPU_CACHE`, else the platform's.
     ///
     /// # Errors
-    /// The platform has none.
+    /// If the platform has none.
     pub fn cache(&self) -> Result<PathBuf, DataError> {
         let env = || std::env::var_os("MNIST_GPU_CACHE").filter(|v| !v.is_empty()).map(PathBuf::from);
         let platform = || dirs::cache_dir().map(|dir| dir.join("mnist-gpu"));
         self.cache.clone().or_else(env).or_else(platform).ok_or(DataError::NoCache)
     }
 
-    /// Finds a set, and fetches it if need be.
+    /// Finds a set, and downloads it if necessary.
     ///
     /// # Errors
-    /// It is unknown, or not here and not to be had.
+    /// If the set is unknown, or is neither in the cache nor available.
     pub fn locate(&self, wanted: impl AsRef<Path>, progress: OnProgress) -> Result<Source, DataError> {
         let wanted = wanted.as_ref();
         let source = |name: &str, kind| Source { name: name.into(), wanted: wanted.into(), kind, notice: None };
@@ -123,7 +123,7 @@ impl Locator {
         }
     }
 
-    /// A set in a folder of the user's.
+    /// A set in a user's folder.
     fn folder(&self, wanted: &Path) -> Result<Source, DataError> {
         let unreadable = |e: std::io::Error| DataError::Unreadable { path: wanted.into(), reason: Shown::new(e) };
         match std::fs::read_dir(wanted) {
@@ -184,7 +184,7 @@ impl Locator {
     }
 }
 
-/// A folder that holds a known set under another name: told by the training labels and, where those match, the images.
+/// Recognises a known set in a user's folder: by the training labels and, if those match, the images.
 fn recognise(folder: &Path) -> Option<&'static Known> {
     use super::{Check, KNOWN};
     let is = |dims: &[usize], bytes: &[u8], check: Check| {
@@ -202,7 +202,7 @@ fn recognise(folder: &Path) -> Option<&'static Known> {
     is(&dims, &images.bytes, known.files[0].check).then_some(known)
 }
 
-/// A file of a folder, gzipped or not.
+/// Path of a file in a folder, plain or gzipped.
 fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
     for path in [folder.join(name), folder.join(format!("{name}.gz"))] {
         match std::fs::metadata(&path) {
@@ -214,7 +214,7 @@ fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
     Err(DataError::Missing { folder: folder.into(), name: name.into() })
 }
 
-/// Names of a part's images and labels: those of a known set where they are there, else MNIST's.
+/// File names of a part's images and labels: those of a known set if they exist, else MNIST's.
 fn names_of(folder: &Path, known: Option<&'static Known>, part: Part) -> [&'static str; 2] {
     let at = if part == Part::Train { 0 } else { 2 };
     match known {
@@ -233,7 +233,7 @@ fn labels_of(path: &Path, layout: Layout) -> Result<Vec<u8>, DataError> {
     Ok(labels)
 }
 
-/// A file of images with the file of their labels, upright and counted from 0.
+/// Reads images and their labels. Images are upright and labels count from 0.
 fn read_pair(folder: &Path, known: Option<&'static Known>, part: Part) -> Result<DataSet, DataError> {
     let names = names_of(folder, known, part);
     let layout = known.map_or(Layout::default(), |known| known.layout);
@@ -262,7 +262,7 @@ impl Source {
     /// Reads one part.
     ///
     /// # Errors
-    /// Whatever is wrong with its files.
+    /// If one of its files cannot be read or is invalid.
     pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
         let whole = |set| Ok(Loaded { set, files: Vec::new(), held_out: 0, unfit: Unfit::default() });
         match (&self.kind, part) {
@@ -273,7 +273,7 @@ impl Source {
         }
     }
 
-    /// Class names, where the set has names for them.
+    /// Class names, if the set has any.
     pub fn class_names(&self) -> Option<Vec<String>> {
         match &self.kind {
             Kind::Pictures(folder, _) => Some(folder.classes.clone()),
@@ -282,39 +282,21 @@ impl Source {
         }
     }
 
-    /// Decides once and for all how many classes the set has: as many as it has names for, or as are asked for, or as its
-    /// training labels count up to. Labels of both parts must be among them.
+    /// Determines the number of classes of the set: the number of its names, else the requested number, else one more
+    /// than the largest training label. Labels of both parts must be in range.
     ///
     /// # Errors
-    /// One class only, a label beyond, or another number than that of the names is asked for.
+    /// If there is only one class, a label is out of range, or the requested number differs from that of the names.
     pub fn classes(&self, train: &DataSet, test: &DataSet, asked: Option<usize>) -> Result<Classes, DataError> {
-        let mut images = [0_usize; 256];
-        train.labels.iter().for_each(|&label| images[usize::from(label)] += 1);
-        let names = self.class_names();
-        let largest = images.iter().rposition(|&count| count > 0).unwrap_or(0);
-        let count = match (&names, asked) {
-            (Some(names), Some(asked)) if names.len() != asked => {
-                return Err(DataError::Classes { name: (&self.name).into(), classes: names.len(), asked });
-            }
-            (Some(names), _) => names.len(),
-            (None, Some(asked)) => asked,
-            (None, None) => largest + 1,
-        };
-        train.check(&format!("the training part of {}", self.name), count)?;
-        test.check(&format!("the test part of {}", self.name), count)?;
-        let missing: Vec<usize> = (0..count).filter(|&class| images[class] == 0).collect();
-        if count - missing.len() < 2 {
-            return Err(DataError::OneClass { path: (&self.name).into(), label: largest as u8 });
-        }
-        Ok(Classes { count, names, missing })
+        Classes::of(&self.name, self.class_names(), train, test, asked)
     }
 
-    /// How many pictures are not used.
+    /// Number of pictures that are not used.
     pub fn pictures_passed_over(&self) -> usize {
         self.passed_over().iter().map(|one| one.pictures).sum()
     }
 
-    /// Pictures that are not used, by where they lie.
+    /// Pictures that are not used, by location.
     pub fn passed_over(&self) -> &[PassedOver] {
         match &self.kind {
             Kind::Pictures(folder, _) => &folder.passed_over,
@@ -322,11 +304,11 @@ impl Source {
         }
     }
 
-    /// Turns the labels of a folder of pictures, which follow from its names, into those of a model that knows the same names.
-    /// Labels of other sets are left unchanged.
+    /// Converts the labels of a folder of pictures, which follow from its names, to those of a model with the same
+    /// names. Labels of other sets are left unchanged.
     ///
     /// # Errors
-    /// A class that the model does not know.
+    /// If the model does not have a class.
     pub fn relabel(&self, set: &mut DataSet, known: &[String]) -> Result<(), DataError> {
         let Kind::Pictures(folder, _) = &self.kind else { return Ok(()) };
         let place = |class: &String| {
@@ -339,7 +321,7 @@ impl Source {
         Ok(())
     }
 
-    /// How pictures were prepared, where it was this program that did.
+    /// How pictures were prepared, if this program prepared them.
     pub fn prepare(&self) -> Option<Prepare> {
         match &self.kind {
             Kind::Pictures(_, reading) => Some(reading.prepare),
@@ -347,10 +329,10 @@ impl Source {
         }
     }
 
-    /// Number of training images, from the labels alone; and of those that the set itself holds out for validation.
+    /// Number of training images, from the labels alone, and of those that the set itself holds out for validation.
     ///
     /// # Errors
-    /// The labels cannot be read.
+    /// If the labels cannot be read.
     pub fn training_images(&self) -> Result<[usize; 2], DataError> {
         match &self.kind {
             Kind::Folder(folder, known) => {
@@ -362,7 +344,7 @@ impl Source {
         }
     }
 
-    /// Mean and deviation that the set is known by.
+    /// Commonly used mean and deviation of the set.
     pub fn normalisation(&self) -> Option<(f32, f32)> {
         match &self.kind {
             Kind::Folder(_, Some(known)) => known.normalisation,
@@ -370,7 +352,7 @@ impl Source {
         }
     }
 
-    /// Where it lies.
+    /// Location of the set.
     pub fn place(&self) -> String {
         match &self.kind {
             Kind::Folder(folder, _) => Shown::from(folder).to_string(),

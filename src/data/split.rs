@@ -1,13 +1,13 @@
-//! Which images are trained on, in which order.
+//! Which images are trained on, and in which order.
 
 use super::DataError;
 use crate::random::{Purpose, Stream};
 
-/// Splits the first `images` places of a file into those to train on and those held out for validation, by seed. Both are
-/// in file order.
+/// Splits the first `images` indices of a file into those to train on and those held out for validation, by seed. Both
+/// are in file order.
 ///
 /// # Errors
-/// So many held out that none are left.
+/// If so many are held out that none are left.
 pub fn hold_out(images: usize, validation: usize, seed: u64) -> Result<(Vec<u32>, Vec<u32>), DataError> {
     if validation >= images {
         return Err(DataError::Validation { validation, images });
@@ -22,7 +22,7 @@ pub fn hold_out(images: usize, validation: usize, seed: u64) -> Result<(Vec<u32>
     Ok((indices, held))
 }
 
-/// The order of an epoch, counted from 1: the places shuffled by seed and epoch, or as they are.
+/// Indices in the order of an epoch, which counts from 1: shuffled by seed and epoch, or unchanged.
 pub fn epoch_order(indices: &[u32], seed: u64, epoch: usize, shuffle: bool) -> Vec<u32> {
     let mut order = indices.to_vec();
     if shuffle {

@@ -1,8 +1,9 @@
-//! A data set with no download: digits drawn by a program, 60,000 to train on and 10,000 to test.
+//! A data set without a download: digits drawn by a program, 60,000 for training and 10,000 for testing.
 //!
-//! Each digit is a skeleton of strokes, smooth curves through a few points. The points are jittered, the whole is turned,
-//! scaled, sheared, shifted and bent by a slow wave (elastic deformation), drawn with a pen of random width and hardness,
-//! and given a little noise. Every image has a random stream of its own, so any part can be made by itself.
+//! Each digit is a skeleton of strokes, smooth curves through a few points. The points are jittered, the whole is
+//! rotated, scaled, sheared, shifted and bent by a slow wave (elastic deformation), drawn with a pen of random width
+//! and hardness, and given a little noise. Every image has its own random stream, so any part can be generated
+//! separately.
 
 use super::{DataError, DataSet, Images};
 use crate::files;
@@ -10,18 +11,18 @@ use crate::random::{Purpose, Stream};
 use crate::threads::on_all_cores;
 use std::sync::{Mutex, PoisonError};
 
-/// Side of an image.
+/// Side of an image in pixels.
 const SIDE: usize = 28;
-/// The set's own seed. It never changes, so that everybody's synthetic digits are the same.
+/// The set's fixed seed. It never changes, so that the synthetic digits are the same for everybody.
 const SEED: u64 = 0x5e9_d161;
-/// Images of the training part.
+/// Default number of images in the training part.
 pub const TRAIN: u32 = 60_000;
 const TEST: u32 = 10_000;
 
-/// So many images of the training part, which has [`TRAIN`] of them by itself and goes on behind the test part.
+/// The first `count` images of the training part. After [`TRAIN`] images it continues behind the test part.
 ///
 /// # Errors
-/// There is no memory for them.
+/// If there is not enough memory.
 pub fn train(count: u32) -> Result<DataSet, DataError> {
     let (pixels, own) = (SIDE * SIDE, count.min(TRAIN) as usize);
     let mut set = room(count)?;
@@ -33,7 +34,7 @@ pub fn train(count: u32) -> Result<DataSet, DataError> {
 /// The test part: other images, from the same distribution.
 ///
 /// # Errors
-/// There is no memory for them.
+/// If there is not enough memory.
 pub fn test() -> Result<DataSet, DataError> {
     generate(SEED, TRAIN, TEST)
 }
@@ -41,7 +42,7 @@ pub fn test() -> Result<DataSet, DataError> {
 /// Images `first .. first + count` of a seed.
 ///
 /// # Errors
-/// There is no memory for them.
+/// If there is not enough memory.
 pub fn generate(seed: u64, first: u32, count: u32) -> Result<DataSet, DataError> {
     let mut set = room(count)?;
     fill(seed, first, &mut set.images.bytes, &mut set.labels);
@@ -59,7 +60,7 @@ fn room(count: u32) -> Result<DataSet, DataError> {
 
 /// Draws images and labels of a seed, from `first` on, on all cores.
 fn fill(seed: u64, first: u32, images: &mut [u8], labels: &mut [u8]) {
-    /// Images that a core draws at a time.
+    /// Number of images that a core draws at a time.
     const PORTION: usize = 256;
     let portions = images.chunks_mut(PORTION * SIDE * SIDE).zip(labels.chunks_mut(PORTION));
     let count = portions.len();
@@ -76,7 +77,7 @@ fn fill(seed: u64, first: u32, images: &mut [u8], labels: &mut [u8]) {
 
 type Point = [f32; 2];
 
-/// Strokes of each digit, in variants, as points (x, y) of a unit square whose y points down.
+/// Strokes of each digit, in variants, as points (x, y) of a unit square whose y axis points down.
 const SKELETONS: [&[&[&[Point]]]; 10] = [
     &[&[&[[0.5, 0.0], [0.15, 0.2], [0.1, 0.6], [0.35, 1.0], [0.7, 0.95], [0.9, 0.5], [0.75, 0.1], [0.5, 0.0]]]],
     &[&[&[[0.5, 0.0], [0.5, 0.5], [0.5, 1.0]]], &[&[[0.3, 0.2], [0.55, 0.0], [0.55, 0.5], [0.55, 1.0]]]],
@@ -116,10 +117,10 @@ const SKELETONS: [&[&[&[Point]]]; 10] = [
     &[&[&[[0.78, 0.2], [0.5, 0.0], [0.2, 0.22], [0.4, 0.48], [0.75, 0.35], [0.8, 0.15], [0.78, 0.6], [0.65, 1.0]]]],
 ];
 
-/// Points drawn between two of a skeleton.
+/// Number of points drawn between two points of a skeleton.
 const STEPS: usize = 6;
 
-/// Draws image `index` of a seed, and says which digit it is.
+/// Draws image `index` of a seed, and returns its digit.
 fn draw(seed: u64, index: u32, image: &mut [u8]) -> u8 {
     let mut random = Stream::new(seed, Purpose::Synthetic, index);
     let digit = random.below(10) as usize;
@@ -157,7 +158,7 @@ fn draw(seed: u64, index: u32, image: &mut [u8]) -> u8 {
     digit as u8
 }
 
-/// A slow wave through the plane: elastic deformation of a few degrees of freedom.
+/// A slow wave through the plane: an elastic deformation with few degrees of freedom.
 struct Wave {
     strength: Point,
     frequency: Point,
@@ -201,7 +202,7 @@ fn smooth(points: &[Point]) -> Vec<Point> {
     curve
 }
 
-/// Darkens the canvas along a line: full within the pen, fading over `soft` beyond it.
+/// Draws a line on the canvas: full within the pen, fading over `soft` beyond it.
 fn line(canvas: &mut [f32; SIDE * SIDE], a: Point, b: Point, pen: f32, soft: f32) {
     let reach = pen + soft;
     let bound = |low: f32, high: f32| {
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(train(5).unwrap(), generate(SEED, 0, 5).unwrap());
     }
 
-    /// Only exact operations and one sine are used, whatever the system, so the digits are the same on every machine.
+    /// Only exact operations and libm's sine and cosine are used, so the digits are the same on every machine.
     #[test]
     fn the_digits_never_change() {
         let digest = sha2::Sha256::digest(&generate(SEED, 0, 1000).unwrap().images.bytes);

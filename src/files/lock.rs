@@ -1,11 +1,11 @@
-//! Folders that belong to one process at a time.
+//! Locks of folders that only one process may use at a time.
 
 use super::Listed;
 use std::fs::{File, TryLockError};
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// A folder that belongs to this process, until it ends in whatever way.
+/// A folder that is reserved for this process until it ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -14,10 +14,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes a folder by a file of this name in it.
+    /// Locks a folder by a lock file at this path in it.
     ///
     /// # Errors
-    /// Another process has it: the number of that process, if it can be read. Or the file cannot be made.
+    /// If another process has the lock, with the id of that process if it can be read, or if the file cannot be
+    /// created.
     pub fn take(path: &Path) -> std::result::Result<Lock, (Error, Option<u32>)> {
         let fail = |error: Error| (error, None);
         loop {
@@ -30,10 +31,10 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {
                     return Err((ErrorKind::WouldBlock.into(), holder(&mut file)));
                 }
-                // On a file system without locks there is nobody to ask.
+                // A file system without locks cannot tell who holds it.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
-            // Whoever had it before has removed it meanwhile.
+            // The previous holder may have removed the file meanwhile.
             if !is_at(&file, path) {
                 continue;
             }
@@ -42,7 +43,7 @@ impl Lock {
                 file.seek(SeekFrom::Start(0))?;
                 writeln!(file, "{}", std::process::id())
             };
-            // Who holds it is only told: a full disk is no reason not to.
+            // The id of the holder is only informative, so a full disk is not an error.
             let _ = write(&mut file);
             return Ok(Lock { path: path.into(), _file: file, _listed: Listed::new(path) });
         }
@@ -55,7 +56,7 @@ impl Drop for Lock {
     }
 }
 
-/// The process that has a lock, by what it has written there. It may be about to do so.
+/// Id of the process that holds a lock, read from the lock file. It may not have been written yet.
 fn holder(file: &mut File) -> Option<u32> {
     for _ in 0..20 {
         let mut text = String::new();
@@ -68,7 +69,7 @@ fn holder(file: &mut File) -> Option<u32> {
     None
 }
 
-/// Whether an open file is still the one of that name.
+/// Whether an open file is still the one at this path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -1,23 +1,23 @@
-//! Logs that hold whole lines.
+//! Logs of whole lines.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// A log of JSON, an object a line, each written at once.
+/// A log of JSON objects, one per line, each written at once.
 #[derive(Debug)]
 pub struct Log(File);
 
 impl Log {
-    /// Opens a log that is there, or makes it. A line that a killed process or a full disk has left unfinished is cut off.
+    /// Opens or creates a log. An incomplete last line, left by a killed process or a full disk, is cut off.
     ///
     /// # Errors
-    /// It is no plain file of that folder, or cannot be written.
+    /// If it is not a regular file of that folder or cannot be written.
     pub fn open(path: &Path) -> Result<Log> {
         if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        // Not in append mode, in which Windows shortens no file. Only one process has it.
+        // Not in append mode, in which Windows cannot truncate files. Only one process has the log.
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         let length = file.metadata()?.len();
         let end = last_line_end(&mut file, length)?;
@@ -37,7 +37,7 @@ impl Log {
     /// Appends a line, whole or not at all.
     ///
     /// # Errors
-    /// The disk is full.
+    /// If the disk is full.
     pub fn line(&mut self, line: &str) -> Result<()> {
         let before = self.0.stream_position()?;
         Write::write_all(&mut self.0, format!("{line}\n").as_bytes()).inspect_err(|_| {
@@ -46,10 +46,10 @@ impl Log {
     }
 }
 
-/// Bytes of a line, at most, that is looked at to tell whether it is whole.
+/// Maximum number of bytes of the last line that are read to check whether it is complete.
 const LONGEST: u64 = 1 << 20;
 
-/// Where the last whole line of a file ends.
+/// End of the last whole line of a file.
 fn last_line_end(file: &mut File, length: u64) -> Result<u64> {
     let mut end = length;
     let mut part = vec![0; 1 << 12];
@@ -77,7 +77,7 @@ mod tests {
         for (before, after) in [
             ("", "next\n"),
             ("one\n", "one\nnext\n"),
-            // A line that lacks only its end is whole.
+            // A line without its line break is whole.
             ("one\n{\"a\": 1}", "one\n{\"a\": 1}\nnext\n"),
             ("one\ntwo\nthr", "one\ntwo\nnext\n"),
             ("torn", "next\n"),

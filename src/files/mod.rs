@@ -1,4 +1,4 @@
-//! Atomic writes, bounded reads, locks, and logs that hold whole lines.
+//! Atomic writes, bounded reads, locks, and logs of whole lines.
 
 mod lock;
 mod log;
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tempfile::NamedTempFile;
 
-/// Opens what must be a plain file, with its size. A pipe or a device would wait for ever or never end.
+/// Opens a regular file and returns its size. A pipe or a device would block or never end.
 pub fn open(path: &Path) -> Result<(File, u64)> {
     let no_file = || Error::new(ErrorKind::InvalidInput, "it is not a regular file");
-    // Asked first, because to open a pipe is to wait for its other end.
+    // Checked first because opening a pipe blocks until its other end is opened.
     if !std::fs::metadata(path)?.is_file() {
         return Err(no_file());
     }
@@ -34,20 +34,20 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
         return Err(too_large(size));
     }
     let mut bytes = reserved(size)?;
-    // One more, so that a file which grows meanwhile is noticed.
+    // One byte more, so that a file that grows meanwhile is detected.
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// Bytes of a text that a person writes, at most.
+/// Maximum size in bytes of a text file written by a user.
 pub const LONGEST_TEXT: u64 = 1 << 20;
 
-/// The same, as text.
+/// Reads a UTF-8 file of at most `most` bytes.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
     String::from_utf8(read(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
-/// Room for so many bytes, if there is memory for them.
+/// An empty vector with capacity for `count` elements, or an error if there is not enough memory.
 pub fn reserved<T>(count: u64) -> Result<Vec<T>> {
     let mut room = Vec::new();
     let count = usize::try_from(count).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
@@ -55,7 +55,7 @@ pub fn reserved<T>(count: u64) -> Result<Vec<T>> {
     Ok(room)
 }
 
-/// A temporary file beside the place where it will be kept. Those that processes which are gone have left there are removed.
+/// A temporary file in the folder of its final path. Removes temporary files that ended processes left there.
 pub fn beside(path: &Path) -> Result<Temporary> {
     let folder = folder_of(path);
     let name = path.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
@@ -63,20 +63,20 @@ pub fn beside(path: &Path) -> Result<Temporary> {
     let prefix = prefix(name);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX);
-    // As any new file: what is kept may be read by whom the umask allows.
+    // The mode of any new file: the umask decides who may read the file that is kept.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     loop {
         let file = builder.tempfile_in(folder)?;
-        // A lock says that the file is in use. One that was swept away before it was locked is made again. Where files cannot
-        // be locked, nobody sweeps.
+        // A lock marks the file as in use. A file that was swept before it was locked is created again. Where files
+        // cannot be locked, nothing is swept.
         if !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock)) && file.path().exists() {
             return Ok(Temporary { _listed: Listed::new(file.path()), file });
         }
     }
 }
 
-/// A file that is gone unless it is kept.
+/// A file that is removed unless it is kept.
 #[derive(Debug)]
 pub struct Temporary {
     file: NamedTempFile,
@@ -84,7 +84,7 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// What was written, from its start. Windows lets nobody read a locked file by its name.
+    /// The written content, from the start. On Windows, a locked file cannot be read by name.
     pub fn written(&mut self) -> Result<&mut File> {
         let file = self.file.as_file_mut();
         file.seek(SeekFrom::Start(0))?;
@@ -93,7 +93,7 @@ impl Temporary {
 }
 
 impl Write for Temporary {
-    // By the file itself, whose errors do not speak of the temporary name.
+    // Through the file itself, whose errors do not mention the temporary name.
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         self.file.as_file_mut().write(bytes)
     }
@@ -102,7 +102,7 @@ impl Write for Temporary {
     }
 }
 
-/// What this process takes away when it ends: temporary files and locks.
+/// Temporary files and locks that are removed when this process ends.
 static HELD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// An entry of [`HELD`].
@@ -122,14 +122,14 @@ impl Drop for Listed {
     }
 }
 
-/// Takes temporary files and locks away, for a process that ends without unwinding.
+/// Removes temporary files and locks, for a process that ends without unwinding.
 pub fn abandon_all() {
     for path in HELD.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         let _ = std::fs::remove_file(path);
     }
 }
 
-/// Gives a temporary file its name, in place of what was there: first the file is on disk, then its name.
+/// Renames a temporary file to its final name, replacing an existing file: first the file is synced, then its name.
 pub fn keep(temporary: Temporary, path: &Path) -> Result<()> {
     let Temporary { file, _listed } = temporary;
     file.as_file().sync_all()?;
@@ -138,7 +138,7 @@ pub fn keep(temporary: Temporary, path: &Path) -> Result<()> {
     sync_folder(folder_of(path))
 }
 
-/// Windows refuses while another program, such as a virus scanner, looks at what is there: for a moment.
+/// Windows refuses briefly while another program, such as a virus scanner, has the existing file open.
 fn persist(mut file: NamedTempFile, path: &Path) -> Result<File> {
     for wait in [10, 30, 100, 300, 1000] {
         match file.persist(path) {
@@ -152,14 +152,14 @@ fn persist(mut file: NamedTempFile, path: &Path) -> Result<File> {
     Ok(file.persist(path)?)
 }
 
-/// Puts a file in place whole.
+/// Replaces a file atomically.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let mut file = beside(path)?;
     file.write_all(content)?;
     keep(file, path)
 }
 
-/// Makes a folder, and those above it, so that they outlast a power cut.
+/// Creates a folder and its parents so that they survive a power failure.
 pub fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -175,11 +175,11 @@ pub fn make_folder(path: &Path) -> Result<()> {
     sync_folder(above)
 }
 
-/// Brings the names in a folder to disk. Only Unix knows how; elsewhere renaming has to be enough.
+/// Syncs the names in a folder to disk. Only Unix supports it; elsewhere the rename has to suffice.
 fn sync_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // Some file systems cannot.
+        // Not supported by all file systems.
         Err(e)
             if !matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied) =>
         {
@@ -191,12 +191,12 @@ fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder that a path lies in.
+/// The parent folder of a path.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// How names of temporary files begin and end.
+/// Prefix and suffix of temporary file names.
 fn prefix(name: &OsStr) -> std::ffi::OsString {
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
@@ -205,19 +205,19 @@ fn prefix(name: &OsStr) -> std::ffi::OsString {
 }
 const SUFFIX: &str = ".part";
 
-/// Whether a file is a temporary one of this program, made for one of these names.
+/// Whether a file is a temporary file of this program for one of these names.
 pub fn is_temporary(file: &OsStr, names: &[impl AsRef<OsStr>]) -> bool {
     let file = file.as_encoded_bytes();
     let is_of = |name: &OsStr| file.starts_with(prefix(name).as_encoded_bytes()) && file.ends_with(SUFFIX.as_bytes());
     names.iter().any(|name| is_of(name.as_ref()))
 }
 
-/// Removes the temporary files of these names that killed processes have left.
+/// Removes temporary files for these names that killed processes left.
 pub fn sweep(folder: &Path, names: &[impl AsRef<OsStr>]) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for path in entries.filter(|entry| is_temporary(&entry.file_name(), names)).map(|entry| entry.path()) {
-        // The lock is held until the file is gone, so that nobody begins to write it meanwhile. Where files cannot be locked,
-        // nobody knows whether one is in use, and it stays.
+        // The lock is held until the file is removed, so that no process begins to write it meanwhile. Where files
+        // cannot be locked, it is unknown whether one is in use, so it is kept.
         if let Ok((file, _)) = open(&path)
             && file.try_lock().is_ok()
         {
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
-    /// The mode of a new file is the umask's to decide.
+    /// The umask determines the mode of a new file.
     #[cfg(unix)]
     #[test]
     fn what_is_kept_has_the_permissions_of_any_new_file() {

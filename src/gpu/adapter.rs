@@ -1,11 +1,11 @@
-//! Which device: listing, ranking and choosing.
+//! Lists, ranks and selects adapters.
 
 use super::GpuError;
 use crate::kernels::DeviceClass;
 use crate::text::Shown;
 use serde::Serialize;
 
-/// An adapter as reports name it.
+/// An adapter, as named in reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AdapterInfo {
     pub name: String,
@@ -47,12 +47,12 @@ impl AdapterInfo {
         AdapterInfo { name: info.name, backend, kind, driver }
     }
 
-    /// Whether a CPU plays the GPU.
+    /// Whether this is a software rasteriser.
     pub fn is_software(&self) -> bool {
         self.kind == "cpu"
     }
 
-    /// The row of the tile table.
+    /// Device class, which selects the row of the tile table.
     pub fn class(&self) -> DeviceClass {
         match self.kind {
             "cpu" => DeviceClass::Software,
@@ -61,30 +61,30 @@ impl AdapterInfo {
         }
     }
 
-    /// Smaller is better: real GPUs before software, the system's own API before GL.
+    /// Sort key, smaller is better: hardware before software, native APIs before GL.
     fn rank(&self) -> (usize, usize) {
         let kind = ["discrete", "integrated", "virtual", "other", "cpu"].iter().position(|k| *k == self.kind);
         (kind.unwrap_or(5), usize::from(self.backend == "gl"))
     }
 }
 
-/// What `--adapter` asks for.
+/// An adapter selection, from `--adapter` or the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
     Auto,
     Backend(&'static str),
     Index(usize),
-    /// Part of a name, in any case.
+    /// Case-insensitive substring of an adapter's name.
     Name(String),
-    /// What the environment asks for: any of these backends, if there are any, and this part of a name.
+    /// From the environment: any of these backends, or all if empty, and a substring of the name.
     Environment {
         backends: Vec<&'static str>,
         name: String,
     },
 }
 
-/// A backend by the names that wgpu knows it by.
+/// Parses a backend by the names that wgpu uses.
 fn backend(text: &str) -> Option<&'static str> {
     match text {
         "vulkan" | "vk" => Some("vulkan"),
@@ -96,7 +96,7 @@ fn backend(text: &str) -> Option<&'static str> {
 }
 
 impl Selection {
-    /// Reads `auto`, a backend, an index or part of a name.
+    /// Parses `auto`, a backend, an index or a substring of a name.
     pub fn parse(text: &str) -> Selection {
         let text = text.to_lowercase();
         match (text.as_str(), backend(&text), text.parse()) {
@@ -107,7 +107,7 @@ impl Selection {
         }
     }
 
-    /// The flag if given, else what `WGPU_BACKEND` (a list with commas) and `WGPU_ADAPTER_NAME` say, else `auto`.
+    /// The flag if given, else `WGPU_BACKEND` (comma-separated) and `WGPU_ADAPTER_NAME`, else `auto`.
     pub fn from_flag_or_env(flag: Option<&str>) -> Selection {
         let env = |name: &str| std::env::var(name).unwrap_or_default().to_lowercase();
         flag.map_or_else(|| Selection::from_env(&env("WGPU_BACKEND"), env("WGPU_ADAPTER_NAME")), Selection::parse)
@@ -117,7 +117,7 @@ impl Selection {
         let known: Vec<_> = backends.split(',').filter_map(|text| backend(text.trim())).collect();
         match (known.is_empty(), backends.is_empty(), name.is_empty()) {
             (true, true, true) => Selection::Auto,
-            // An unknown backend matches nothing, and is told.
+            // An unknown backend matches nothing and is reported.
             (true, false, _) => Selection::Name(backends.into()),
             _ => Selection::Environment { backends: known, name },
         }
@@ -148,7 +148,7 @@ impl Selection {
     }
 }
 
-/// Every adapter of this machine, in a fixed order.
+/// All adapters of this machine with compute shaders, in a fixed order.
 pub fn adapters() -> Vec<(wgpu::Adapter, AdapterInfo)> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
@@ -163,16 +163,16 @@ pub fn adapters() -> Vec<(wgpu::Adapter, AdapterInfo)> {
         .collect()
 }
 
-/// The place of the adapter that a selection takes.
+/// Index of the selected adapter.
 pub fn default_index(selection: &Selection, infos: &[AdapterInfo]) -> Option<usize> {
     let matching = infos.iter().enumerate().filter(|(index, info)| selection.matches(*index, info));
     matching.min_by_key(|(_, info)| info.rank()).map(|(index, _)| index)
 }
 
-/// The adapter that a selection takes.
+/// The selected adapter.
 ///
 /// # Errors
-/// No adapter matches; the message lists those there are.
+/// If no adapter matches; the message lists those available.
 pub(super) fn choose(selection: &Selection) -> Result<(wgpu::Adapter, AdapterInfo), GpuError> {
     let mut found = adapters();
     let infos: Vec<AdapterInfo> = found.iter().map(|(_, info)| info.clone()).collect();

@@ -1,4 +1,4 @@
-//! A device with its queue: buffers, read-back, and every way in which the driver can say no.
+//! A device with its queue: buffers, read-back and error handling.
 
 use super::{AdapterInfo, GpuError, Selection, adapter};
 use crate::kernels::Tiles;
@@ -10,29 +10,29 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// A submission that takes this long is taken for dead. Submissions are meant to take a tenth of a second.
+/// Timeout after which a submission is considered dead. Submissions are sized to take a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// An opened device.
+/// An open device.
 pub struct Device {
     pub info: AdapterInfo,
     /// Whether kernels keep wgpu's run-time checks.
     pub checked: bool,
-    /// Bytes that a data set may take on the device, if the user says so.
+    /// Maximum bytes of a data set on the device, if set by the user.
     pub memory: Option<u64>,
-    /// The tile sizes of its plans: those of its class, unless others are asked for.
+    /// Tile sizes of plans: those of the device's class unless overridden.
     pub tiles: Tiles,
-    /// How long an answer is waited for.
+    /// How long to wait for an answer.
     pub patience: Duration,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    /// The first error that no scope caught, or why the device is gone.
+    /// The first error that no scope caught, or the reason for the loss of the device.
     failure: Arc<Mutex<Option<GpuError>>>,
-    /// Pipelines by their text, and whether they have run-time checks: training and evaluation share most of them.
+    /// Pipelines by text and whether they have run-time checks; training and evaluation share most of them.
     pub(super) pipelines: Mutex<HashMap<(String, bool), wgpu::ComputePipeline>>,
 }
 
-/// A read-back that is under way.
+/// A read-back in progress.
 pub struct Pending {
     staging: wgpu::Buffer,
     submission: wgpu::SubmissionIndex,
@@ -41,29 +41,30 @@ pub struct Pending {
 }
 
 impl Device {
-    /// Opens the adapter that the selection takes.
+    /// Opens the selected adapter.
     ///
     /// # Errors
-    /// No adapter matches, or it gives no device.
+    /// If no adapter matches, or it provides no device.
     pub fn open(selection: &Selection, checked: bool) -> Result<Device, GpuError> {
         let (adapter, info) = adapter::choose(selection)?;
         Device::of(&adapter, info, checked)
     }
 
-    /// The same with timestamps, where the adapter has them: for measuring.
+    /// Same as [`Device::open`], with timestamps if the adapter has them, for measuring.
     ///
     /// # Errors
-    /// As [`Device::open`].
+    /// Same as [`Device::open`].
     pub fn open_to_measure(selection: &Selection, checked: bool) -> Result<Device, GpuError> {
         let (adapter, info) = adapter::choose(selection)?;
         let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         Device::with(&adapter, info, checked, timestamps)
     }
 
-    /// Opens an adapter. Asks for WebGPU's default limits, or what there is of them, and for the adapter's own buffer sizes.
+    /// Opens an adapter. Requests WebGPU's default limits, or lower ones if the adapter does not reach them, and the
+    /// adapter's own buffer sizes.
     ///
     /// # Errors
-    /// The driver refuses.
+    /// If the driver refuses.
     pub fn of(adapter: &wgpu::Adapter, info: AdapterInfo, checked: bool) -> Result<Device, GpuError> {
         Device::with(adapter, info, checked, wgpu::Features::empty())
     }
@@ -101,7 +102,12 @@ impl Device {
                 note(&lost, GpuError::Lost(text.into()));
             }
         });
-        let tiles = Tiles::of(info.class());
+        // The software shaders read from uniforms of the size that WebGPU guarantees, which a device may lack.
+        let guaranteed = 4 * crate::kernels::UNIFORM as u64;
+        let tiles = match device.limits().max_uniform_buffer_binding_size < guaranteed {
+            true => Tiles::of(info.class()).without_uniforms(),
+            false => Tiles::of(info.class()),
+        };
         Ok(Device {
             info,
             checked,
@@ -115,10 +121,10 @@ impl Device {
         })
     }
 
-    /// The error that the driver reported since the last call, if any.
+    /// Checks for errors that the driver reported since the last call.
     ///
     /// # Errors
-    /// That error.
+    /// The first such error.
     pub fn check(&self) -> Result<(), GpuError> {
         match self.failure.lock().unwrap_or_else(|e| e.into_inner()).take() {
             Some(error) => Err(error),
@@ -126,7 +132,7 @@ impl Device {
         }
     }
 
-    /// Runs something that creates objects, and turns what the driver says into an error that names `what`.
+    /// Runs `create` in error scopes and turns any error into one that names `what`.
     pub(super) fn scoped<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T, GpuError> {
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -139,7 +145,7 @@ impl Device {
         }
     }
 
-    /// Bytes of the largest buffer that a kernel can be bound to, and the limit that says so.
+    /// Maximum bytes of a buffer that a kernel can bind, and the limit that determines it.
     pub fn largest(&self) -> (u64, &'static str) {
         let limits = self.device.limits();
         let buffer = (limits.max_buffer_size, "max_buffer_size");
@@ -147,7 +153,7 @@ impl Device {
         if buffer.0 < binding.0 { buffer } else { binding }
     }
 
-    /// Bytes of a data set, or of what is computed once of it, that may lie on the device, and what says so.
+    /// Maximum bytes on the device for a data set, or for data computed once from it, and the limit that determines it.
     pub fn room_limit(&self) -> (u64, &'static str) {
         let largest = self.largest();
         match self.memory {
@@ -156,20 +162,20 @@ impl Device {
         }
     }
 
-    /// The same without the reason.
+    /// Same as [`Device::room_limit`], without the name of the limit.
     pub fn room(&self) -> u64 {
         self.room_limit().0
     }
 
-    /// Gives the device up: whatever is asked of it afterwards fails, as on a device that was lost.
+    /// Destroys the device: later calls fail as on a lost device.
     pub fn destroy(&self) {
         self.device.destroy();
     }
 
-    /// A storage buffer of zeros, `len` elements of four bytes.
+    /// Creates a zeroed storage buffer of `len` four-byte elements.
     ///
     /// # Errors
-    /// It is larger than the device allows, or there is no memory for it.
+    /// If it is larger than the device allows, or memory runs out.
     pub fn buffer(&self, name: &str, len: usize) -> Result<wgpu::Buffer, GpuError> {
         let size = (len.max(4) * 4) as u64;
         let (allowed, limit) = self.largest();
@@ -177,7 +183,7 @@ impl Device {
             let remedy = format!("{} float32 values would fit; use a smaller --batch or network", allowed / 4);
             return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
         }
-        // Parameters are read as uniforms and written as storage, so every buffer may be both.
+        // Parameters are read as uniforms and written as storage, so every buffer allows both.
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::UNIFORM
             | wgpu::BufferUsages::COPY_SRC
@@ -192,19 +198,19 @@ impl Device {
         })
     }
 
-    /// A storage buffer with content.
+    /// Creates a storage buffer with content.
     ///
     /// # Errors
-    /// As [`Device::buffer`].
+    /// Same as [`Device::buffer`].
     pub fn upload(&self, name: &str, content: &[u32]) -> Result<wgpu::Buffer, GpuError> {
         self.upload_bytes(name, bytemuck::cast_slice(content))
     }
 
-    /// A storage buffer with bytes, the last word filled up with zeros. Goes in parts, so that the staging copy of a large
-    /// data set is never held whole.
+    /// Creates a storage buffer from bytes, the last word padded with zeros. Uploads in chunks, so that the staging
+    /// copy of a large data set is never held whole.
     ///
     /// # Errors
-    /// As [`Device::buffer`].
+    /// Same as [`Device::buffer`].
     pub fn upload_bytes(&self, name: &str, content: &[u8]) -> Result<wgpu::Buffer, GpuError> {
         const PART: usize = 4 << 20;
         let buffer = self.buffer(name, content.len().div_ceil(4))?;
@@ -224,27 +230,26 @@ impl Device {
         Ok(buffer)
     }
 
-    /// Overwrites the start of a buffer, before whatever is submitted next.
+    /// Overwrites the start of a buffer before the next submission.
     pub fn write(&self, buffer: &wgpu::Buffer, content: &[u32]) {
         self.write_at(buffer, 0, content);
     }
 
-    /// Overwrites a part of a buffer, from an element on, before whatever is submitted next.
+    /// Overwrites a part of a buffer, from element `start` on, before the next submission.
     pub fn write_at(&self, buffer: &wgpu::Buffer, start: usize, content: &[u32]) {
         self.write_bytes(buffer, start, bytemuck::cast_slice(content));
     }
 
-    /// The same with bytes: whole words of them.
+    /// Same as [`Device::write_at`], for bytes; they must be whole words.
     pub fn write_bytes(&self, buffer: &wgpu::Buffer, start: usize, content: &[u8]) {
         self.queue.write_buffer(buffer, (start * 4) as u64, content);
     }
 
-    /// An encoder for the next submission.
     pub fn encoder(&self) -> wgpu::CommandEncoder {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("steps") })
     }
 
-    /// Submits, and asks for parts of buffers, in elements, as they are when the submission is done.
+    /// Submits, and requests parts of buffers (first element, length) as of the end of the submission.
     pub fn submit(&self, mut encoder: wgpu::CommandEncoder, parts: &[(&wgpu::Buffer, usize, usize)]) -> Pending {
         let lens: Vec<usize> = parts.iter().map(|part| part.2).collect();
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -261,20 +266,20 @@ impl Device {
         let submission = self.queue.submit([encoder.finish()]);
         let (sender, mapped) = oneshot_channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            // The receiver is gone when the caller gave up on the answer.
+            // The receiver is gone if the caller gave up waiting.
             let _ = sender.send(result);
         });
         Pending { staging, submission, lens, mapped }
     }
 
-    /// Waits for a read-back: the parts in the order they were asked for.
+    /// Waits for a read-back and returns the parts in the order of the request.
     ///
     /// # Errors
-    /// Whatever the driver reported, or its silence.
+    /// If the driver reported an error or did not respond in time.
     pub fn wait(&self, pending: Pending) -> Result<Vec<Vec<u32>>, GpuError> {
         let deadline = Instant::now() + self.patience;
         let mut mapped = Box::pin(pending.mapped.receive());
-        // Nothing wakes this future: each look at it drives the device, until the answer is there or time is up.
+        // Nothing wakes this future: each poll drives the device until the answer arrives or time is up.
         let answer = pollster::block_on(poll_fn(|context| {
             let left = deadline.saturating_duration_since(Instant::now());
             let submission_index = Some(pending.submission.clone());
@@ -308,15 +313,15 @@ impl Device {
         Ok(parts.collect())
     }
 
-    /// Leaks an unresponsive device: to drop it would be to wait for it.
+    /// Leaks an unresponsive device, since dropping it would wait for it.
     fn abandon(&self) {
         std::mem::forget((self.device.clone(), self.queue.clone()));
     }
 
-    /// Reads a part of a buffer, in elements, after everything submitted so far.
+    /// Reads `len` elements of a buffer after everything submitted so far.
     ///
     /// # Errors
-    /// As [`Device::wait`].
+    /// Same as [`Device::wait`].
     pub fn read(&self, buffer: &wgpu::Buffer, start: usize, len: usize) -> Result<Vec<u32>, GpuError> {
         let mut parts = self.wait(self.submit(self.encoder(), &[(buffer, start, len)]))?;
         Ok(parts.pop().unwrap_or_default())

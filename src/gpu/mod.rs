@@ -1,4 +1,4 @@
-//! The product: adapter choice, WGSL to pipelines, and the player that runs a plan on a device.
+//! The GPU backend: adapter selection, compilation of WGSL, and the player that runs a plan on a device.
 
 mod adapter;
 mod device;
@@ -18,7 +18,7 @@ pub use timer::Timer;
 use crate::plan::shader::ShaderError;
 use crate::text::Shown;
 
-/// What can go wrong between this program and a device.
+/// Errors of the GPU backend.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GpuError {
@@ -58,11 +58,11 @@ pub enum GpuError {
     Killed { expected: u32, found: u32 },
 }
 
-/// Checks the step counter that the last kernel of each step advances, since a driver that gives up on a submission can
-/// make it look completed.
+/// Checks the step counter that the last kernel of each step increments, since a submission that the driver gave up on
+/// can look completed.
 ///
 /// # Errors
-/// The counter does not stand where it should.
+/// If the counter does not match.
 pub fn check_steps(expected: u64, found: u32) -> Result<(), GpuError> {
     // The counter is 32 bits wide and wraps.
     let expected = expected as u32;

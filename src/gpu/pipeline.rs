@@ -1,16 +1,16 @@
-//! From WGSL to a pipeline.
+//! Compiles WGSL to pipelines.
 
 use super::{Device, GpuError};
 use crate::plan::shader::Slot;
 
 impl Device {
-    /// The pipeline of a shader whose bindings are these, compiled at its first use, with run-time checks or without.
+    /// Returns the pipeline of a shader with these bindings, compiled on first use, with or without run-time checks.
     ///
     /// # Errors
-    /// The driver refuses it.
+    /// If the driver rejects it, or it needs too many storage buffers.
     ///
     /// # Safety
-    /// Without checks, the shader must not reach beyond its bindings whatever they hold, nor loop without end.
+    /// Without checks, the shader must not access memory outside its bindings, whatever they hold, nor loop forever.
     pub(super) unsafe fn pipeline(
         &self,
         name: &str,
@@ -23,14 +23,14 @@ impl Device {
         if let Some(pipeline) = known().get(&key) {
             return Ok(pipeline.clone());
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: upheld by the caller.
         let pipeline = unsafe { self.compile(name, text, slots, checked)? };
         known().insert(key, pipeline.clone());
         Ok(pipeline)
     }
 
     /// # Safety
-    /// As for [`Device::pipeline`].
+    /// Same as [`Device::pipeline`].
     unsafe fn compile(
         &self,
         name: &str,
@@ -50,7 +50,7 @@ impl Device {
             let module = if checked {
                 gpu.create_shader_module(source)
             } else {
-                // SAFETY: the caller's promise.
+                // SAFETY: upheld by the caller.
                 unsafe { gpu.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked()) }
             };
             let entries: Vec<_> = slots
@@ -81,8 +81,8 @@ impl Device {
                 layout: Some(&layout),
                 module: &module,
                 entry_point: Some("main"),
-                // Every kernel writes workgroup memory before it reads it. To clear it costs a serial loop on some drivers, and
-                // in GLSL an assignment of a whole array that Mesa compiles for minutes.
+                // Every kernel writes workgroup memory before reading it. Clearing it costs a serial loop on some
+                // drivers, and in GLSL a whole-array assignment that Mesa takes minutes to compile.
                 compilation_options: wgpu::PipelineCompilationOptions {
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()

@@ -1,4 +1,4 @@
-//! Plays a plan on a device: pipelines, buffers and bind groups are made once, a step only encodes them.
+//! Plays a plan on a device. Pipelines, buffers and bind groups are created once; a batch only encodes them.
 
 use super::{Device, GpuError};
 use crate::kernels::{Access, Spec};
@@ -8,14 +8,14 @@ use crate::threads::on_all_cores;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A plan that is ready to run.
+/// A plan ready to run.
 pub struct Player {
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
     steps: Vec<Recorded>,
 }
 
-/// One step, as it is encoded.
+/// A step, ready to encode.
 struct Recorded {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
@@ -23,57 +23,58 @@ struct Recorded {
 }
 
 impl Player {
-    /// Makes pipelines, buffers and bind groups. Buffers named in `shared` are the caller's; the others are made here, with
-    /// the plan's content or zeros. Whatever they will hold, run-time checks keep every kernel inside of its bindings.
+    /// Creates pipelines, buffers and bind groups. Buffers named in `shared` are the caller's; the others are created
+    /// here, with the plan's content or zeros. Run-time checks keep every kernel inside its bindings, whatever they
+    /// hold.
     ///
     /// # Errors
-    /// A shader that does not fit its plan, a driver that refuses it, or too little memory.
+    /// If a shader does not match its plan, the driver rejects it, or memory runs out.
     pub fn new(device: &Device, plan: Plan, shared: &[(&str, &wgpu::Buffer)]) -> Result<Player, GpuError> {
         Player::with_sources(device, plan, shared, |spec| spec.wgsl)
     }
 
-    /// The same with other shaders: for tests that prove a broken one is noticed.
+    /// Same as [`Player::new`] with other shaders, for tests that a broken one is noticed.
     ///
     /// # Errors
-    /// As [`Player::new`].
+    /// Same as [`Player::new`].
     pub fn with_sources<'s>(
         device: &Device,
         plan: Plan,
         shared: &[(&str, &wgpu::Buffer)],
         source: impl Fn(&Spec) -> &'s str,
     ) -> Result<Player, GpuError> {
-        // SAFETY: there is nothing to promise where there are checks.
+        // SAFETY: with run-time checks there is nothing to uphold.
         unsafe { Player::make(device, plan, shared, source, true) }
     }
 
-    /// The same without run-time checks, unless the device was opened with them.
+    /// Same as [`Player::with_sources`] without run-time checks, unless the device was opened with them.
     ///
     /// # Errors
-    /// As [`Player::new`].
+    /// Same as [`Player::new`].
     ///
     /// # Safety
-    /// The shaders must stay inside of their bindings. Those in `shaders/` do: every loop is bounded by constants or by the
-    /// update's table, every index is guarded by the plan's sizes, and no divisor is zero, as long as `order` holds places of
-    /// the data set, `labels` classes of the network, and the cursor stands within the epoch.
+    /// The shaders must stay inside their bindings. Those in `shaders/` do: every loop is bounded by constants or by
+    /// the update's table, every index is guarded by the plan's sizes, and no divisor is zero, provided that `order`
+    /// holds indices into the data set, `labels` holds classes of the network, and the cursor is within the epoch.
     pub unsafe fn unchecked<'s>(
         device: &Device,
         plan: Plan,
         shared: &[(&str, &wgpu::Buffer)],
         source: impl Fn(&Spec) -> &'s str,
     ) -> Result<Player, GpuError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: upheld by the caller.
         unsafe { Player::make(device, plan, shared, source, device.checked) }
     }
 
-    /// A player whose buffers get what this program has looked at before: sets from a [`crate::train::GpuSet`].
+    /// A player whose buffers hold contents validated by this program: sets from a [`crate::train::GpuSet`].
     pub(crate) fn trusted(device: &Device, plan: Plan, shared: &[(&str, &wgpu::Buffer)]) -> Result<Player, GpuError> {
-        // SAFETY: a set was checked when it was brought to the device, an order is when it is written, and the cursor is
-        // written beside it. The conformance tests run with and without the checks, between guards.
+        // SAFETY: a set is validated when it is brought to the device, an order when it is written, and the cursor is
+        // written with it. The conformance tests run with and without the checks, between guards.
         unsafe { Player::unchecked(device, plan, shared, |spec| spec.wgsl) }
     }
 
     /// # Safety
-    /// As for [`Player::unchecked`], where `checked` is false.
+    /// If `checked` is false, same as [`Player::unchecked`].
     unsafe fn make<'s>(
         device: &Device,
         plan: Plan,
@@ -92,14 +93,9 @@ impl Player {
             .map(|made| made.map_err(|error| with_remedy(error, plan.batch)))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let mut specs: Vec<Spec> = plan.steps.iter().map(|step| step.kernel.spec()).collect();
-        // A device may grant smaller uniforms than WebGPU does; what does not fit is bound as storage there.
-        let largest = device.device.limits().max_uniform_buffer_binding_size;
-        for port in specs.iter_mut().flat_map(|spec| &mut spec.ports) {
-            port.uniform &= port.bound() as u64 * 4 <= largest;
-        }
+        let specs: Vec<Spec> = plan.steps.iter().map(|step| step.kernel.spec()).collect();
         let texts = specs.iter().map(|spec| shader::specialise(spec, source(spec))).collect::<Result<Vec<_>, _>>()?;
-        // SAFETY: the caller's promise.
+        // SAFETY: upheld by the caller.
         let pipelines = unsafe { compile(device, &specs, &texts, checked)? };
 
         let steps = plan
@@ -135,12 +131,11 @@ impl Player {
         Ok(Player { plan, buffers, steps })
     }
 
-    /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// A buffer by its name.
+    /// A buffer by name.
     ///
     /// # Panics
     /// If the plan has no such buffer.
@@ -149,12 +144,12 @@ impl Player {
         &self.buffers[at]
     }
 
-    /// The buffer at a place of the plan.
+    /// A buffer by its index in the plan.
     pub fn buffer_at(&self, index: usize) -> &wgpu::Buffer {
         &self.buffers[index]
     }
 
-    /// Appends a number of batches to a submission, in one compute pass.
+    /// Encodes a number of batches in one compute pass.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, batches: usize) {
         let mut pass =
             encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("batches"), timestamp_writes: None });
@@ -165,14 +160,14 @@ impl Player {
         }
     }
 
-    /// Appends one step of the plan, in a pass of its own.
+    /// Encodes one step of the plan in a separate pass.
     pub fn encode_one(&self, encoder: &mut wgpu::CommandEncoder, step: usize) {
         let label = Some(self.plan.steps[step].label.as_str());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
         self.encode_step(&mut pass, step);
     }
 
-    /// Appends one step of the plan to a pass.
+    /// Encodes one step of the plan into a pass.
     pub fn encode_step(&self, pass: &mut wgpu::ComputePass, at: usize) {
         let step = &self.steps[at];
         let [x, y, z] = step.workgroups;
@@ -182,7 +177,7 @@ impl Player {
     }
 }
 
-/// Adds to an error about a buffer's size what would fit: a smaller batch, where the buffer grows with it.
+/// Adds a remedy to an error about a buffer's size: a smaller batch that fits, if the buffer grows with the batch.
 fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     match error {
         GpuError::Limit { buffer, needed, limit, allowed, remedy } => {
@@ -199,10 +194,10 @@ fn with_remedy(error: GpuError, batch: usize) -> GpuError {
     }
 }
 
-/// One pipeline for each distinct text, compiled on all cores.
+/// Compiles one pipeline per distinct text, on all cores.
 ///
 /// # Safety
-/// As for [`Player::unchecked`], where `checked` is false.
+/// If `checked` is false, same as [`Player::unchecked`].
 unsafe fn compile(
     device: &Device,
     specs: &[Spec],
@@ -217,7 +212,7 @@ unsafe fn compile(
         let mut mine = Vec::new();
         while let Some((spec, text)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
             let made = bindings(spec, text).and_then(|slots| {
-                // SAFETY: the caller's promise.
+                // SAFETY: upheld by the caller.
                 unsafe { device.pipeline(spec.stem, text, &slots, checked) }
             });
             mine.push(made.map(|pipeline| ((*text).clone(), pipeline)));
@@ -227,7 +222,7 @@ unsafe fn compile(
     made.into_iter().flatten().collect()
 }
 
-/// The bindings, as they are read out of a shader. They must be the plan's ports, in order.
+/// Reads the bindings of a shader, which must match the plan's ports in order.
 fn bindings(spec: &Spec, text: &str) -> Result<Vec<Slot>, GpuError> {
     let slots = shader::slots(spec.stem, text)?;
     let expected: Vec<_> = (0..)

@@ -1,10 +1,10 @@
-//! A shader that is played by itself, outside of any plan.
+//! Runs a single shader outside any plan.
 
 use super::{Device, GpuError};
 use crate::kernels::Spec;
 use crate::plan::shader::{self, Slot};
 
-/// One of the program's own shaders outside of any plan, bound by name.
+/// One of the crate's own shaders, bound by name.
 pub(crate) struct Standalone {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
@@ -12,17 +12,17 @@ pub(crate) struct Standalone {
 }
 
 impl Standalone {
-    /// Compiles and binds it.
+    /// Compiles and binds the shader.
     ///
     /// # Errors
-    /// A shader that is not valid, a driver that refuses it.
+    /// If the shader is invalid or the driver rejects it.
     ///
     /// # Panics
     /// If a binding of the shader has no buffer.
     pub fn new(device: &Device, spec: &Spec, buffers: &[(&str, &wgpu::Buffer)]) -> Result<Standalone, GpuError> {
         let (name, text) = (spec.stem, shader::specialise(spec, spec.wgsl)?);
         let slots = shader::slots(name, &text)?;
-        // SAFETY: the probes loop as often as their constants say, and guard each index by a constant.
+        // SAFETY: every loop of the probes is bounded by constants, and every index is guarded by one.
         let pipeline = unsafe { device.pipeline(name, &text, &slots, device.checked)? };
         let buffer = |slot: &Slot| buffers.iter().find(|(of, _)| *of == slot.name).map(|(_, buffer)| *buffer);
         let entries: Vec<_> = slots
@@ -42,7 +42,7 @@ impl Standalone {
         Ok(Standalone { pipeline, bindings, workgroups: spec.workgroups })
     }
 
-    /// Appends it to a pass.
+    /// Encodes the dispatch into a pass.
     pub fn encode(&self, pass: &mut wgpu::ComputePass) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);

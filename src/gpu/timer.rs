@@ -1,18 +1,18 @@
-//! How long a pass takes on a device.
+//! Times compute passes on a device.
 
 use super::{Device, GpuError};
 use std::time::Instant;
 
-/// Measures passes: by the device's own timestamps where it has them, else by the clock around a submission.
+/// Times passes with device timestamps where available, otherwise with the host clock around a submission.
 pub struct Timer<'d> {
     device: &'d Device,
-    /// The two timestamps of a pass, and where they are put to be read.
+    /// The two timestamps of a pass, and the buffer they are resolved into.
     queries: Option<(wgpu::QuerySet, wgpu::Buffer)>,
 }
 
 impl<'d> Timer<'d> {
-    /// Makes what measuring needs. A device that is the CPU itself is measured by the clock: its timestamps are taken on the
-    /// same clock, when a submission is taken up.
+    /// Creates the queries. A software rasteriser is timed with the host clock: its timestamps use the same clock and
+    /// are taken when a submission is picked up.
     pub fn new(device: &'d Device) -> Timer<'d> {
         let gpu = &device.device;
         let has = gpu.features().contains(wgpu::Features::TIMESTAMP_QUERY) && !device.info.is_software();
@@ -33,15 +33,15 @@ impl<'d> Timer<'d> {
         Timer { device, queries }
     }
 
-    /// Whether the device's own timestamps are used.
+    /// Whether device timestamps are used.
     pub fn has_timestamps(&self) -> bool {
         self.queries.is_some()
     }
 
-    /// Runs a pass and returns the seconds it took.
+    /// Runs a pass and returns its duration in seconds.
     ///
     /// # Errors
-    /// What the driver says.
+    /// If the driver reports an error or does not respond.
     pub fn pass(&self, encode: impl FnOnce(&mut wgpu::ComputePass)) -> Result<f64, GpuError> {
         let mut encoder = self.device.encoder();
         let timestamp_writes = self.queries.as_ref().map(|(query_set, _)| wgpu::ComputePassTimestampWrites {

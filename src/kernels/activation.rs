@@ -1,10 +1,10 @@
-//! Activations by themselves, where none of the neighbouring kernels applies them.
+//! Standalone activations, used if no neighbouring kernel applies them.
 
 use super::*;
 use crate::words::words;
 
-/// Hands the list of all activations to a macro: the word of each, which names its shader and its twin, its name, and whether
-/// it makes whole numbers of whole numbers.
+/// Passes the list of all activations to a macro: the word that names each one's shader and twin, its variant, and
+/// whether it maps integers to integers.
 macro_rules! each_activation {
     ($then:ident) => {
         $then! {
@@ -36,7 +36,7 @@ macro_rules! declare {
                 }
             }
 
-            /// Whether it makes whole numbers of whole numbers.
+            /// Whether it maps integers to integers.
             fn is_exact(self) -> bool {
                 match self { $(Activation::$activation => $exact),+ }
             }
@@ -45,12 +45,12 @@ macro_rules! declare {
 }
 each_activation!(declare);
 
-/// On whole numbers results are exact, unless one of these activations is not.
+/// The fills for these activations; integers only if all of them are exact.
 pub(super) fn fills_of(activations: &[Activation]) -> &'static [Fill] {
     if activations.iter().all(|activation| activation.is_exact()) { Fill::EXACT } else { Fill::SMOOTH }
 }
 
-/// Sizes of an activation by itself.
+/// Sizes of a standalone activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivationShape {
     pub count: u32,

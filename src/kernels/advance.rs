@@ -1,8 +1,8 @@
-//! The step to the next batch.
+//! Advancing the cursor to the next batch.
 
 use super::*;
 
-/// With the batch size.
+/// Field 0 is the batch size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advance(pub u32);
 

@@ -21,7 +21,7 @@ impl AvgPoolShape {
         self.w_in / self.pool_w
     }
 
-    /// Values of a cell.
+    /// Number of values in a cell.
     pub fn cell(&self) -> u32 {
         self.pool_h * self.pool_w
     }
@@ -39,7 +39,7 @@ impl AvgPoolShape {
         [(6, 24, 24, 2, 2), (1, 2, 2, 2, 2), (3, 7, 9, 2, 4), (5, 11, 8, 3, 3), (70, 7, 5, 7, 5), (2, 5, 5, 1, 1)].map(
             |(planes, h_in, w_in, pool_h, pool_w)| {
                 let shape = AvgPoolShape { planes, h_in, w_in, pool_h, pool_w };
-                // Quotients of whole numbers are exact where the divisor is a power of two.
+                // Quotients of integers are exact if the divisor is a power of two.
                 (shape, if shape.cell().is_power_of_two() { Fill::EXACT } else { Fill::SMOOTH })
             },
         )

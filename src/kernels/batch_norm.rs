@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Sizes of batch normalisation: x (padded, channels, pixels), of which the first `batch` rows may be images.
+/// Sizes of batch normalisation: x (padded, channels, pixels), of which at most the first `batch` rows are images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormShape {
     pub batch: u32,
@@ -11,11 +11,11 @@ pub struct NormShape {
     pub pixels: u32,
     /// Applied to the result of a forward pass.
     pub activation: Activation,
-    /// What made x: a backward pass multiplies dx with its derivative.
+    /// Activation that produced x: a backward pass multiplies dx by its derivative.
     pub activation_in: Activation,
 }
 
-/// Where a variance has sense.
+/// Meaningful values of a variance.
 const POSITIVE: Values = Values::Within(0.1, 1.0);
 
 impl NormShape {
@@ -24,12 +24,12 @@ impl NormShape {
         size([self.padded, self.channels, self.pixels])
     }
 
-    /// Values of a channel.
+    /// Number of values of a channel.
     fn values(&self) -> u64 {
         product([self.padded, self.pixels])
     }
 
-    /// What each channel has.
+    /// Uniforms with one element per channel.
     fn of_channel(&self, names: &[&'static str]) -> Vec<Port> {
         let port = |name: &&'static str| {
             let port = uniform(name, Element::F32, self.channels as usize);
@@ -38,20 +38,20 @@ impl NormShape {
         names.iter().map(port).collect()
     }
 
-    /// Every shape, with the cursor.
+    /// The test cases: shapes with their cursors.
     fn cases<K>(kernel: impl Fn(NormShape, Tiles) -> K) -> Vec<Setting<K>> {
         let [software, integrated, discrete] = Tiles::ALL;
         let cases = [
             ([5, 5, 3, 12], RELU, NONE, discrete, [0, 0, 12]),
-            // Rows of padding, before the end of the set and behind it.
+            // Padding rows, before and past the end of the set.
             ([5, 8, 4, 9], SIGMOID, RELU, software, [0, 0, 12]),
             ([5, 8, 7, 10], NONE, SIGMOID, integrated, [2, 10, 12]),
             ([3, 3, 2, 56], NONE, NONE, software, [0, 0, 3]),
             ([1, 1, 3, 2], RELU, RELU, discrete, [0, 1, 2]),
-            // As behind a fully connected layer.
+            // As after a fully connected layer.
             ([70, 72, 20, 1], RELU, NONE, software, [1, 70, 150]),
             ([16, 16, 5, 144], RELU, RELU, integrated, [0, 0, 16]),
-            // So many values that eight lanes would loop longer than some drivers do.
+            // So many values that eight lanes would exceed the loop limit of some drivers.
             ([1024, 1024, 1, 576], NONE, NONE, software, [0, 0, 1024]),
         ];
         let cases =
@@ -64,15 +64,15 @@ impl NormShape {
 }
 
 impl Tiles {
-    /// Invocations that sum a channel of so many values: as many as a workgroup has, and on software devices as few as do not
-    /// loop for too long.
+    /// Number of invocations that sum a channel of `values` values: a full workgroup on GPUs, and as few as the
+    /// iteration limit allows on software devices.
     fn norm_lanes(&self, values: u64) -> u32 {
         let most = (MOST_ITERATIONS / 4) as u64;
         values.div_ceil(most).next_power_of_two().clamp(if self.gathers { self.workgroup.into() } else { 256 }, 256)
             as u32
     }
 
-    /// Values of a channel that an invocation takes.
+    /// Values of a channel per invocation.
     fn norm_p(&self, pixels: u32) -> u32 {
         divisor(pixels, self.load_p)
     }

@@ -1,13 +1,13 @@
-//! On what a kernel is judged.
+//! Test cases of a kernel.
 
 use super::Kernel;
 
-/// What the inputs look like.
+/// Distribution of a kernel's input values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
     /// Signed, in [-1, 1).
     Random,
-    /// Whole numbers from -2 to 2: every sum is exact in any order, and the result must be too. Ties are frequent.
+    /// Integers from -2 to 2: every sum is exact in any order, so the result must be too. Ties are frequent.
     Integers,
     /// Logits that are all below -200, all equal, or far apart.
     Extreme,
@@ -16,17 +16,17 @@ pub enum Fill {
 }
 
 impl Fill {
-    /// For kernels whose result on whole numbers is a whole number.
+    /// For kernels that map integers to integers.
     pub(crate) const EXACT: &'static [Fill] = &[Fill::Random, Fill::Integers];
-    /// For those that divide, or take roots or exponentials.
+    /// For kernels that divide, or compute roots or exponentials.
     pub(crate) const SMOOTH: &'static [Fill] = &[Fill::Random];
 }
 
-/// A kernel with its sizes, the cursor that it reads if it reads one, and what its inputs look like: a case for each.
+/// A kernel with its sizes, its cursor if it reads one, and the fills of its inputs; each fill is one test case.
 #[derive(Clone, Debug)]
 pub struct Setting<K> {
     pub kernel: K,
-    /// Step, first row and rows in all.
+    /// Step, first row and total number of rows.
     pub cursor: [u32; 3],
     pub fills: &'static [Fill],
 }

@@ -1,9 +1,10 @@
-//! Convolutions by themselves: for kernels or cells that are too large for [`conv_pool`](super::conv_pool), and to compare.
+//! Unfused convolutions: for kernels or cells that are too large for [`conv_pool`](super::conv_pool), and for
+//! comparison.
 
 use super::*;
 
-/// Sizes of a convolution: x (batch, c_in, h_in, w_in) with `padding` zeros on each side, w (c_out, c_in, k, k) at every
-/// `stride`-th place.
+/// Sizes of a convolution: x (batch, c_in, h_in, w_in) with `padding` zeros on each side, w (c_out, c_in, k, k),
+/// applied every `stride` pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvShape {
     pub batch: u32,
@@ -16,7 +17,7 @@ pub struct ConvShape {
     pub padding: u32,
     /// Applied to the result of a forward pass.
     pub activation: Activation,
-    /// What made x: a backward pass multiplies dx with its derivative.
+    /// Activation that produced x: a backward pass multiplies dx by its derivative.
     pub activation_in: Activation,
 }
 
@@ -38,7 +39,7 @@ impl ConvShape {
         )
     }
 
-    /// Multiplications and additions where so many positions of the map are computed.
+    /// Multiplications and additions for this many positions of the map.
     pub(super) fn flops(&self, positions: u32) -> u64 {
         2 * product([self.batch, self.c_out, positions, self.c_in, self.k, self.k])
     }
@@ -53,18 +54,20 @@ impl ConvShape {
         ConvShape { batch, c_in, h_in, w_in, c_out, k, stride: 1, padding: 0, activation, activation_in }
     }
 
-    /// The input that a place of the map meets with a place of the kernel, along one side of so many; none outside.
+    /// Input coordinate, along a side of length `side`, that output coordinate `place` reads at kernel offset
+    /// `of_kernel`. Returns None if it is outside the input.
     pub(crate) fn met(&self, place: u32, of_kernel: u32, side: u32) -> Option<u32> {
         (place * self.stride + of_kernel).checked_sub(self.padding).filter(|&input| input < side)
     }
 
-    /// The place of the map, of so many, that meets an input with a place of the kernel; none where there is none.
+    /// Output coordinate, along a side of length `side`, that reads `input` at kernel offset `of_kernel`. Returns None
+    /// if none does.
     pub(crate) fn meeting(&self, input: u32, of_kernel: u32, side: u32) -> Option<u32> {
         let ahead = (input + self.padding).checked_sub(of_kernel).filter(|ahead| ahead.is_multiple_of(self.stride))?;
         Some(ahead / self.stride).filter(|&place| place < side)
     }
 
-    /// What results are exact on whole numbers.
+    /// The fills of its inputs; integers only if results are exact on them.
     pub(super) fn fills(&self) -> &'static [Fill] {
         fills_of(&[self.activation, self.activation_in])
     }
@@ -79,14 +82,14 @@ impl ConvShape {
             (ConvShape::of([4, 10, 12, 12, 20, 5], NONE, RELU), integrated),
             (ConvShape { padding: 1, ..ConvShape::of([2, 3, 7, 6, 4, 3], RELU, RELU) }, discrete),
             (ConvShape { stride: 2, ..ConvShape::of([2, 3, 10, 9, 4, 3], NONE, NONE) }, integrated),
-            // Steps over inputs, and a frame of nothing but zeros.
+            // A stride that skips inputs, and a border of outputs that read only padding.
             (ConvShape { stride: 3, padding: 4, ..ConvShape::of([3, 2, 8, 11, 5, 2], NONE, RELU) }, software),
         ]
     }
 }
 
 impl Tiles {
-    /// Slices of `conv_backward_weight`.
+    /// Number of slices of `conv_backward_weight`.
     pub fn conv_slices(&self, s: &ConvShape) -> u32 {
         self.slices(s.c_out * s.c_in * s.k, s.batch, s.h_out() * (s.w_out() + 2))
     }
@@ -195,7 +198,7 @@ impl Definition for ConvBackwardInput {
     }
 }
 
-/// With the number of slices in which it sums the batch.
+/// Field 1 is the number of slices into which the batch is split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvBackwardWeight(pub ConvShape, pub u32);
 

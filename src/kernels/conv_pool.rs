@@ -29,12 +29,12 @@ impl ConvPoolShape {
         [s.c_in * s.h_in * s.w_in, s.c_out * self.h_out() * self.w_out()]
     }
 
-    /// Rows and columns of a block of inputs: as many as from cell to cell.
+    /// Rows and columns of a block of inputs: the distance between neighbouring cells.
     fn block(&self) -> u32 {
         self.pool * self.conv.stride
     }
 
-    /// Rows and columns of blocks that cover x, the last of them perhaps in part.
+    /// Rows and columns of blocks that cover x; the last may be partial.
     pub fn blocks(&self) -> (u32, u32) {
         (self.conv.h_in.div_ceil(self.block()), self.conv.w_in.div_ceil(self.block()))
     }
@@ -45,12 +45,12 @@ impl ConvPoolShape {
         (x, w, size([self.conv.batch, self.conv.c_out, self.h_out(), self.w_out()]))
     }
 
-    /// The place of the winner in its cell.
+    /// Positions of a winner within its cell.
     fn winners(&self) -> Values {
         Values::Below(self.pool * self.pool)
     }
 
-    /// Of a gradient: with the zeros of all values but the winners, and without.
+    /// Operations of a gradient, with and without the zeros at values that are not winners.
     fn gradient_flops(&self) -> [u64; 2] {
         let winners = self.conv.flops(self.h_out() * self.w_out());
         [winners * u64::from(self.pool * self.pool), winners]
@@ -75,69 +75,69 @@ impl ConvPoolShape {
             of([2, 3, 7, 7, 5, 3], 1, SIGMOID, RELU),
             // 18,225 weights: more than a uniform holds.
             of([1, 27, 8, 8, 27, 5], 2, RELU, RELU),
-            // A row of cells that is brought in two parts of unlike length.
+            // A row of cells that is loaded in two parts of unequal length.
             of([1, 1, 8, 302, 2, 5], 2, RELU, RELU),
-            // A kernel so large that unrolling must be held back.
+            // A kernel so large that unrolling must be limited.
             of([1, 2, 14, 13, 4, 11], 2, RELU, RELU),
-            // Padding and strides, where cells and blocks of inputs lie apart.
+            // The largest kernels that are fused.
+            of([1, 1, 19, 18, 2, 16], 1, RELU, RELU),
+            of([1, 1, 18, 17, 2, 15], 2, RELU, RELU),
+            // Padding and strides, where cells and blocks of inputs are not aligned.
             moved(of([2, 3, 9, 8, 4, 3], 2, RELU, RELU), 1, 1),
             moved(of([3, 2, 12, 11, 4, 5], 2, NONE, RELU), 1, 4),
             moved(of([2, 3, 13, 10, 6, 3], 1, RELU, RELU), 2, 1),
             moved(of([2, 2, 13, 11, 3, 3], 2, RELU, NONE), 2, 0),
         ];
-        // Each by the table for software devices, and by one of those for GPUs.
+        // Each with the table for software devices and one of those for GPUs.
         let gpus = [discrete, integrated].into_iter().cycle();
         shapes.into_iter().zip(gpus).flat_map(|(shape, gpu)| [(shape, gpu), (shape, software)]).collect()
     }
 }
 
-/// Multiply-adds of a single pooled value in a fused kernel, at most. Its weight gradient chooses among as many inputs for each
-/// of the sums of a channel, and drivers take minutes for more.
+/// Maximum number of multiply-adds per pooled value in a fused kernel. Its weight gradient selects among as many inputs
+/// for each sum of a channel, and drivers take minutes to compile more.
 const FUSED: usize = 1000;
 
 impl Tiles {
-    /// Cells, or blocks of inputs, that the body of a convolution may compute. Choosing a winner and unpooling are compiled the
-    /// slower, the larger the cells are.
+    /// Maximum number of cells, or blocks of inputs, in the body of a convolution. Selecting a winner and unpooling
+    /// take longer to compile the larger the cells are.
     fn cells(&self, s: &ConvPoolShape) -> u32 {
         let (cell, k) = (s.pool * s.pool, s.conv.k);
-        // The inputs of a block have as many products as the cell.
+        // The inputs of a block need as many products as the cell.
         let sums = s.block() * s.block();
         (self.unrolled / (cell * k * k)).min(self.conv_sums / sums) * 2 / s.pool.max(2)
     }
 
-    /// Whether a convolution with this kernel is computed in one body with pooling of these cells; 1 is none. Beyond that the
-    /// two are kernels of their own, whose bodies stay short whatever their sizes; so they are where the kernel steps over
-    /// inputs, or may lie outside of them.
+    /// Whether a convolution with this kernel is fused with pooling of these cells; a `pool` of 1 means no pooling.
+    /// Above the size limits the two are separate kernels, whose bodies stay short at any size. They are also separate
+    /// if the stride skips inputs or the kernel may lie entirely in the padding.
     pub(crate) fn fuses(&self, [k, stride, padding]: [usize; 3], pool: usize) -> bool {
         let (cell, weights, block) = (pool.saturating_mul(pool), k.saturating_mul(k), pool.saturating_mul(stride));
         let sums = block.saturating_mul(block).max(weights);
         stride <= k && padding < k && sums <= self.conv_sums as usize && cell.saturating_mul(weights) <= FUSED
     }
 
-    /// Whether `conv_pool_backward_input` leaves lanes of its only workgroup idle.
-    pub(crate) fn is_idle(&self, s: &ConvPoolShape) -> bool {
-        let (rows, columns) = s.blocks();
-        let [_, tile_i, tile_j] = ConvPoolBackwardInput(*s, *self).tile();
-        s.conv.batch * (rows / tile_i) * (columns / tile_j) < self.workgroup
-    }
-
-    /// Slices of `conv_pool_backward_weight`, whose unit is a row of cells.
+    /// Number of slices of `conv_pool_backward_weight`, whose unit is a row of cells.
     pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
         let rows = s.conv.batch * s.h_out();
         if ConvPoolBackwardWeight(*s, 1, *self).software().is_none() {
             let tile = WeightTile::of(s);
-            // Slices end where a tile does, and so do images.
+            // Slices and images end at tile boundaries.
             let unit = if s.h_out().is_multiple_of(tile.i) { tile.i } else { s.h_out() };
             let groups = (s.conv.c_out / tile.o) * (s.conv.c_in / tile.c);
-            let least = u64::from(rows) * tile.iterations(s) / u64::from(MOST_ITERATIONS) + 1;
-            let slices = self.conv_groups.div_ceil(groups).max(least as u32);
-            return rows.div_ceil((rows / unit).div_ceil(slices) * unit);
+            let least = tile.iterations(s, rows) / u64::from(MOST_ITERATIONS) + 1;
+            let wanted = self.conv_groups.div_ceil(groups).max(least as u32);
+            // The shader divides the rows evenly, so not every length can be had.
+            let lengths = (rows.div_ceil(wanted).div_ceil(unit)..=rows.div_ceil(unit)).map(|units| units * unit);
+            let mut slices = lengths.map(|length| (rows.div_ceil(length), length));
+            let even = slices.find(|&(slices, length)| slices == 1 || rows.div_ceil(slices) == length);
+            return even.map_or(1, |(slices, _)| slices);
         }
         let lanes = s.conv.c_in * (s.conv.c_out / self.conv_pool_weight_o(s));
         self.slices(lanes, rows, s.w_out() + 1)
     }
 
-    /// Output channels of `conv_pool_backward_weight`.
+    /// Output channels per invocation of `conv_pool_backward_weight`.
     fn conv_pool_weight_o(&self, s: &ConvPoolShape) -> u32 {
         let sums = s.conv.k * s.conv.k;
         divisor(s.conv.c_out, (self.conv_weight_sums / sums).min(self.unrolled / (sums * s.pool * s.pool)))
@@ -148,23 +148,23 @@ impl Tiles {
 pub struct ConvPoolForward(pub ConvPoolShape, pub Tiles);
 
 impl ConvPoolForward {
-    /// Output channels, rows and columns of cells.
+    /// Output channels, and rows and columns of cells.
     fn tile(&self) -> [u32; 3] {
         let ConvPoolForward(s, tiles) = self;
-        // Cells that the body has room for, of which others take so many already.
+        // Number of cells that fit in the body when the other dimensions already use `taken`.
         let room = |taken: u32| tiles.cells(s) / taken;
         let tile_j = divisor(s.w_out(), tiles.conv_j.min(room(1)));
         let tile_o = divisor(s.conv.c_out, tiles.conv_o.min(room(tile_j)));
         [tile_o, divisor(s.h_out(), tiles.conv_i.min(room(tile_j * tile_o))), tile_j]
     }
 
-    /// Tiles of all maps of a channel.
+    /// Number of tiles in all maps of a channel.
     fn tiles_of_batch(&self) -> u64 {
         let (ConvPoolForward(s, _), [_, tile_i, tile_j]) = (self, self.tile());
         product([s.conv.batch, s.h_out() / tile_i, s.w_out() / tile_j])
     }
 
-    /// Tiles of a workgroup, and invocations among which the sums of each are split.
+    /// Tiles per workgroup, and invocations among which the sums of each tile are split.
     fn split(&self) -> [u32; 2] {
         let (ConvPoolForward(s, tiles), [tile_o, tile_i, tile_j]) = (self, self.tile());
         if self.software().is_some() {
@@ -268,28 +268,28 @@ impl Definition for ConvPoolForward {
 pub struct ConvPoolBackwardInput(pub ConvPoolShape, pub Tiles);
 
 impl ConvPoolBackwardInput {
-    /// Input channels, rows and columns of blocks.
+    /// Input channels, and rows and columns of blocks.
     fn tile(&self) -> [u32; 3] {
         let ConvPoolBackwardInput(s, tiles) = self;
         let (rows, columns) = s.blocks();
         let room = |taken: u32| tiles.cells(s) / taken;
         let tile_j = divisor(columns, tiles.conv_block.min(room(1)));
         let mut tile_i = divisor(rows, tiles.conv_block.min(room(tile_j)));
-        // Smaller tiles rather than idle lanes.
+        // Prefer smaller tiles to idle lanes.
         while tile_i.is_multiple_of(2) && s.conv.batch * (columns / tile_j) * (rows / tile_i) < tiles.workgroup {
             tile_i /= 2;
         }
         [divisor(s.conv.c_in, tiles.conv_c.min(room(tile_j * tile_i))), tile_i, tile_j]
     }
 
-    /// Tiles of all maps of a channel.
+    /// Number of tiles in all maps of a channel.
     fn tiles_of_batch(&self) -> u64 {
         let (ConvPoolBackwardInput(s, _), [_, tile_i, tile_j]) = (self, self.tile());
         let (rows, columns) = s.blocks();
         product([s.conv.batch, rows / tile_i, columns / tile_j])
     }
 
-    /// Tiles of a workgroup, and invocations among which the sums of each are split.
+    /// Tiles per workgroup, and invocations among which the sums of each tile are split.
     fn split(&self) -> [u32; 2] {
         let (ConvPoolBackwardInput(s, tiles), [tile_c, tile_i, tile_j]) = (self, self.tile());
         if self.software().is_some() {
@@ -383,12 +383,12 @@ impl Definition for ConvPoolBackwardInput {
     }
 }
 
-/// With the number of slices in which it sums the batch.
+/// Field 1 is the number of slices into which the batch is split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvPoolBackwardWeight(pub ConvPoolShape, pub u32, pub Tiles);
 
 impl ConvPoolBackwardWeight {
-    /// Elements of all slices of the weights and of the bias.
+    /// Elements of the weight and bias gradients, over all slices.
     fn sums(&self) -> [usize; 2] {
         let ConvPoolBackwardWeight(s, slices, _) = self;
         [s.lens().1, s.conv.c_out as usize].map(|len| len * *slices as usize)
@@ -447,7 +447,7 @@ impl Definition for ConvPoolBackwardWeight {
         ];
         constants.extend(match self.software().is_some() {
             true => vec![("tile_o", tiles.conv_pool_weight_o(s)), ("wg", tiles.workgroup)],
-            false => ["tile_o", "tile_c", "tile_i", "tile_j"].into_iter().zip(WeightTile::of(s).sizes()).collect(),
+            false => WeightTile::of(s).constants(),
         });
         constants
     }
@@ -482,7 +482,7 @@ impl Definition for ConvPoolBackwardWeight {
         let rows = (s.conv.batch * s.h_out()).div_ceil(*slices);
         match self.software().is_some() {
             true => product([rows, s.w_out() + 1]),
-            false => rows.div_ceil(WeightTile::of(s).i) as u64 * WeightTile::of(s).iterations(s),
+            false => WeightTile::of(s).iterations(s, rows),
         }
     }
 
@@ -493,7 +493,7 @@ impl Definition for ConvPoolBackwardWeight {
     fn cases() -> Vec<Setting<ConvPoolBackwardWeight>> {
         let of_shape = |(s, t): (ConvPoolShape, Tiles)| {
             let rows = s.conv.batch * s.h_out();
-            // Whole images, some rows, one row.
+            // Slices of whole images, several rows, and one row.
             [1, s.conv.batch, rows.min(7), rows].map(|slices| ConvPoolBackwardWeight(s, slices, t))
         };
         let kernels = ConvPoolShape::cases().into_iter().flat_map(of_shape);

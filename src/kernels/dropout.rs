@@ -1,8 +1,8 @@
-//! Dropout, forward and backward alike.
+//! Dropout, both forward and backward.
 
 use super::*;
 
-/// Sizes of `dropout`: values of a batch, how many of a hundred are left out, and a number that tells layers apart.
+/// Sizes of `dropout`: number of values in a batch, percentage that is dropped, and a number that distinguishes layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropoutShape {
     pub count: u32,

@@ -46,21 +46,21 @@ impl FcShape {
             // More weights than a uniform holds.
             of(3, 130, 128, RELU, NONE),
         ];
-        // Every activation, applied and derived.
+        // Every activation and its derivative.
         shapes.extend(Activation::ALL.iter().map(|&activation| of(4, 9, 6, activation, activation)));
-        // Each by the table for software devices, and by one of those for GPUs.
+        // Each with the table for software devices and one of those for GPUs.
         let gpus = [discrete, integrated].into_iter().cycle();
         shapes.into_iter().zip(gpus).flat_map(|(shape, gpu)| [(shape, gpu), (shape, software)]).collect()
     }
 }
 
 impl Tiles {
-    /// Slices of a fully connected layer's weight gradient.
+    /// Number of slices of a fully connected layer's weight gradient.
     pub fn fc_slices(&self, batch: u32) -> u32 {
         batch.div_ceil(self.fc_slice)
     }
 
-    /// Terms of a sum of `n` that are summed at a time.
+    /// Number of terms of a sum of `n` that are summed at a time.
     fn terms(&self, n: u32) -> u32 {
         divisor(n, self.fc_terms)
     }
@@ -70,13 +70,18 @@ impl Tiles {
 pub struct FcForward(pub FcShape, pub Tiles);
 
 impl FcForward {
-    /// Images and outputs: of an invocation in the text for software devices, of a workgroup in that for GPUs.
+    /// Images and outputs, per invocation in the software shader and per workgroup in the GPU shader.
     fn tile(&self) -> [u32; 2] {
         let FcForward(s, tiles) = self;
         match self.software().is_some() {
             true => [s.batch.min(tiles.fc_n), divisor(s.c_out, tiles.fc_o)],
             false => [4, 4],
         }
+    }
+
+    /// Invocations of a workgroup. More than the default would need too much workgroup memory on a GPU.
+    fn workgroup(&self) -> u32 {
+        if self.software().is_some() { self.1.workgroup } else { WORKGROUP }
     }
 }
 
@@ -127,7 +132,7 @@ impl Definition for FcForward {
         let FcForward(s, tiles) = self;
         let [tile_n, tile_o] = self.tile();
         let mut constants = constants![
-            s => batch, c_in, c_out, @tile_n = tile_n, @tile_o = tile_o, @wg = tiles.workgroup
+            s => batch, c_in, c_out, @tile_n = tile_n, @tile_o = tile_o, @wg = self.workgroup()
         ];
         if self.software().is_some() {
             constants.push(("tile_i", tiles.terms(s.c_in)));
@@ -161,7 +166,7 @@ impl Definition for FcForward {
         let FcForward(s, tiles) = self;
         match self.software().is_some() {
             true => (s.c_in / tiles.terms(s.c_in)).into(),
-            false => (s.c_in.div_ceil(tiles.workgroup) + tiles.workgroup).into(),
+            false => (s.c_in.div_ceil(WORKGROUP) + 2 * WORKGROUP).into(),
         }
     }
 
@@ -178,7 +183,7 @@ impl Definition for FcForward {
 pub struct FcBackwardInput(pub FcShape, pub Tiles);
 
 impl FcBackwardInput {
-    /// Images and inputs.
+    /// Images and inputs per invocation.
     fn tile(&self) -> [u32; 2] {
         let FcBackwardInput(s, tiles) = self;
         [s.batch.min(tiles.fc_n), divisor(s.c_in, tiles.fc_i)]
@@ -250,18 +255,18 @@ impl Definition for FcBackwardInput {
     }
 }
 
-/// With the number of slices in which it sums the batch.
+/// Field 1 is the number of slices into which the batch is split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FcBackwardWeight(pub FcShape, pub u32, pub Tiles);
 
 impl FcBackwardWeight {
-    /// Outputs and inputs.
+    /// Outputs and inputs per invocation.
     fn tile(&self) -> [u32; 2] {
         let FcBackwardWeight(s, _, tiles) = self;
         [divisor(s.c_out, tiles.fc_weight_o), divisor(s.c_in, tiles.fc_i)]
     }
 
-    /// Elements of all slices of the weights and of the bias.
+    /// Elements of the weight and bias gradients, over all slices.
     fn sums(&self) -> [usize; 2] {
         let FcBackwardWeight(s, slices, _) = self;
         [size([*slices, s.c_out, s.c_in]), size([*slices, s.c_out])]

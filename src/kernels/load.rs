@@ -1,9 +1,9 @@
-//! A batch of the data set on its way in: images, images that are changed at random, and features of frozen layers.
+//! Loading a batch of the data set: images, randomly augmented images, and features of frozen layers.
 
 use super::*;
 
-/// Sizes of `load_images`. `batch` counts the rows that are written, `set` the images of the data set, `rows` those of an
-/// epoch.
+/// Sizes of `load_images`. `batch` is the number of rows written, `set` the number of images in the data set, `rows`
+/// the number of rows of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadShape {
     pub batch: u32,
@@ -22,7 +22,7 @@ pub struct AugmentShape {
     pub rows: u32,
 }
 
-/// Sizes of `load_features`: `len` features of an image; the others as in [`LoadShape`].
+/// Sizes of `load_features`: `len` is the number of features of an image; the others are as in [`LoadShape`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeatureShape {
     pub batch: u32,
@@ -31,10 +31,10 @@ pub struct FeatureShape {
     pub rows: u32,
 }
 
-/// Bounds of random changes of images, gaps included.
+/// Number of augmentation bounds, including unused elements.
 pub const AUGMENT: usize = 12;
 
-/// The bytes of a data set, of which a batch reads so many images.
+/// The packed bytes of a data set, of which a batch reads `batch` images.
 fn images(set: u32, pixels: u32, batch: u32) -> Port {
     let words = (set as usize * pixels as usize).div_ceil(4);
     read_u32("images", words).touching(batch as u64 * pixels as u64)
@@ -164,14 +164,14 @@ impl Definition for AugmentImages {
         [
             (3, 28, 28, 9, 7, 0, software),
             (4, 28, 28, 9, 7, 5, integrated),
-            // Whose quarter is no whole number of pixels, and smaller than any.
+            // A quarter of the image is not a whole number of pixels, or is less than one.
             (5, 13, 7, 6, 5, 0, discrete),
             (6, 3, 2, 8, 6, 0, software),
             (2, 40, 61, 3, 2, 0, integrated),
         ]
         .map(|(batch, height, width, set, rows, start, tiles)| {
             let kernel = AugmentImages(AugmentShape { batch, height, width, set, rows }, tiles);
-            // Bytes come to values of a table, which are exact.
+            // Bytes map to table entries, which are exact.
             Setting::new(kernel, &[Fill::Integers, Fill::Random]).at([3, start, rows])
         })
         .to_vec()
@@ -227,7 +227,7 @@ impl Definition for LoadFeatures {
 
     fn cases() -> Vec<Setting<LoadFeatures>> {
         let [software, integrated, discrete] = Tiles::ALL;
-        // The last number is that of the rows of the epoch, less than the order has room for.
+        // The last number is the number of rows of the epoch, which may be less than the capacity of the order.
         [
             (4, 320, 9, 7, 0, software, 7),
             (3, 5, 11, 12, 9, software, 11),

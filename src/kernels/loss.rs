@@ -1,9 +1,9 @@
-//! Softmax cross-entropy, and its mixture with the answers of a teacher.
+//! Softmax cross-entropy, and its combination with distillation from a teacher.
 
 use super::*;
 
 /// Sizes of softmax cross-entropy. `padded` is the number of rows of the logits, of which the first `batch` are images;
-/// `set` is the number of images in the data set, `rows` that of an epoch.
+/// `set` is the number of images in the data set, and `rows` the number in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossShape {
     pub batch: u32,
@@ -14,7 +14,7 @@ pub struct LossShape {
 }
 
 impl LossShape {
-    /// Elements of the logits, padding included.
+    /// Elements of the logits, including padding.
     pub fn logits(&self) -> usize {
         size([self.padded, self.classes])
     }
@@ -30,7 +30,7 @@ impl LossShape {
         ]
     }
 
-    /// Bytes of a value for each image of a batch.
+    /// Bytes of one value per image of a batch.
     fn row(&self) -> u64 {
         4 * u64::from(self.batch)
     }
@@ -38,7 +38,7 @@ impl LossShape {
     fn cases<K>(kernel: impl Fn(LossShape) -> K) -> Vec<Setting<K>> {
         let cases = [
             (5, 5, 10, 12, 12, [0, 0, 12]),
-            // Rows of padding, before the end of the set and behind it.
+            // Padding rows, before and past the end of the set.
             (5, 8, 10, 12, 12, [0, 0, 12]),
             (5, 8, 10, 12, 12, [2, 10, 12]),
             (1, 1, 2, 3, 2, [0, 1, 2]),

@@ -1,4 +1,4 @@
-//! Max-pooling by itself.
+//! Unfused max-pooling.
 
 use super::*;
 

@@ -1,22 +1,23 @@
-//! The kernels: for each one its sizes, what it reads and writes, how it is dispatched, what it costs, on which cases it is
-//! judged, and which faults these cases must catch.
+//! The kernels: sizes, inputs and outputs, dispatch size and cost of each, its test cases, and the faults that these
+//! cases must catch.
 //!
 //! # Adding a kernel
-//! A kernel is one stem:
-//! 1. `shaders/<stem>.wgsl`, and if a CPU should run another text, `shaders/software/<stem>.wgsl`: complete WGSL but for the pieces of `shaders/common` that it names, with example values in the
-//!    constants under `// The plan sets:`, where the loader puts the plan's ([`crate::plan::shader::specialise`]);
+//! A kernel is identified by its stem:
+//! 1. `shaders/<stem>.wgsl`, and `shaders/software/<stem>.wgsl` if a CPU should run a different shader: complete WGSL
+//!    except for the pieces of `shaders/common` that it names, with example values in the constants under
+//!    `// The plan sets:`, which the loader replaces with the plan's values ([`crate::plan::shader::specialise`]);
 //! 2. `src/reference/<stem>.rs`: its twin, plain loops in f64;
-//! 3. a [`Definition`] in a file of its family in this folder, and its name in [`each_kernel!`](crate::each_kernel);
+//! 3. a [`Definition`] in the file of its family in this folder, and its name in [`each_kernel!`](crate::each_kernel);
 //! 4. `tests/kernels/<stem>.rs`: a worked example of the twin.
 //!
-//! Whatever of these is missing does not compile.
+//! Omitting any of these is a compile error.
 //!
 //! # Registers
-//! A private array lies in registers only where every index is a constant once loops are unrolled; otherwise it lies in
-//! memory, and costs a software device ten times its arithmetic. A loop over the whole of an array, whose variable is the
-//! index itself, is unrolled however long its body (Mesa's `nir_loop_analyze`: the trip count is the array's length). So
-//! sums are nested arrays, `array<array<f32, WIDTH>, tile>`, with a loop for each dimension, not one flat array with
-//! computed places.
+//! A private array is kept in registers only if every index is constant after loop unrolling. Otherwise it is kept in
+//! memory, which costs a software device ten times as much as the arithmetic. A loop over an entire array that is
+//! indexed by the loop variable itself is unrolled regardless of the length of its body (Mesa's `nir_loop_analyze`: the
+//! trip count is the array's length). Sums are therefore nested arrays, `array<array<f32, WIDTH>, tile>`, with one loop
+//! per dimension, rather than a flat array with computed indices.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -36,8 +37,8 @@ pub(crate) use pieces::composed;
 use port::{cursor, gather, order, update_u32, write, write_u32};
 pub(crate) use port::{read, read_u32, uniform, update};
 
-/// Hands the list of all kernels to a macro: the file of a family in `src/kernels`, then the stem and the type of each of its
-/// kernels.
+/// Passes the list of all kernels to a macro: the file of each family in `src/kernels`, then the stem and type of each
+/// of its kernels.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_kernel {
@@ -63,26 +64,26 @@ macro_rules! each_kernel {
     };
 }
 
-/// What a kernel is, at some sizes.
+/// A kernel at given sizes.
 pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
-    /// The shader as it lies in `shaders/`.
+    /// The shader source in `shaders/`.
     const WGSL: &'static str;
 
-    /// Its faults.
+    /// Faults of the shader.
     const FAULTS: Faults;
 
-    /// The shaders in `shaders/software/` that take its place where a CPU runs shaders, and their faults.
+    /// The shaders in `shaders/software/` that replace it on devices that run shaders on the CPU, and their faults.
     const SOFTWARE: &'static [Text] = &[];
 
-    /// Which of those is taken at these sizes, if any.
+    /// Index of the [`Self::SOFTWARE`] shader used at these sizes, if any.
     fn software(&self) -> Option<usize> {
         None
     }
 
-    /// Values for the constants that the shader leaves to the plan.
+    /// Values of the constants that the plan sets.
     fn constants(&self) -> Constants;
 
-    /// The activation that it applies, or whose derivative.
+    /// The activation whose value or derivative it applies.
     fn act(&self) -> Activation {
         Activation::Identity
     }
@@ -90,26 +91,27 @@ pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
     /// Its bindings, in order.
     fn ports(&self) -> Vec<Port>;
 
-    /// How many workgroups are dispatched.
+    /// Number of workgroups dispatched.
     fn workgroups(&self) -> [u32; 3];
 
-    /// How often an invocation goes through the loops that compilers do not unroll, at most.
+    /// Maximum number of iterations of an invocation in loops that compilers do not unroll.
     fn iterations(&self) -> u64;
 
-    /// Floating-point operations, as [`Cost`] counts them: all, and those without the zeros that max-pooling leaves.
+    /// Floating-point operations as defined by [`Cost`]: all of them, and without the zeros of max-pooling.
     fn flops(&self) -> [u64; 2];
 
-    /// Sizes that fit nothing, short batches, ties and extremes, with all columns of the tile table.
+    /// Test cases: awkward sizes, short batches, ties and extremes, with every tile table.
+    /// table.
     fn cases() -> Vec<Setting<Self>>;
 
-    /// The content of a port that follows from the sizes.
+    /// Contents of a port that the sizes determine.
     fn given(&self, port: &str) -> Vec<u32> {
         unreachable!("{port} follows from no size")
     }
 }
 
-/// Small changes of a shader that its cases must notice: a text that stands there exactly once, and what takes its place. At
-/// least three.
+/// Mutations of a shader that its test cases must detect: a text that occurs in the shader exactly once, and its
+/// replacement. At least three.
 pub type Faults = &'static [(&'static str, &'static str)];
 
 /// A shader and its faults.
@@ -121,42 +123,42 @@ pub struct Text {
     pub faults: Faults,
 }
 
-/// Names of a shader's constants, and their values.
+/// Names and values of a shader's constants.
 pub type Constants = Vec<(&'static str, u32)>;
 
-/// Everything about a kernel that depends on its sizes.
+/// The properties of a kernel that depend on its sizes.
 pub struct Spec {
     pub stem: &'static str,
     /// The shader's file in `shaders/`, without `.wgsl`.
     pub file: &'static str,
-    /// The shader as it lies in `shaders/` or `shaders/software/`.
+    /// The shader source in `shaders/` or `shaders/software/`.
     pub wgsl: &'static str,
-    /// The piece `activation` of the shader, where it uses one.
+    /// The `activation` piece of the shader, if it uses one.
     pub activation: Activation,
-    /// Values for the constants that the shader leaves to the plan.
+    /// Values of the constants that the plan sets.
     pub constants: Constants,
     pub ports: Vec<Port>,
     pub workgroups: [u32; 3],
 }
 
 impl Spec {
-    /// The shader with the pieces that it names.
+    /// The shader including the pieces that it names.
     ///
     /// # Panics
-    /// If it names a piece that there is not.
+    /// If it names a piece that does not exist.
     pub fn text(&self) -> String {
         composed(self.wgsl, self.activation).unwrap_or_else(|piece| panic!("{} uses {piece}", self.stem))
     }
 }
 
-/// How often an invocation may go through loops, in all. llvmpipe leaves a loop after 65,535 iterations, whatever is left to do
-/// (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa), and says nothing; and no device is fast where so much is done in one row.
+/// Maximum number of loop iterations of an invocation, in total. llvmpipe silently leaves a loop after 65,535
+/// iterations, finished or not (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa), and no device is fast at that much serial work.
 pub const MOST_ITERATIONS: u32 = 65_535;
 
-/// The workgroup size of the kernels that have no tiles; the shaders say so themselves as `WG`.
+/// Workgroup size of the kernels without tiles; their shaders define it as `WG`.
 pub const WORKGROUP: u32 = 64;
 
-/// The text of a shader.
+/// The source of a shader.
 macro_rules! shader {
     ($stem:literal) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $stem, ".wgsl"))
@@ -164,7 +166,7 @@ macro_rules! shader {
 }
 pub(crate) use shader;
 
-/// Constants that are called as fields of a shape, and others.
+/// Constants named after fields of a shape, and others.
 macro_rules! constants {
     ($($shape:expr => $($field:ident),+);+ $(, @$name:ident = $value:expr)*) => {
         vec![$($((stringify!($field), $shape.$field as u32)),+),+ $(, (stringify!($name), $value))*]
@@ -174,7 +176,7 @@ macro_rules! declare {
     ($($family:ident: $($stem:ident $kernel:ident),+;)+) => {
         $(mod $family; pub use $family::*;)+
 
-        /// The stem of every kernel: the name of its shader, its twin and its test.
+        /// The stem of every kernel, which names its shader, its twin and its test.
         pub const STEMS: &[&str] = &[$($(stringify!($stem)),+),+];
 
         /// A kernel with its sizes.
@@ -190,35 +192,35 @@ macro_rules! declare {
         })+)+
 
         impl Kernel {
-            /// The kernel's name: that of its shader, its twin and its test.
+            /// The kernel's name, shared by its shader, its twin and its test.
             pub fn stem(&self) -> &'static str {
                 match self { $($(Kernel::$kernel(_) => stringify!($stem)),+),+ }
             }
 
-            /// Everything about the kernel that follows from its sizes.
+            /// The properties of the kernel that depend on its sizes.
             pub fn spec(&self) -> Spec {
                 match self { $($(Kernel::$kernel(kernel) => spec(stringify!($stem), kernel)),+),+ }
             }
 
-            /// How often an invocation goes through the loops that compilers do not unroll, at most.
+            /// Maximum number of iterations of an invocation in loops that compilers do not unroll.
             pub fn iterations(&self) -> u64 {
                 match self { $($(Kernel::$kernel(kernel) => kernel.iterations()),+),+ }
             }
 
-            /// The least that the kernel's formula asks for.
+            /// Minimum cost of the kernel's formula.
             pub fn cost(&self) -> Cost {
                 match self { $($(Kernel::$kernel(kernel) => cost(kernel)),+),+ }
             }
 
-            /// The content of a port that follows from the sizes.
+            /// Contents of a port that the sizes determine.
             pub fn given(&self, port: &str) -> Vec<u32> {
                 match self { $($(Kernel::$kernel(kernel) => kernel.given(port)),+),+ }
             }
 
-            /// What it is judged on.
+            /// Its test cases.
             ///
             /// # Panics
-            /// If there is no kernel of this stem.
+            /// If no kernel has this stem.
             pub fn cases(stem: &str) -> Vec<Setting<Kernel>> {
                 match stem {
                     $($(stringify!($stem) => $kernel::cases().into_iter().map(Setting::from_one).collect(),)+)+
@@ -229,7 +231,7 @@ macro_rules! declare {
             /// Its shaders.
             ///
             /// # Panics
-            /// If there is no kernel of this stem.
+            /// If no kernel has this stem.
             pub fn texts(stem: &str) -> Vec<Text> {
                 match stem {
                     $($(stringify!($stem) => texts::<$kernel>(stringify!($stem)),)+)+
@@ -265,22 +267,22 @@ fn product<const N: usize>(dims: [u32; N]) -> u64 {
     dims.iter().map(|&d| d as u64).product()
 }
 
-/// Whether all of these fit uniforms.
+/// Whether tensors of these lengths all fit in uniforms.
 fn fit<const N: usize>(lens: [usize; N]) -> bool {
     lens.iter().all(|&len| len <= UNIFORM)
 }
 
-/// Workgroups for this many invocations in x.
+/// Number of workgroups in x for this many invocations.
 pub(crate) fn groups(invocations: u64) -> u32 {
     groups_of(WORKGROUP, invocations)
 }
 
-/// Workgroups of a size for this many invocations in x.
+/// Number of workgroups of size `workgroup` in x for this many invocations.
 fn groups_of(workgroup: u32, invocations: u64) -> u32 {
     invocations.div_ceil(workgroup.into()).try_into().unwrap_or(u32::MAX)
 }
 
-/// Steps of a sum over the lanes of a workgroup that halves their number, at most.
+/// Maximum number of steps of a tree reduction over the lanes of a workgroup.
 pub(crate) const HALVINGS: u64 = 16;
 
 /// The largest divisor of `n` that is at most `bound`.
@@ -292,7 +294,7 @@ const NONE: Activation = Activation::Identity;
 const RELU: Activation = Activation::Relu;
 const SIGMOID: Activation = Activation::Sigmoid;
 
-/// One slice of a batch, some, and as many as it has images.
+/// Slice counts to test: one, a few, and one per image.
 fn with_slices(batch: u32) -> [u32; 3] {
     [1, batch.min(3), batch]
 }

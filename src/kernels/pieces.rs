@@ -1,8 +1,8 @@
-//! Pieces that stand in many shaders.
+//! Pieces of WGSL shared by several shaders.
 
 use super::Activation;
 
-/// Hands the names of the pieces in `shaders/common` to their texts.
+/// Maps the names of the pieces in `shaders/common` to their source.
 macro_rules! common {
     ($($name:literal),+) => {
         fn common(name: &str) -> Option<&'static str> {
@@ -15,13 +15,13 @@ macro_rules! common {
 }
 common! { "cursor", "group", "hash", "input", "input_vectors" }
 
-/// How the line of a shader begins that names its pieces.
+/// Prefix of the shader line that names its pieces.
 const USES: &str = "// Uses: ";
 
-/// A shader with the pieces that it names before it. `activation` is the one that the kernel applies.
+/// A shader preceded by the pieces that it names. `activation` is the one that the kernel applies.
 ///
 /// # Errors
-/// The name of a piece that there is not.
+/// The name of a piece that does not exist.
 pub(crate) fn composed(wgsl: &str, activation: Activation) -> Result<String, String> {
     let Some(line) = wgsl.lines().find(|line| line.starts_with(USES)) else { return Ok(wgsl.into()) };
     let mut text = String::new();
@@ -30,6 +30,6 @@ pub(crate) fn composed(wgsl: &str, activation: Activation) -> Result<String, Str
         text.push_str(piece.ok_or_else(|| name.to_string())?);
         text.push('\n');
     }
-    // The pieces stand in their place.
+    // The pieces replace this line.
     Ok(text + &wgsl.replacen(&format!("{line}\n"), "", 1))
 }

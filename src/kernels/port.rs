@@ -1,4 +1,4 @@
-//! What a kernel is bound to, and what it costs.
+//! Bindings and cost of a kernel.
 
 /// The element type of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,31 +12,31 @@ pub enum Element {
 pub enum Access {
     /// Only reads it.
     Read,
-    /// Writes every element, and reads none that it has not written.
+    /// Writes every element, and reads only elements that it has written.
     Overwrite,
-    /// Changes some elements and leaves the others as they are.
+    /// Changes some elements and leaves the others unchanged.
     Update,
 }
 
-/// The values that a binding may hold: what a kernel believes, and what its cases draw from.
+/// Values that a binding may hold: the kernel relies on them, and its test cases draw from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Values {
     /// Any float, or any word.
     #[default]
     Any,
-    /// Floats of an interval, where the formula is defined only there or means something only there.
+    /// Floats in an interval, if the formula is defined or meaningful only there.
     Within(f32, f32),
-    /// Whole numbers below a bound: indices, labels.
+    /// Integers below a bound, such as indices and labels.
     Below(u32),
     /// Three words: step, first row of the batch, rows of the epoch.
     Cursor,
-    /// What [`Definition::given`](super::Definition::given) says.
+    /// The contents returned by [`Definition::given`](super::Definition::given).
     Given,
-    /// Bounds of random changes of an image, as `augment_images` lists them.
+    /// Bounds of the random augmentation, as listed in `augment_images`.
     Augment,
 }
 
-/// One binding of a kernel: its name in the shader, its type, and how many elements it must hold.
+/// A binding of a kernel: its name in the shader, its type, and its minimum number of elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Port {
     pub name: &'static str,
@@ -44,34 +44,34 @@ pub struct Port {
     pub access: Access,
     pub len: usize,
     pub values: Values,
-    /// Bytes that are read or written at least, for [`Cost`].
+    /// Minimum number of bytes read or written, for [`Cost`].
     pub(super) traffic: u64,
     /// Bound as a uniform, an array of vec4 in the shader.
     pub uniform: bool,
-    /// Of no image, and so bound whole to a kernel that takes a part of a batch.
+    /// Not stored per image, and therefore bound whole to a kernel that processes part of a batch.
     pub(crate) whole: bool,
 }
 
 impl Port {
-    /// Elements that must be bound: whole vectors of a uniform.
+    /// Number of elements that must be bound; a uniform is rounded up to whole vectors.
     pub fn bound(&self) -> usize {
         if self.uniform { self.len.next_multiple_of(4) } else { self.len }
     }
 
-    /// Holds only these values.
+    /// Restricts the port to these values.
     pub(crate) const fn of(mut self, values: Values) -> Port {
         self.values = values;
         self
     }
 
-    /// Only so many bytes of it are read or written.
+    /// Sets the number of bytes read or written.
     pub(crate) const fn touching(mut self, bytes: u64) -> Port {
         self.traffic = bytes;
         self
     }
 }
 
-/// Elements of the largest uniform that WebGPU grants: 64 KiB.
+/// Elements of the largest uniform that WebGPU guarantees: 64 KiB.
 pub const UNIFORM: usize = 1 << 14;
 
 /// Elements of the cursor: step, start, total.
@@ -83,12 +83,12 @@ const fn port(name: &'static str, element: Element, access: Access, len: usize) 
     Port { name, element, access, len, values: Values::Any, traffic, uniform: false, whole: false }
 }
 
-/// Only read, from a uniform.
+/// A read-only uniform.
 pub(crate) const fn uniform(name: &'static str, element: Element, len: usize) -> Port {
     Port { uniform: true, whole: true, ..port(name, element, Access::Read, len) }
 }
 
-/// Only read: from a uniform by the text for software devices, from storage by that for GPUs.
+/// A read-only port: a uniform in the shader for software devices, a storage buffer in the one for GPUs.
 pub(super) const fn gather(software: bool, name: &'static str, element: Element, len: usize) -> Port {
     Port { uniform: software, ..port(name, element, Access::Read, len) }
 }
@@ -122,23 +122,23 @@ pub(super) const fn cursor() -> Port {
     read_u32("cursor", CURSOR).of(Values::Cursor)
 }
 
-/// The epoch's images by their place in a set of so many, of which a batch reads its own.
+/// The order of an epoch: `rows` indices into a data set of `set` images. A batch reads only its own.
 pub(super) const fn order(rows: u32, set: u32, batch: u32) -> Port {
     read_u32("order", rows as usize).of(Values::Below(set)).touching(4 * batch as u64)
 }
 
-/// The least that a kernel's formula asks for.
+/// Minimum cost of a kernel's formula.
 ///
-/// Counted as floating-point operations are the multiplications and additions of sums of products, and those of an update.
-/// Biases, activations, comparisons, exponentials and index arithmetic are not: they are few, or no arithmetic of the layer.
-/// Counted as bytes are each input read once and each output written once, as if a cache held all of it; of a data set, only
-/// the images of the batch. A batch that is cut into parts reads parameters, and reads and writes gradients, once for each
-/// part: that traffic is counted.
+/// Floating-point operations are the multiplications and additions of sums of products and of updates. Biases,
+/// activations, comparisons, exponentials and index arithmetic are not counted: they are few, or not part of the
+/// layer's arithmetic. For bytes, each input is read once and each output written once, as if a cache held all of it;
+/// of a data set, only the images of the batch count. A batch that is cut into parts reads parameters, and reads and
+/// writes gradients, once per part; this traffic is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Every product of a convolution's gradients, also those with the zeros that max-pooling leaves.
+    /// All products of a convolution's gradients, including those with the zeros of max-pooling.
     pub flops: u64,
-    /// Without those: a pooled cell has one winner.
+    /// Without products with those zeros: a pooled cell has one winner.
     pub sparse_flops: u64,
     pub bytes: u64,
 }

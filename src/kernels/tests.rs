@@ -1,10 +1,10 @@
-//! What holds for all kernels.
+//! Tests that span several kernels.
 
 use super::*;
 use crate::model::Network;
 use crate::recorder::{Options, record};
 
-/// 0.96 million operations an image forward; backward 0.288 for conv1's weights and 0.64 for each gradient of conv2.
+/// 0.96 million operations per image forward; backward 0.288 for conv1's weights and 0.64 for each gradient of conv2.
 #[test]
 fn the_tutorials_network_costs_what_is_worked_out_by_hand() {
     let net = Network::tutorial([1, 28, 28], 10).unwrap();
@@ -24,7 +24,7 @@ fn the_tutorials_network_costs_what_is_worked_out_by_hand() {
         assert_eq!(of("fc2 backward input"), (1000, 1000));
         assert_eq!(of("loss forward"), (0, 0));
         let load = plan.steps()[0].kernel.cost();
-        // Bytes in, floats out, an entry of the order each, cursor and table.
+        // Per image: bytes in, floats out and one entry of the order. Per batch: cursor and table.
         assert_eq!(load.bytes, 64 * (784 + 784 * 4 + 4) + 4 * (3 + 256));
     }
 }

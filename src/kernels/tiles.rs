@@ -1,23 +1,23 @@
-//! Tile sizes: how much work one invocation takes, by class of device.
+//! Tile sizes by device class: how much work an invocation does.
 //!
-//! A GPU wants many invocations with few accumulators each; a software device has eight lanes, pays dearly for each load
-//! from storage and nothing for many accumulators. The numbers below for software were measured on llvmpipe (Mesa 22.3.6,
-//! 256 bit, two cores) with `cargo bench`, those for discrete GPUs on an H100 with `bench --what step --sweep`, where no other
-//! value of an entry is more than 1 % faster; those for integrated GPUs are reasoned from them.
+//! A GPU needs many invocations with few accumulators each. A software device has eight lanes; each load from storage
+//! is expensive, while accumulators are free. The values for software were measured on llvmpipe (Mesa 22.3.6, 256 bit,
+//! two cores) with `cargo bench`, and those for discrete GPUs on an H100 with `bench --what step --sweep`, where no
+//! other value of an entry is more than 1 % faster. Those for integrated GPUs are extrapolated from them.
 
 use super::{ALIGN, UNIFORM};
 
-/// Batches are padded to a multiple of this, where they are cut into parts.
+/// Batches that are cut into parts are padded to a multiple of this.
 const PART: u32 = 8;
 
-/// What kind of device a plan is made for.
+/// Class of device that a plan targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceClass {
     /// A driver that runs shaders on the CPU.
     Software,
     /// A GPU that shares the CPU's memory.
     Integrated,
-    /// A GPU with memory of its own.
+    /// A GPU with dedicated memory.
     Discrete,
 }
 
@@ -26,58 +26,61 @@ impl DeviceClass {
     pub const ALL: [DeviceClass; 3] = [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete];
 }
 
-/// Upper bounds of the tile sizes. A kernel takes the largest divisor of its size within the bound, so that no tile but the
-/// last of a batch is ragged, and less where its body would be longer than `unrolled`.
+/// Upper bounds of the tile sizes. A kernel uses the largest divisor of its size within the bound, so that only the
+/// last tile of a batch can be ragged, and a smaller one if its body would otherwise exceed `unrolled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
-    /// Invocations in a workgroup of a kernel with tiles.
+    /// Workgroup size of kernels with tiles.
     pub(super) workgroup: u32,
-    /// Whether what differs from lane to lane is read through uniforms too, in parts of the batch that fit one. llvmpipe
-    /// gathers eight lanes from a uniform in 3.4 ns and from storage in 55, where it loops over the lanes.
+    /// Whether values that differ between lanes are also read through uniforms, in parts of the batch that fit in one.
+    /// llvmpipe gathers eight lanes from a uniform in 3.4 ns and from storage in 55 ns, because it loops over the lanes
+    /// there.
     pub(super) gathers: bool,
-    /// Pixels of `load_images`, and of batch normalisation, at most.
+    /// Maximum number of pixels per invocation in `load_images` and batch normalisation.
     pub(super) load_p: u32,
-    /// Features of `load_features`.
+    /// Features per invocation in `load_features`.
     pub(super) load_i: u32,
-    /// Multiply-adds in the unrolled body of a convolution, at most: what is longer, drivers compile for minutes or never.
+    /// Maximum number of multiply-adds in the unrolled body of a convolution. Drivers take minutes to compile longer
+    /// bodies, or never finish.
     pub(super) unrolled: u32,
-    /// Sums that an invocation of a convolution holds, at most: each is compared or stored by itself.
+    /// Maximum number of sums that an invocation of a convolution holds; each is compared or stored separately.
     pub(super) conv_sums: u32,
     pub(super) conv_o: u32,
     pub(super) conv_i: u32,
     pub(super) conv_j: u32,
     pub(super) conv_c: u32,
-    /// Rows and columns of blocks of a convolution's input gradient.
+    /// Rows and columns of blocks in a convolution's input gradient.
     pub(super) conv_block: u32,
-    /// Sums that an invocation of a convolution's weight gradient holds, those of one output channel at least.
+    /// Maximum number of sums that an invocation of a convolution's weight gradient holds, but at least those of one
+    /// output channel.
     pub(super) conv_weight_sums: u32,
-    /// Terms that a fully connected layer sums in registers.
+    /// Number of terms that a fully connected layer sums in registers.
     pub(super) fc_terms: u32,
     pub(super) fc_n: u32,
     pub(super) fc_o: u32,
     pub(super) fc_i: u32,
     pub(super) fc_weight_o: u32,
-    /// Invocations that a convolution's weight gradient wants at least: its batch is cut into slices until there are so many.
-    /// More slices are more to at_once for the update, which does so one after the other.
+    /// Minimum number of invocations of a convolution's weight gradient: the batch is cut into slices to reach it. More
+    /// slices are more work for the update, which folds them sequentially.
     conv_lanes: u32,
-    /// Workgroups that the weight gradient of a fused convolution wants at least, in the text for GPUs.
+    /// Minimum number of workgroups of a fused convolution's weight gradient, in the GPU shader.
     pub(super) conv_groups: u32,
-    /// Invocations that a GPU wants at least for a usual batch, where long sums can be split among those of a workgroup.
+    /// Minimum number of invocations on a GPU for a typical batch; long sums are split within a workgroup to reach it.
     split_lanes: u32,
-    /// Images in a slice of a fully connected layer's weight gradient, at least.
+    /// Maximum number of images in a slice of a fully connected layer's weight gradient.
     pub(super) fc_slice: u32,
-    /// Values that an invocation reads before it adds the first, where it sums many: a GPU waits for memory once for all of
-    /// them. Arrays cost software devices more than they gain.
+    /// Number of values that an invocation reads before it adds the first, in long sums: a GPU then waits for memory
+    /// once for all of them. On software devices, the array costs more than it gains.
     pub(crate) at_once: u32,
 }
 
-/// Elements of workgroup memory that WebGPU grants: 16 KiB.
+/// Elements of workgroup memory that WebGPU guarantees: 16 KiB.
 pub(super) const WORKGROUP_MEMORY: u32 = 1 << 12;
 
-/// Images of a usual batch.
+/// Images in a typical batch.
 const USUAL_BATCH: u64 = 64;
 
-/// Tiles of a workgroup that splits sums, and the invocations that WebGPU grants it.
+/// Tiles in a workgroup that splits sums, and the maximum workgroup size that WebGPU guarantees.
 const SPLIT: u32 = 32;
 const MOST_INVOCATIONS: u32 = 256;
 
@@ -86,7 +89,7 @@ impl Tiles {
     pub const ALL: [Tiles; 3] =
         [Tiles::of(DeviceClass::Software), Tiles::of(DeviceClass::Integrated), Tiles::of(DeviceClass::Discrete)];
 
-    /// The table.
+    /// The table of a device class.
     pub const fn of(class: DeviceClass) -> Tiles {
         match class {
             DeviceClass::Software => Tiles {
@@ -164,8 +167,13 @@ impl Tiles {
         }
     }
 
-    /// Entries of the table by name, with values worth trying. A value that divides no size of a network comes to the next
-    /// smaller one that does. `load_p` must be a multiple of four.
+    /// The table for a device whose uniform buffers are smaller than WebGPU guarantees.
+    pub const fn without_uniforms(self) -> Tiles {
+        Tiles { gathers: false, ..self }
+    }
+
+    /// Entries of the table by name, with candidate values. A value that does not divide a network's size is lowered to
+    /// the next one that does. `load_p` must be a multiple of four.
     pub const CANDIDATES: [(&'static str, &'static [u32]); 17] = [
         ("workgroup", &[8, 32, 64, 128, 256]),
         ("load_p", &[4, 8, 28]),
@@ -186,18 +194,18 @@ impl Tiles {
         ("fc_weight_o", &[1, 2, 5, 10]),
     ];
 
-    /// An entry of [`Tiles::CANDIDATES`].
+    /// Value of an entry of [`Tiles::CANDIDATES`].
     ///
     /// # Panics
-    /// If there is none of this name.
+    /// If no entry has this name.
     pub fn get(mut self, entry: &str) -> u32 {
         *self.entry(entry)
     }
 
-    /// The table with another value of an entry.
+    /// The table with one entry replaced.
     ///
     /// # Panics
-    /// If there is none of this name, or it cannot have this value.
+    /// If no entry has this name, or the value is invalid for it.
     pub fn with(mut self, entry: &str, value: u32) -> Tiles {
         let fits = (1..=256).contains(&value) || ["conv_lanes", "conv_groups", "split_lanes"].contains(&entry);
         assert!(value > 0 && fits && (entry != "load_p" || value.is_multiple_of(4)), "{entry} of {value}");
@@ -228,19 +236,21 @@ impl Tiles {
         }
     }
 
-    /// Tiles of a workgroup, and among how many invocations it splits the sums of each, where there would be so many invocations
-    /// an image without, each with so many sums of so many terms. The batch does not count: how the result of an image is rounded
-    /// must not depend on it.
+    /// Number of tiles in a workgroup, and number of invocations among which the sums of each tile are split. Without
+    /// splitting, an image would have `invocations` invocations, each with `sums` sums of `terms` terms. The batch size
+    /// is ignored, because the rounding of an image's result must not depend on it.
     pub(super) fn split(&self, invocations: u64, terms: u32, sums: u64) -> [u32; 2] {
         let room = 1 + WORKGROUP_MEMORY / (sums as u32 * SPLIT);
         let wanted = u64::from(self.split_lanes).div_ceil(USUAL_BATCH * invocations).min(terms.into()) as u32;
         match wanted.min(room).min(MOST_INVOCATIONS / SPLIT) {
             0 | 1 => [self.workgroup, 1],
+            // Twice as many where they fit, for fewer workgroups.
+            split if 2 * SPLIT * split <= MOST_INVOCATIONS && 2 * split <= room + 1 => [2 * SPLIT, split],
             split => [SPLIT, split],
         }
     }
 
-    /// The constants that say how large a workgroup is, of both texts.
+    /// The workgroup size constants, of the software or the GPU shader.
     pub(super) fn rows_of(&self, software: bool, [lanes, split]: [u32; 2]) -> super::Constants {
         if software { vec![("wg", lanes)] } else { vec![("lanes", lanes), ("split", split)] }
     }
@@ -249,8 +259,9 @@ impl Tiles {
         super::groups_of(self.workgroup, invocations)
     }
 
-    /// Images of a part: as many of the batch as fit a uniform, where `gathered` are the elements of an image in the tensors
-    /// that a kernel gathers from, and `written` in those that it writes. The whole batch where nothing is gained.
+    /// Number of images in a part: as many of the batch as fit in a uniform, or the whole batch if splitting gains
+    /// nothing. `gathered` lists the elements per image of the tensors that a kernel gathers from, `written` of those
+    /// that it writes.
     pub(crate) fn part(&self, batch: u32, gathered: &[u32], written: &[u32]) -> u32 {
         let elements = |part: u32, len: &u32| u64::from(part) * u64::from(*len);
         let fits = |part: u32| gathered.iter().all(|len| elements(part, len) <= UNIFORM as u64);
@@ -261,15 +272,15 @@ impl Tiles {
             false => batch,
         }
     }
-    /// Images of a batch with padding, so that it divides into parts, where `largest` is the most elements that an image has
-    /// anywhere and parts are needed for it.
+    /// Batch size, padded to divide into parts if parts are needed. `largest` is the maximum number of elements that an
+    /// image has in any tensor.
     pub(crate) fn padded(&self, batch: u32, largest: u32) -> u32 {
         let cut = self.gathers && batch > PART && u64::from(batch) * u64::from(largest) > UNIFORM as u64;
         if cut { batch.next_multiple_of(PART) } else { batch }
     }
 
-    /// Slices of the weight gradient of a convolution that takes `lanes` invocations for each, of so many units at most, each of
-    /// which takes so many iterations.
+    /// Number of slices of a convolution's weight gradient, which uses `lanes` invocations per slice. It is at most
+    /// `units`, each of which takes `iterations` iterations.
     pub(super) fn slices(&self, lanes: u32, units: u32, iterations: u32) -> u32 {
         let least = units.div_ceil((super::MOST_ITERATIONS / iterations).max(1));
         self.conv_lanes.div_ceil(lanes).max(least).min(units)

@@ -1,4 +1,4 @@
-//! The updates of the optimizers, which stand in `src/optimizers`, and the clipping of gradients before them.
+//! Gradient clipping, and the optimizer updates of `src/optimizers` that follow it.
 
 use super::*;
 pub use crate::optimizers::kernels::*;
@@ -13,6 +13,7 @@ impl Definition for GradientNorm {
         ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
         ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
         ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
+        ("* group.len + lane", "+ lane"),
         ("sum * sum", "sum"),
         ("var half = WG / 2u;", "var half = WG / 4u;"),
         ("id.y * row + id.x", "id.x"),
@@ -49,7 +50,7 @@ impl Definition for GradientNorm {
     }
 }
 
-/// The workgroups of a [`GradientNorm`].
+/// Field 0 is the number of workgroups of the [`GradientNorm`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GradientClip(pub u32);
 
@@ -88,7 +89,7 @@ impl Definition for GradientClip {
     }
 
     fn cases() -> Vec<Setting<GradientClip>> {
-        // Norms below the limit and above.
+        // Norms below and above the limit.
         [1, 7, 64, 65, 700].map(|groups| Setting::new(GradientClip(groups), Fill::SMOOTH)).to_vec()
     }
 }

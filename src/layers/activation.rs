@@ -1,4 +1,4 @@
-//! Activations, where no neighbouring layer applies them.
+//! Activations that are not fused into a neighbouring layer.
 
 use super::*;
 pub use crate::kernels::Activation;

@@ -1,11 +1,11 @@
-//! Average pooling over cells that do not overlap.
+//! Average pooling over non-overlapping cells.
 
 use super::max_pool::pooled;
 use super::*;
 use crate::kernels::{AvgPoolBackward, AvgPoolForward, AvgPoolShape};
 use serde::{Deserialize, Serialize};
 
-/// Cells of `size` x `size` values; what is left over at the right and at the bottom is dropped.
+/// Cells of `size` x `size` values; leftover columns and rows at the right and bottom are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvgPool {
@@ -19,18 +19,18 @@ impl Layer {
     }
 }
 
-/// The sizes for cells of this height and width.
+/// Kernel shape for cells of this height and width.
 fn shape([pool_h, pool_w]: [usize; 2], stage: &Stage, to: &Builder) -> AvgPoolShape {
     let [c, h_in, w_in] = stage.node.input.map(|d| d as u32);
     AvgPoolShape { planes: to.padded * c, h_in, w_in, pool_h: pool_h as u32, pool_w: pool_w as u32 }
 }
 
-/// Records the forward pass of cells of this height and width.
+/// Records the forward pass for cells of this height and width.
 pub(super) fn forward(cell: [usize; 2], stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
     to.step(AvgPoolForward(shape(cell, stage, to)), &stage.label("forward"), &[&stage.x, &stage.y()])
 }
 
-/// Records the gradient of their input.
+/// Records the gradient of the input.
 pub(super) fn backward_input(cell: [usize; 2], stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
     to.step(AvgPoolBackward(shape(cell, stage, to)), &stage.label("backward input"), &[&stage.dy(), &stage.dx()])
 }

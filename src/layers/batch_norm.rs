@@ -7,7 +7,7 @@ use crate::kernels::{
 use crate::plan::{Initial, names};
 use serde::{Deserialize, Serialize};
 
-/// Brings each channel to mean 0 and variance 1, then scales and shifts it.
+/// Normalises each channel to mean 0 and variance 1, then scales and shifts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {}
@@ -25,7 +25,8 @@ fn shape(stage: &Stage, to: &Builder) -> NormShape {
     NormShape { batch: to.batch, padded: to.padded, channels, pixels: height * width, activation, activation_in }
 }
 
-/// The mean and the variance by which a stage normalises: the batch's, or the running ones, which are constants.
+/// Mean and variance to normalise by: those of the batch if the stage learns, else the running ones, which are
+/// constants.
 fn statistics(stage: &Stage) -> [String; 2] {
     let of = if stage.learns { ["mean", "variance"] } else { ["running_mean", "running_var"] };
     of.map(|statistic| stage.of(statistic))

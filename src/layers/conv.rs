@@ -1,4 +1,4 @@
-//! Convolutions: fused with the pooling behind them where that fits one kernel, else by themselves.
+//! Convolutions, fused with the following pooling layer if one kernel can compute both.
 
 use super::tensors::count;
 use super::*;
@@ -9,8 +9,8 @@ use crate::kernels::{
 use crate::plan::Initial;
 use serde::{Deserialize, Serialize};
 
-/// So many channels, each of a `kernel` x `kernel` window over all input channels, at every `stride`-th place of the map with
-/// `padding` zeros on each side, as PyTorch has them.
+/// `channels` filters of `kernel` x `kernel` over all input channels, with `stride` and with `padding` zeros on each
+/// side, as in PyTorch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv {
@@ -47,7 +47,7 @@ impl Conv {
         [self.kernel, self.stride, self.padding]
     }
 
-    /// The sizes for so many images.
+    /// Kernel shape for `batch` images.
     fn shape(&self, stage: &Stage, batch: u32) -> ConvShape {
         let [c_in, h_in, w_in] = stage.node.input.map(|d| d as u32);
         let (c_out, k) = (self.channels as u32, self.kernel as u32);
@@ -56,8 +56,8 @@ impl Conv {
         ConvShape { batch, c_in, h_in, w_in, c_out, k, stride, padding, activation, activation_in }
     }
 
-    /// The sizes for all images of a batch, where one kernel convolves and pools. A convolution without pooling is one with
-    /// cells of a single value.
+    /// Kernel shape for the whole batch, if one kernel convolves and pools. A convolution without pooling has cells of
+    /// a single value.
     fn fused(&self, stage: &Stage, to: &Builder) -> Option<ConvPoolShape> {
         let pool = match stage.taken {
             Some(Layer::MaxPool(pool)) => pool.size,
@@ -68,7 +68,7 @@ impl Conv {
     }
 }
 
-/// The sizes of a part of the batch.
+/// The same shape for a part of the batch.
 fn of_part(mut shape: ConvPoolShape, part: u32) -> ConvPoolShape {
     shape.conv.batch = part;
     shape
@@ -187,11 +187,7 @@ impl Definition for Conv {
             return to.step(ConvBackwardInput(self.shape(stage, to.padded), tiles), &label, &[dy, w, x, dx]);
         };
         let [x_len, y_len] = whole.image();
-        let mut shape = of_part(whole, to.part(&[x_len, y_len], &[]));
-        if tiles.is_idle(&shape) {
-            // Each x is read once: its cost from storage is less than that of lanes without work.
-            shape = of_part(whole, to.part(&[y_len], &[x_len]));
-        }
+        let shape = of_part(whole, to.part(&[y_len], &[x_len]));
         let parts = to.padded / shape.conv.batch;
         let bindings = [dy, &stage.of("winner"), w, x, dx];
         to.steps(ConvPoolBackwardInput(shape, tiles), &label, &bindings, parts)

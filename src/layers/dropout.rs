@@ -5,7 +5,7 @@ use crate::kernels::{Dropout as Kernel, DropoutShape};
 use crate::plan::names;
 use serde::{Deserialize, Serialize};
 
-/// Leaves out so many of a hundred values in training, and none otherwise.
+/// Drops each value with a probability of `percent` % in training; does nothing otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {

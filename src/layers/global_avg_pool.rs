@@ -1,4 +1,4 @@
-//! Average pooling over the whole map.
+//! Global average pooling.
 
 use super::avg_pool::{backward_input, forward};
 use super::*;
@@ -16,7 +16,7 @@ impl Layer {
     }
 }
 
-/// A cell that is the whole map.
+/// A cell that covers the whole map.
 fn cell(stage: &Stage) -> [usize; 2] {
     let [_, height, width] = stage.node.input;
     [height, width]

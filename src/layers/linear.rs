@@ -6,7 +6,7 @@ use crate::kernels::{FcBackwardInput, FcBackwardWeight, FcForward, FcShape};
 use crate::plan::Initial;
 use serde::{Deserialize, Serialize};
 
-/// So many weighted sums of all inputs.
+/// `units` weighted sums of all inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
@@ -20,7 +20,7 @@ impl Layer {
     }
 }
 
-/// The sizes for so many images.
+/// Kernel shape for `batch` images.
 fn shape(stage: &Stage, batch: u32) -> FcShape {
     let (c_in, c_out) = (count(stage.node.input) as u32, stage.node.output[0] as u32);
     FcShape { batch, c_in, c_out, activation: stage.activation, activation_in: stage.activation_in }

@@ -1,10 +1,10 @@
-//! Max-pooling over cells that do not overlap.
+//! Max-pooling over non-overlapping cells.
 
 use super::*;
 use crate::kernels::{MaxPoolBackward, MaxPoolForward, PoolShape};
 use serde::{Deserialize, Serialize};
 
-/// Cells of `size` x `size` values; what is left over at the right and at the bottom is dropped.
+/// Cells of `size` x `size` values; leftover columns and rows at the right and bottom are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPool {
@@ -18,10 +18,10 @@ impl Layer {
     }
 }
 
-/// The shape that cells of this size leave of an input.
+/// Output shape for cells of this size.
 ///
 /// # Errors
-/// No cell fits.
+/// If no cell fits.
 pub(super) fn pooled([c, h, w]: Shape, size: usize) -> Result<Shape, String> {
     if size == 0 || size > h || size > w {
         return Err(format!("a {size}x{size} cell does not fit its {h}x{w} input"));

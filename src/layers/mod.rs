@@ -1,9 +1,9 @@
-//! The layers, as a user thinks of them: for each one its word in a network file, its shapes and tensors, and what it records
-//! forward and backward.
+//! Layer definitions: for each layer its word in a network file, its shapes and tensors, and the forward and backward
+//! steps it records.
 //!
 //! # Adding a layer
-//! A file here with [`Written`] and a [`Definition`], and its line at the end of this one. An activation needs less: see
-//! [`crate::kernels::Activation`].
+//! Add a file here with [`Written`] and [`Definition`], and its line at the end of this one. An activation needs less:
+//! see [`crate::kernels::Activation`].
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -17,66 +17,66 @@ pub use tensors::Tensors;
 use crate::kernels::Tiles;
 use crate::plan::{Builder, PlanError};
 
-/// (channels, height, width) of what lies between layers.
+/// (channels, height, width) of a map between layers.
 pub type Shape = [usize; 3];
 
-/// How a layer is written.
+/// How a layer is written in a network file.
 pub trait Written: Sized {
-    /// What it is called in a network file.
+    /// Words for the layer in a network file.
     const WORDS: &'static [&'static str];
 
-    /// What a word alone stands for; none where the layer needs settings.
+    /// The layer that a bare word stands for; `None` if it needs settings.
     fn bare(word: &str) -> Option<Self>;
 
-    /// Some that `verify` steps in a small network.
+    /// Instances that `verify` steps in a small network.
     fn examples() -> Vec<Self>;
 }
 
-/// What a layer is.
+/// Behaviour of a layer.
 pub trait Definition {
-    /// Its word in a network file.
+    /// Word in a network file.
     fn word(&self) -> &'static str;
 
-    /// What its name begins with: `conv` gives `conv1`, `conv2` and so on.
+    /// Prefix of the layer's name: `conv` gives `conv1`, `conv2` and so on.
     fn kind(&self) -> &'static str;
 
-    /// Its settings, as a person would say them.
+    /// Settings in human-readable form.
     fn describe(&self) -> String;
 
-    /// Whether it has tensors that can learn.
+    /// Whether it has trainable tensors.
     fn has_parameters(&self) -> bool;
 
-    /// Whether it leaves values out at random in training, and does nothing otherwise.
+    /// Whether it drops values at random in training and does nothing otherwise.
     fn is_random(&self) -> bool;
 
-    /// What it makes of its input; its tensors go into `tensors`.
+    /// Output shape for an input; adds the layer's tensors to `tensors`.
     ///
     /// # Errors
-    /// Why it cannot take that input.
+    /// The reason it cannot take that input.
     fn output(&self, input: Shape, tensors: &mut Tensors) -> Result<Shape, String>;
 
-    /// Multiplications of an image's forward pass.
+    /// Multiply-adds of the forward pass of one image.
     fn multiply_adds(&self, input: Shape, output: Shape) -> usize;
 
-    /// Whether one kernel computes it with the next layer. Activations are asked for elsewhere.
+    /// Whether one kernel computes it together with the next layer. Activations are handled elsewhere.
     fn takes(&self, next: &Layer, tiles: &Tiles) -> bool;
 
-    /// Records its forward pass.
+    /// Records the forward pass.
     ///
     /// # Errors
-    /// Sizes that no device can do.
+    /// If a step exceeds a dispatch, loop or buffer-size limit.
     fn forward(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
 
-    /// Records the gradients of its tensors.
+    /// Records the gradients of the layer's tensors.
     ///
     /// # Errors
-    /// Sizes that no device can do.
+    /// If a step exceeds a dispatch, loop or buffer-size limit.
     fn backward_weight(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
 
-    /// Records the gradient of its input.
+    /// Records the gradient of the input.
     ///
     /// # Errors
-    /// Sizes that no device can do.
+    /// If a step exceeds a dispatch, loop or buffer-size limit.
     fn backward_input(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
 }
 
@@ -84,7 +84,7 @@ macro_rules! layers {
     ($($file:ident $layer:ident),+ $(,)?) => {
         $(mod $file; pub use $file::$layer;)+
 
-        /// One layer.
+        /// A layer.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Layer {
             $($layer($layer)),+
@@ -97,10 +97,10 @@ macro_rules! layers {
         })+
 
         impl Layer {
-            /// The words of all layers.
+            /// Words of all layers.
             const WORDS: &'static [&'static [&'static str]] = &[$($layer::WORDS),+];
 
-            /// Some of each, to be stepped in small networks.
+            /// Instances of every layer, to be stepped in small networks.
             pub fn examples() -> Vec<Layer> {
                 let mut all = Vec::new();
                 $(all.extend($layer::examples().into_iter().map(Layer::from));)+

@@ -1,11 +1,11 @@
-//! Layers in their places.
+//! Layers in their place in a network.
 
 use super::tensors::count;
 use super::{Layer, Shape};
 use crate::kernels::Activation;
 use crate::plan::names;
 
-/// A layer in its place: its name and the shapes (channels, height, width) around it.
+/// A layer in a network: its name, and its input and output shapes (channels, height, width).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub name: String,
@@ -15,67 +15,67 @@ pub struct Node {
 }
 
 impl Node {
-    /// Multiplications of an image's forward pass.
+    /// Multiply-adds of the forward pass of one image.
     pub fn multiply_adds(&self) -> usize {
         self.layer.multiply_adds(self.input, self.output)
     }
 }
 
-/// A layer, with those that are computed in the same kernel. In the unfused plan every layer is a stage of its own.
+/// A layer and those computed in the same kernel. In the unfused plan every layer is its own stage.
 #[derive(Clone, Debug)]
 pub struct Stage<'a> {
-    /// The layer's name; of a teacher's, behind [`names::TEACHERS`].
+    /// Name of the layer, prefixed with [`names::TEACHERS`] in a teacher.
     pub name: String,
     pub node: &'a Node,
-    /// A layer of which its kernel takes care: see [`Definition::takes`](super::Definition::takes).
+    /// A layer that this stage's kernel also computes: see [`Definition::takes`](super::Definition::takes).
     pub taken: Option<&'a Layer>,
-    /// (channels, height, width) of what it writes.
+    /// Output shape (channels, height, width).
     pub output: Shape,
-    /// Fused into the stage's kernel, after everything else.
+    /// Activation fused into the stage's kernel, applied last.
     pub activation: Activation,
-    /// What it reads, and the activation that made it if that was fused.
+    /// Input tensor, and the activation fused into the stage that computes it.
     pub x: String,
     pub activation_in: Activation,
-    /// Whether it has parameters that are not frozen, in a network that is trained.
+    /// Whether it has parameters that are not frozen, in a network that is being trained.
     pub learns: bool,
-    /// Its place among the stages.
+    /// Index among the stages.
     pub number: u32,
     /// Whether layers may share kernels.
     pub fuses: bool,
 }
 
 impl Stage<'_> {
-    /// A tensor of the layer: `conv1.weight`.
+    /// Name of a tensor of the layer, such as `conv1.weight`.
     pub fn of(&self, tensor: &str) -> String {
         format!("{}.{tensor}", self.name)
     }
 
-    /// What it writes.
+    /// Name of the output.
     pub fn y(&self) -> String {
         self.of("out")
     }
 
-    /// The gradient of that.
+    /// Name of the output's gradient.
     pub fn dy(&self) -> String {
         self.of("out.grad")
     }
 
-    /// The gradient of what it reads.
+    /// Name of the input's gradient.
     pub fn dx(&self) -> String {
         format!("{}.grad", self.x)
     }
 
-    /// The gradient of one of its tensors, or zeros where the layer is frozen.
+    /// Name of the gradient of one of its tensors, or of zeros if the layer is frozen.
     pub fn gradient(&self, tensor: &str) -> String {
         if self.learns { self.of(&format!("{tensor}.grad")) } else { names::ZEROS.into() }
     }
 
-    /// What a step is called: `conv1 forward`.
+    /// Label of a step, such as `conv1 forward`.
     pub fn label(&self, pass: &str) -> String {
         format!("{} {pass}", self.name)
     }
 
-    /// Elements of what it writes, of an image.
+    /// Output elements per image.
     pub fn count(&self) -> usize {
         count(self.output)
     }

@@ -3,21 +3,21 @@
 use super::Shape;
 use crate::plan::{Initial, Parameter, arena_len};
 
-/// Collects the tensors of layers, one behind the other.
+/// Collects the tensors of layers, one after another.
 #[derive(Debug, Default)]
 pub struct Tensors {
-    /// The layer whose turn it is.
+    /// Name of the current layer.
     pub(crate) layer: String,
     pub(crate) all: Vec<Parameter>,
 }
 
 impl Tensors {
-    /// A tensor that learns, named in PyTorch's way.
+    /// Adds a trainable tensor, named as in PyTorch.
     pub fn learning(&mut self, name: &str, shape: Vec<usize>, initial: Initial) {
         self.add(name, shape, initial, true);
     }
 
-    /// A tensor that a kernel keeps up to date by itself.
+    /// Adds a tensor that is updated by a kernel instead of the optimizer.
     pub fn running(&mut self, name: &str, shape: Vec<usize>, initial: Initial) {
         self.add(name, shape, initial, false);
     }
@@ -28,7 +28,7 @@ impl Tensors {
     }
 }
 
-/// Elements of a shape.
+/// Number of elements of a shape.
 pub fn count(shape: Shape) -> usize {
     shape.iter().product()
 }

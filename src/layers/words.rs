@@ -1,4 +1,4 @@
-//! Layers as they are written: a word, or a word with settings.
+//! Serialisation of layers: a word, or a word with settings.
 
 use super::{Layer, Written};
 use serde::de::{Error, MapAccess, Visitor};
@@ -57,18 +57,18 @@ fn is_known(word: &str) -> bool {
     words().any(|known| known == word)
 }
 
-/// In serde's words, which name all that there are.
+/// Error for an unknown word, in serde's phrasing, which lists all known ones.
 pub(super) fn unknown<E: Error>(word: &str) -> E {
     let known: Vec<String> = words().map(|word| format!("`{word}`")).collect();
     E::custom(format!("unknown layer `{word}`, expected one of {}", known.join(", ")))
 }
 
-/// That a layer has no settings, where it is whole as a word; else what is wrong with those it has.
+/// Says that a layer has no settings if its bare word is valid; otherwise passes the error through.
 pub(super) fn told<L: Written, E: Error>(word: &str, error: E) -> E {
     if L::bare(word).is_some() { E::custom(format!("{word} has no settings; write \"{word}\"")) } else { error }
 }
 
-/// Settings of an activation are its word: there are none.
+/// An activation deserialises from its own word, so any other word in its settings is an error.
 pub(super) fn checked<E: Error>(word: &str, layer: Layer) -> Result<Layer, E> {
     if layer.word() == word { Ok(layer) } else { Err(E::custom(format!("{word} has no settings"))) }
 }

@@ -1,4 +1,4 @@
-//! What a network is before the data are known: a name, or a list of layers from a file.
+//! The architecture of a network, independent of the data: a name, or a list of layers from a file.
 
 use super::{NETWORKS, Network, NetworkError, hidden_layers};
 use crate::files;
@@ -9,14 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
-/// All layers of a network but the last, whose units are the classes of the data.
+/// All layers of a network but the last, whose number of units is the number of classes of the data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Architecture {
     Named(String),
     Listed(Listed),
 }
 
-/// Layers, and the file and the lines where they stand, if they came from one.
+/// Layers, and their file and line numbers if they came from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     layers: Vec<Layer>,
@@ -29,7 +29,7 @@ impl Default for Architecture {
     }
 }
 
-/// What is wrong with a network file. Every message has the file, and the line where there is one.
+/// Errors of a network file. Every message names the file, and the line if there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchitectureError {
@@ -53,10 +53,10 @@ struct File {
 }
 
 impl Architecture {
-    /// A network by its name, or from a file.
+    /// Finds a network by its name or file.
     ///
     /// # Errors
-    /// Neither, or a file that is no list of layers.
+    /// If the argument is neither a name nor a file, or if the file is not a list of layers.
     pub fn find(wanted: impl AsRef<Path>) -> Result<Architecture, ArchitectureError> {
         let path = wanted.as_ref();
         if let Some(name) = path.to_str().filter(|name| hidden_layers(name).is_some()) {
@@ -69,7 +69,7 @@ impl Architecture {
         Ok(Architecture::Listed(Listed { layers, file: Some((path.into(), lines)) }))
     }
 
-    /// What a network is called, or its layers.
+    /// The name of a network, or its layers if it has none.
     pub fn of(network: &Network) -> Architecture {
         let is = |name: &&str| {
             let named = Architecture::Named(name.to_string()).network(network.input(), network.classes());
@@ -85,10 +85,10 @@ impl Architecture {
         }
     }
 
-    /// The network, on images of this size, of so many classes.
+    /// The network for images of this size and this number of classes.
     ///
     /// # Errors
-    /// Layers that do not fit their input; with the line in their file, if they came from one.
+    /// If a layer does not fit its input; with its line if the layers came from a file.
     pub fn network(&self, input: [usize; 3], classes: usize) -> Result<Network, ArchitectureError> {
         let whole = |hidden: &[Layer]| Network::new(input, &[hidden, &[Layer::linear(classes)]].concat());
         let listed = match self {
@@ -100,7 +100,7 @@ impl Architecture {
             (Err(error), None) => return Err(error.into()),
             (Err(error), Some(_)) => error,
         };
-        // As many layers as fit, and one more: that is the one to blame.
+        // The layer after the longest prefix that fits is the one to blame.
         let counts: Vec<usize> = (0..listed.layers.len()).collect();
         let count = counts.partition_point(|&count| whole(&listed.layers[..count]).is_ok());
         let (path, lines) = listed.file.clone().unwrap_or_default();
@@ -109,7 +109,7 @@ impl Architecture {
     }
 }
 
-/// The layers of a file, with their lines.
+/// The layers of a file and their lines.
 fn read(path: &Path) -> Result<(Vec<Layer>, Vec<usize>), ArchitectureError> {
     let text = files::read_text(path, files::LONGEST_TEXT)
         .map_err(|e| ArchitectureError::Unreadable { path: path.into(), reason: Shown::new(e) })?;
@@ -137,7 +137,7 @@ impl Serialize for Architecture {
     }
 }
 
-/// By hand, so that what is wrong with a layer is said, and where.
+/// Written by hand so that errors in a layer are reported with their position.
 impl<'de> Deserialize<'de> for Architecture {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Architecture, D::Error> {
         struct Either;
@@ -179,7 +179,7 @@ mod tests {
         let found = Architecture::find(file.path().to_str().unwrap()).unwrap();
         let net = found.network([1, 8, 8], 3).unwrap();
         assert_eq!(net.parameter_count(), 4 * 9 + 4 + 3 * 4 * 36 + 3);
-        // As a run writes it down and reads it again.
+        // A run writes and reads it the same way.
         let text = toml::to_string(&std::collections::BTreeMap::from([("network", found.clone())])).unwrap();
         let back: std::collections::BTreeMap<String, Architecture> = toml::from_str(&text).unwrap();
         assert_eq!(back["network"].network([1, 8, 8], 3).unwrap(), net);

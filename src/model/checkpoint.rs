@@ -1,5 +1,5 @@
-//! A trained network as a file: safetensors with PyTorch's names and shapes, and one metadata key with what else a network
-//! needs. A file without that key, such as one that PyTorch saved, is read as the tutorial's network.
+//! Checkpoints of trained networks: safetensors with PyTorch's names and shapes, and one metadata key with everything
+//! else that a network needs. A file without that key, such as one saved by PyTorch, is read as the tutorial's network.
 
 use super::unique::has_unique_keys;
 use super::{Network, NetworkError, model_file};
@@ -13,16 +13,16 @@ use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// The metadata key. There is only one, because safetensors does not keep the order of several.
+/// The metadata key. There is only one because safetensors does not preserve the order of several.
 const KEY: &str = "mnist-gpu";
-/// MNIST's mean and deviation, for files that say nothing.
+/// MNIST's mean and deviation, for files without metadata.
 const MNIST: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
-/// The name of the network that comes with the program: the tutorial's, trained by it on MNIST.
+/// Name of the network that comes with the program: the tutorial's, trained by this program on MNIST.
 pub const PRETRAINED: &str = "pretrained";
-/// The newest format that this program writes and the only one that it reads.
+/// The format version that this program writes, and the only one it reads.
 const FORMAT: u32 = 1;
 
-/// What is wrong with a checkpoint.
+/// Errors of a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -62,7 +62,7 @@ pub enum CheckpointError {
     Nowhere(Shown),
 }
 
-/// What is subtracted from a pixel in 0..1, and what it is then divided by.
+/// The mean is subtracted from a pixel in 0..1, and the difference is divided by the deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {
     pub mean: f32,
@@ -70,13 +70,13 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// What each byte becomes, in float32 and in torchvision's order of operations: `(byte / 255 - mean) / deviation`.
+    /// The value of every byte, in float32 and in torchvision's order of operations: `(byte / 255 - mean) / deviation`.
     pub fn table(&self) -> Vec<f32> {
         (0..256).map(|byte| (byte as f32 / 255.0 - self.mean) / self.deviation).collect()
     }
 }
 
-/// A network with its parameters, and what belongs to them.
+/// A network with its parameters and everything that belongs to them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub network: Network,
@@ -84,13 +84,13 @@ pub struct Model {
     pub parameters: Vec<f32>,
     pub normalisation: Normalisation,
     pub class_names: Vec<String>,
-    /// How pictures become its images.
+    /// How pictures become images for the network.
     pub prepare: Prepare,
-    /// How it was trained; nothing depends on it.
+    /// How the model was trained; nothing depends on it.
     pub training: serde_json::Value,
 }
 
-/// The JSON in the metadata.
+/// The JSON of the metadata key.
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     format: u32,
@@ -105,7 +105,7 @@ struct Metadata {
 }
 
 impl Metadata {
-    /// Checks what a network will compute with, and what its answers are called.
+    /// Checks the class names and the normalisation.
     fn check(&self, network: &Network) -> Result<(), String> {
         let (names, classes) = (&self.class_names, network.classes());
         if names.len() != classes {
@@ -115,7 +115,7 @@ impl Metadata {
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             return Err(format!("two classes are called {twice:?}"));
         }
-        // As in a folder of pictures, whose names they may have been.
+        // Class names may come from a folder of pictures, which has the same restriction.
         if let Some(name) = names.iter().find(|name| name.chars().any(char::is_control)) {
             return Err(format!("the class name {name:?} holds control characters"));
         }
@@ -130,17 +130,17 @@ impl Metadata {
 }
 
 impl Model {
-    /// Reads a model from a file, or from a run folder; [`PRETRAINED`] names the one inside this program.
+    /// Loads a model from a file or from a run folder; [`PRETRAINED`] names the built-in one.
     ///
     /// # Errors
-    /// A file that is not there, not whole, of another network, or holds a value that is not finite.
+    /// If the file cannot be read, is damaged, belongs to another network, or has a value that is not finite.
     pub fn load(path: &Path) -> Result<Model, CheckpointError> {
         let file = model_file(path)?;
         let raw = content(&file)?;
         Model::parsed(file, &raw)
     }
 
-    /// Reads a model from the content of a file.
+    /// Loads a model from the content of a file.
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -148,7 +148,7 @@ impl Model {
         Model::parsed("the model".into(), bytes)
     }
 
-    /// The network inside this program, which reads MNIST's digits.
+    /// The built-in network for MNIST's digits.
     pub fn pretrained() -> Model {
         Model::from_bytes(include_bytes!("../../assets/pretrained.safetensors"))
             .expect("it was written by this program")
@@ -185,19 +185,19 @@ impl Model {
         })
     }
 
-    /// Writes the model. The file is complete under its name or not there at all.
+    /// Saves the model atomically: the file is either complete or absent.
     ///
     /// # Errors
-    /// The disk is full, or the place cannot be written.
+    /// If the disk is full or the path is not writable.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let (tensors, metadata) = self.parts();
         write(path, &tensors, &metadata)
     }
 
-    /// What [`Model::save`] writes.
+    /// The bytes that [`Model::save`] writes.
     ///
     /// # Errors
-    /// It cannot be expressed, which no model of this program's is.
+    /// If the model cannot be serialized, which does not happen for models of this program.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
         let (tensors, metadata) = self.parts();
         serialized(Path::new("the model"), &tensors, &metadata)
@@ -217,7 +217,7 @@ impl Model {
     }
 }
 
-/// Parameters of a network from a file of the same shapes, whatever its metadata says.
+/// Parameters of a network from a file with the same shapes, regardless of its metadata.
 ///
 /// # Errors
 /// As [`Model::load`].
@@ -227,12 +227,12 @@ pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, Check
     arena(&file, &parse(&file, &raw)?, network, "", true)
 }
 
-/// Whatever a run needs to go on: parameters, what the optimizer remembers of each, and a record of where it stood.
+/// Everything needed to resume a run: parameters, optimizer state, and a record of the position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resume<T> {
     pub parameters: Vec<f32>,
     pub states: Vec<Vec<f32>>,
-    /// Losses of the unfinished epoch, image by image.
+    /// Losses of the unfinished epoch, one per image.
     pub losses: Vec<f32>,
     pub record: T,
 }
@@ -240,7 +240,7 @@ pub struct Resume<T> {
 const LOSSES: &str = "epoch.loss";
 
 impl<T: Serialize + DeserializeOwned> Resume<T> {
-    /// Writes it, like a model. `states` are the names of the states.
+    /// Saves it like a model. `states` are the names of the optimizer's states.
     ///
     /// # Errors
     /// As [`Model::save`].
@@ -253,7 +253,7 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
         write(path, &tensors, &self.record)
     }
 
-    /// Reads what a run of this network needs to go on. The record says which states there are.
+    /// Loads the state of a run of this network. The record says which optimizer states there are.
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -276,7 +276,7 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
     }
 }
 
-/// What a file holds, or what the program holds under [`PRETRAINED`].
+/// The content of a file, or of the built-in model for [`PRETRAINED`].
 fn content(file: &Path) -> Result<Vec<u8>, CheckpointError> {
     if file == Path::new(PRETRAINED) && !file.exists() {
         return Ok(include_bytes!("../../assets/pretrained.safetensors").to_vec());
@@ -284,10 +284,10 @@ fn content(file: &Path) -> Result<Vec<u8>, CheckpointError> {
     read(file)
 }
 
-/// Bytes of a header, at most: far more than any network that this program knows needs.
+/// Maximum size of a header in bytes: far more than any network of this program needs.
 const MOST_HEADER: u64 = 16 << 20;
 
-/// Reads a file, as much as its header promises and not before that is seen to be there.
+/// Reads a file. The size in the header is checked against the file before memory is reserved.
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     let unreadable = |e: std::io::Error| CheckpointError::Unreadable { path: path.into(), reason: Shown::new(e) };
     let damaged = |reason: String| CheckpointError::Damaged { path: path.into(), reason: reason.into() };
@@ -328,7 +328,7 @@ fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, C
     read.map(Some).map_err(|e| CheckpointError::Metadata { path: path.into(), reason: Shown::new(e) })
 }
 
-/// What the metadata of a bare file would be.
+/// The metadata assumed for a file without metadata.
 fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError> {
     let classes = match tensors.tensor("fc2.bias").map(|t| t.shape().to_vec()) {
         Ok(shape) if shape.len() == 1 && shape[0] > 256 => {
@@ -352,7 +352,7 @@ fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError>
     })
 }
 
-/// Class names where nothing better is known: the labels.
+/// Default class names: the labels.
 pub fn numbered_classes(classes: usize) -> Vec<String> {
     (0..classes).map(|class| class.to_string()).collect()
 }
@@ -365,7 +365,7 @@ fn find<'a>(path: &Path, tensors: &SafeTensors<'a>, name: &str) -> Result<Tensor
     })
 }
 
-/// Gathers a network's tensors into its arena. `only` refuses tensors of other names.
+/// Gathers a network's tensors into its arena. `only` rejects tensors with other names.
 fn arena(
     path: &Path,
     tensors: &SafeTensors,
@@ -373,7 +373,7 @@ fn arena(
     suffix: &str,
     only: bool,
 ) -> Result<Vec<f32>, CheckpointError> {
-    // It grows only with what the file is seen to hold, whatever its metadata promise.
+    // It grows only with tensors that the file has, regardless of its metadata.
     let mut arena = Vec::new();
     for p in kept(network, suffix) {
         let name = format!("{}{suffix}", p.name);
@@ -383,7 +383,7 @@ fn arena(
             return Err(CheckpointError::Shape { path: path.into(), name: name.into(), found, expected });
         }
         let values = floats(path, &name, &tensor)?;
-        // What a network divides by is the root of these.
+        // A network divides by the square roots of these.
         if let Some(index) = values.iter().position(|value| *value < 0.0 && name.ends_with(".running_var")) {
             let (path, value) = (path.into(), values[index]);
             return Err(CheckpointError::Negative { path, name: name.into(), value, index });
@@ -392,7 +392,7 @@ fn arena(
         arena.extend(values);
     }
     arena.resize(network.arena_len(), 0.0);
-    // What PyTorch's batch normalisation counts beside, and needs only without a momentum.
+    // PyTorch's batch normalisation also stores a counter, which it needs only without a momentum.
     let counter = |name: &str| name.ends_with(".num_batches_tracked");
     let known = |name: &str| counter(name) || network.parameters().iter().any(|p| p.name == name);
     match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
@@ -425,7 +425,7 @@ fn named(network: &Network, arena: &[f32], suffix: &str) -> Vec<Named> {
     kept(network, suffix).map(tensor).collect()
 }
 
-/// The tensors that a file keeps: all, or where a suffix tells that it is what an optimizer remembers, those that learn.
+/// The tensors that a file stores: all, or, for an optimizer state, which has a suffix, those that are trained.
 fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a crate::plan::Parameter> {
     network.parameters().iter().filter(move |p| p.learns || suffix.is_empty())
 }

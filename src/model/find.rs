@@ -1,14 +1,14 @@
-//! Where models lie.
+//! Locations of models.
 
 use super::{CheckpointError, PRETRAINED};
 use crate::text::Shown;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The model file that a path means: itself, or the one in a run folder.
+/// The model file of a path: the path itself, or the file in a run folder.
 ///
 /// # Errors
-/// There is none.
+/// If there is no model.
 pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
     if path == Path::new(PRETRAINED) && !path.exists() {
         return Ok(path.into());
@@ -28,17 +28,17 @@ pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
     }
 }
 
-/// Whether a path is that of a model rather than of anything else: [`PRETRAINED`], a file by its ending, a run folder.
+/// Whether a path names a model: [`PRETRAINED`], a file with the extension, or a run folder.
 pub fn names_model(path: &Path) -> bool {
     path == Path::new(PRETRAINED)
         || path.extension().is_some_and(|ending| ending == "safetensors")
         || path.join("model.safetensors").is_file()
 }
 
-/// The run under a folder whose model was written last.
+/// The run in a folder whose model was written last.
 ///
 /// # Errors
-/// There is none.
+/// If there is no run.
 pub fn newest_run(runs: &Path) -> Result<PathBuf, CheckpointError> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let written = |run: &Path| std::fs::metadata(run.join("model.safetensors")).and_then(|m| m.modified()).ok();

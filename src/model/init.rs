@@ -4,11 +4,11 @@ use super::Network;
 use crate::plan::{Initial, Parameter};
 use crate::random::{Purpose, Stream};
 
-/// Fresh parameters of a whole network, in the arena's layout.
+/// Initial parameters of a whole network, in the arena's layout.
 ///
-/// PyTorch's default for convolutions and linear layers: weights and biases uniform in ±1/sqrt(fan_in) (its
-/// `kaiming_uniform_` with a = sqrt(5) comes to that for weights, and its bias rule is that). Normalisation starts as it is: the same as PyTorch's. The numbers are this
-/// program's own, so equal seeds of the two give different networks.
+/// PyTorch's default for convolutions and linear layers: weights and biases uniform in ±1/sqrt(fan_in) (for weights,
+/// this is what its `kaiming_uniform_` with a = sqrt(5) gives; for biases, it is PyTorch's rule). Normalisation layers
+/// start with PyTorch's constants. The random numbers differ from PyTorch's, so equal seeds give different networks.
 pub fn initialise(net: &Network, seed: u64) -> Vec<f32> {
     let mut arena = vec![0.0; net.arena_len()];
     for parameter in net.parameters() {
@@ -17,7 +17,7 @@ pub fn initialise(net: &Network, seed: u64) -> Vec<f32> {
     arena
 }
 
-/// Fresh values for one tensor. Each has a stream of its own, so replacing one layer leaves the others as they were.
+/// Initial values of one tensor. Each tensor has its own stream, so replacing one layer leaves the others unchanged.
 pub fn initialise_one(net: &Network, parameter: &Parameter, seed: u64, arena: &mut [f32]) {
     let values = &mut arena[parameter.start..][..parameter.len()];
     let fan_in = match parameter.initial {

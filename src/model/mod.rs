@@ -1,4 +1,4 @@
-//! What a network is: the layer list, shapes, the parameter table, initialisation and the checkpoint.
+//! Networks: the layer list, shapes, the parameter table, initialisation and checkpoints.
 
 mod architecture;
 mod checkpoint;

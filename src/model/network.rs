@@ -1,10 +1,10 @@
-//! What a network is: a list of layers, from which shapes and the parameter table follow.
+//! A network: a list of layers that determines the shapes and the parameter table.
 
 use crate::kernels::Activation;
 use crate::layers::{Layer, Linear, Node, Tensors};
 use crate::plan::{Parameter, arena_len};
 
-/// Why a list of layers is no network.
+/// Why a list of layers is not a valid network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkError {
@@ -26,13 +26,13 @@ pub enum NetworkError {
     AllFrozen,
 }
 
-/// Elements of an arena, at most: what a shader's 32-bit byte offsets reach.
+/// Maximum length of an arena in elements: the range of a shader's 32-bit byte offsets.
 const MOST: usize = 1 << 30;
 
-/// Layers, at most: each is some kernels, buffers and bindings.
+/// Maximum number of layers: each needs several kernels, buffers and bindings.
 const MOST_LAYERS: usize = 1000;
 
-/// A checked network.
+/// A validated network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     input: [usize; 3],
@@ -41,10 +41,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Checks a list of layers against an input (channels, height, width) and works out every shape.
+    /// Validates a list of layers for an input (channels, height, width) and computes every shape.
     ///
     /// # Errors
-    /// A layer that does not fit its input, or a list that does not end in a classifier.
+    /// If a layer does not fit its input, or if the list does not end in a classifier.
     pub fn new(input: [usize; 3], layers: &[Layer]) -> Result<Network, NetworkError> {
         if input.contains(&0) || input[0] > 4096 {
             return Err(NetworkError::Input(input));
@@ -78,10 +78,10 @@ impl Network {
         }
     }
 
-    /// The tutorial's network: two convolutions of 5x5 with pooling and relu, 10 and 20 channels, then 50 hidden units.
+    /// The tutorial's network: two 5x5 convolutions with pooling and relu, 10 and 20 channels, then 50 hidden units.
     ///
     /// # Errors
-    /// Images too small for the two convolutions.
+    /// If the images are too small for the two convolutions.
     pub fn tutorial(input: [usize; 3], classes: usize) -> Result<Network, NetworkError> {
         Network::new(input, &tutorial_layers(classes))
     }
@@ -91,7 +91,7 @@ impl Network {
         self.input
     }
 
-    /// Number of classes: units of the last layer.
+    /// Number of classes: the number of units of the last layer.
     pub fn classes(&self) -> usize {
         self.nodes.last().map_or(0, |n| n.output[0])
     }
@@ -101,7 +101,7 @@ impl Network {
         &self.nodes
     }
 
-    /// The bare list of layers.
+    /// The list of layers without names and shapes.
     pub fn layers(&self) -> Vec<Layer> {
         self.nodes.iter().map(|n| n.layer.clone()).collect()
     }
@@ -111,7 +111,7 @@ impl Network {
         &self.parameters
     }
 
-    /// Elements of the parameter arena, gaps included.
+    /// Length of the parameter arena in elements, gaps included.
     pub fn arena_len(&self) -> usize {
         arena_len(&self.parameters)
     }
@@ -123,36 +123,36 @@ impl Network {
         names
     }
 
-    /// Names of the convolutions, and of what normalises their maps.
+    /// Names of the convolutions and of the layers that normalise their outputs.
     pub fn convolutions(&self) -> Vec<String> {
         let before = self.nodes.iter().take_while(|n| !matches!(n.layer, Layer::Linear(_)));
         before.filter(|n| matches!(n.layer, Layer::Conv(_) | Layer::BatchNorm(_))).map(|n| n.name.clone()).collect()
     }
 
-    /// The tensors that learn, but those of these layers.
+    /// The trainable tensors, without those of frozen layers.
     fn learning<'a>(&'a self, frozen: &'a [String]) -> impl Iterator<Item = &'a Parameter> {
         self.parameters.iter().filter(|p| p.learns && !frozen.contains(&p.layer))
     }
 
-    /// Number of values that can learn.
+    /// Number of trainable values.
     pub fn parameter_count(&self) -> usize {
         self.trainable_count(&[])
     }
 
-    /// Number of values of a layer that can learn.
+    /// Number of trainable values in a layer.
     pub fn parameters_of(&self, layer: &str) -> usize {
         self.learning(&[]).filter(|p| p.layer == layer).map(Parameter::len).sum()
     }
 
-    /// Number of values that learn when these layers are frozen.
+    /// Number of trainable values when these layers are frozen.
     pub fn trainable_count(&self, frozen: &[String]) -> usize {
         self.learning(frozen).map(Parameter::len).sum()
     }
 
-    /// Checks a list of layers to freeze.
+    /// Validates a list of layers to freeze.
     ///
     /// # Errors
-    /// A name that is no layer with parameters, or a list that leaves nothing to train.
+    /// If a name is not a layer with parameters, or if the list leaves nothing to train.
     pub fn check_frozen(&self, frozen: &[String]) -> Result<(), NetworkError> {
         let known = self.learning_layers();
         if let Some(unknown) = frozen.iter().find(|name| !known.contains(name)) {
@@ -171,14 +171,14 @@ impl Network {
             Layer::Activation(_) => Layer::Activation(activation),
             layer => layer,
         });
-        // An activation changes no shape.
+        // Activations do not change shapes.
         Network::new(self.input, &layers.collect::<Vec<_>>()).unwrap_or(self)
     }
 
-    /// The same network, with dropout before each linear layer but the first, or before the only one; none with 0.
+    /// The same network with dropout before each linear layer but the first, or before the only one; 0 removes it.
     ///
     /// # Errors
-    /// Percent beyond 99.
+    /// If `percent` is more than 99.
     pub fn with_dropout(&self, percent: u32) -> Result<Network, NetworkError> {
         let kept = self.layers().into_iter().filter(|layer| !matches!(layer, Layer::Dropout(_)));
         let linear = |layer: &Layer| matches!(layer, Layer::Linear(_));
@@ -199,7 +199,7 @@ impl Network {
     /// The same network with another number of classes.
     ///
     /// # Errors
-    /// A number of classes that no network can have.
+    /// If no network can have this number of classes.
     pub fn with_classes(&self, classes: usize) -> Result<Network, NetworkError> {
         let mut layers = self.layers();
         if let Some(Layer::Linear(last)) = layers.last_mut() {
@@ -214,20 +214,20 @@ pub fn tutorial_layers(classes: usize) -> Vec<Layer> {
     [hidden_layers("tutorial").unwrap_or_default(), vec![Layer::linear(classes)]].concat()
 }
 
-/// Names of networks that are known.
+/// Names of the known networks.
 pub const NETWORKS: [&str; 3] = ["tutorial", "lenet5", "deep"];
 
-/// All layers but the last of a network that is known by name.
+/// All layers but the last of a known network.
 pub fn hidden_layers(name: &str) -> Option<Vec<Layer>> {
     let (pool, relu) = (Layer::max_pool(2), Layer::Activation(Activation::Relu));
     let block = |channels| [Layer::conv(channels, 5), pool.clone(), relu.clone()];
     let linear = |units| [Layer::linear(units), relu.clone()];
     match name {
         "tutorial" => Some([&block(10)[..], &block(20), &linear(50)].concat()),
-        // After Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998: its sizes on 28x28 pixels,
-        // with max-pooling, relu and full connections.
+        // After Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998: its sizes for 28x28
+        // pixels, with max-pooling, relu and full connections.
         "lenet5" => Some([&block(6)[..], &block(16), &linear(120), &linear(84)].concat()),
-        // Four convolutions, each normalised, and nothing behind them: 43,697 parameters for ten classes.
+        // Four convolutions, each normalised, directly followed by the classifier: 43,697 parameters for ten classes.
         "deep" => {
             let normalised = |layers: &[Layer]| [layers, &[Layer::batch_norm(), relu.clone()]].concat();
             let pooled = |channels, kernel| normalised(&[Layer::conv(channels, kernel), pool.clone()]);

@@ -1,18 +1,18 @@
-//! JSON in which no object has a key twice: of two readers each could take another of them.
+//! JSON without duplicate keys: two readers could pick different values of a duplicate.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
 
-/// Looks through the whole of a text.
+/// Checks a whole text.
 ///
 /// # Errors
-/// It is no JSON, or names the key that is there twice.
+/// If the text is not JSON, or if a key is duplicated, which the error names.
 pub fn has_unique_keys(text: &str) -> serde_json::Result<()> {
     serde_json::from_str::<Unique>(text).map(|_| ())
 }
 
-/// Any value, looked at and forgotten.
+/// Any value; it is checked and discarded.
 struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {

@@ -20,7 +20,7 @@ pub const ADAM: Optimizer = Optimizer {
             ("decay", weight_decay),
         ]
     },
-    // What corrects the bias of its means.
+    // Bias corrections of the means.
     of_step: |settings, step| {
         let left = |beta: f64| 1.0 - libm::pow(beta, step);
         [1.0 / left(settings.beta1), libm::sqrt(left(settings.beta2))]
@@ -34,12 +34,12 @@ pub const ADAMW: Optimizer = Optimizer {
     ..ADAM
 };
 
-/// With decoupled weight decay or without.
+/// Adam update; the flag selects decoupled weight decay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdamUpdate(pub UpdateShape, pub bool);
 
 impl AdamUpdate {
-    /// `rest` is what a beta leaves of 1.
+    /// `rest1` and `rest2` are 1 - beta1 and 1 - beta2.
     pub const HYPER: &'static [&'static str] = &["beta1", "rest1", "beta2", "rest2", "eps", "decay"];
 }
 
@@ -49,6 +49,7 @@ impl Definition for AdamUpdate {
         ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
         ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
         ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
+        ("* group.len + lane", "+ lane"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
         ("rates[cursor[0].y / batch]", "rates[0]"),

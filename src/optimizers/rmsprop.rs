@@ -30,6 +30,7 @@ impl Definition for RmspropUpdate {
         ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
         ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
         ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
+        ("* group.len + lane", "+ lane"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
         ("rates[cursor[0].y / batch]", "rates[0]"),

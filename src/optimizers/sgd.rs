@@ -1,11 +1,11 @@
-//! Stochastic gradient descent with momentum, Nesterov's or plain.
+//! Stochastic gradient descent with plain or Nesterov momentum.
 
 use super::update::UpdateShape;
 use super::{Definition as Optimizer, MOMENTUM, Settings, no_correction};
 use crate::kernels::{Constants, Definition, Faults, Fill, Port, Setting, Values, shader};
 
 pub const SGD: Optimizer = Optimizer {
-    // The tutorial's.
+    // The tutorial's values.
     defaults: Settings { lr: 0.01, momentum: 0.5, ..Settings::USUAL },
     states: &[MOMENTUM],
     kernel: |shape, settings| SgdUpdate(shape, settings.nesterov).into(),
@@ -15,7 +15,7 @@ pub const SGD: Optimizer = Optimizer {
     describe: |settings| format!("{}momentum {}", if settings.nesterov { "Nesterov " } else { "" }, settings.momentum),
 };
 
-/// With Nesterov's momentum or without.
+/// SGD update; the flag selects Nesterov momentum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SgdUpdate(pub UpdateShape, pub bool);
 
@@ -29,6 +29,7 @@ impl Definition for SgdUpdate {
         ("s < group.slices; s += at_once", "s + at_once < group.slices; s += at_once"),
         ("select(0.0, slice[q], s + q < group.slices)", "slice[q]"),
         ("min(s + q, group.slices - 1u)", "min(s, group.slices - 1u)"),
+        ("* group.len + lane", "+ lane"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
         ("rates[cursor[0].y / batch]", "rates[0]"),

@@ -1,38 +1,38 @@
-//! What the updates of all optimizers have in common.
+//! Common parts of the optimizers' updates.
 
 use crate::kernels::{
     CURSOR, Constants, Element, Fill, Port, Setting, Values, WORKGROUP, groups, read, read_u32, uniform, update,
 };
 
-/// One tensor that an update changes: where it starts in the arena and in the gradients, in elements. The slices of its
-/// gradient lie one behind the other.
+/// A tensor that an update changes: its start in the arena and in the gradients, in elements. The slices of its
+/// gradient are contiguous.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     pub start: u32,
     pub len: u32,
     pub grad: u32,
     pub slices: u32,
-    /// Factor of the step's learning rate.
+    /// Factor of the learning rate.
     pub rate: f32,
 }
 
 impl Range {
-    /// Where a slice of the gradient starts.
+    /// Start of a slice of the gradient.
     pub fn slice(&self, slice: u32) -> u32 {
         self.grad + slice * self.len
     }
 }
 
-/// Words of a row of the update's table: a whole number of vectors.
+/// Words per row of the update's table: a whole number of vectors.
 pub const ROW: usize = 8;
 
-/// Elements of an optimizer's constants, gaps included.
+/// Number of optimizer constants, padding included.
 pub const HYPER_LEN: usize = 8;
 
-/// Workgroups of an update in one row of its dispatch; a large network takes several rows.
+/// Workgroups of an update per row of its dispatch; a large network takes several rows.
 pub(crate) const UPDATE_ROW: u32 = 1 << 15;
 
-/// What an update changes, how large the arenas are, images in a batch and batches in an epoch.
+/// Ranges that an update changes, sizes of the arenas, images per batch and batches per epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateShape {
     pub ranges: Vec<Range>,
@@ -40,13 +40,13 @@ pub struct UpdateShape {
     pub gradients: u32,
     pub batch: u32,
     pub steps: u32,
-    /// Slices that an invocation reads before it adds them.
+    /// Slices that an invocation reads before adding them.
     pub at_once: u32,
 }
 
 impl UpdateShape {
-    /// A row for each workgroup: where its elements start in the parameters and how many they are, where they start in the
-    /// gradient, how long a slice of that is, how many there are, and the bits of the factor of the learning rate.
+    /// One row per workgroup: start of its elements in the parameters, their number, their start in the gradient, the
+    /// length of a gradient slice, the number of slices, and the bits of the learning-rate factor.
     pub fn table(&self) -> Vec<u32> {
         let rows = self.ranges.iter().flat_map(|r| {
             (0..r.len).step_by(WORKGROUP as usize).map(|at| {
@@ -57,27 +57,27 @@ impl UpdateShape {
         rows.flatten().collect()
     }
 
-    /// Workgroups: one for each row of the table.
+    /// Number of workgroups: one per row of the table.
     pub fn groups(&self) -> u32 {
         self.ranges.iter().map(|r| groups(r.len.into())).sum()
     }
 
-    /// The same, in rows.
+    /// The same, as a dispatch.
     pub(crate) fn workgroups(&self) -> [u32; 3] {
         [self.groups().min(UPDATE_ROW), self.groups().div_ceil(UPDATE_ROW), 1]
     }
 
-    /// Slices of the gradient that has most of them.
+    /// Maximum number of slices of any gradient.
     pub(crate) fn most_slices(&self) -> u64 {
         self.ranges.iter().map(|range| range.slices.into()).max().unwrap_or(0)
     }
 
-    /// What the shader of the gradients' norm leaves to the plan.
+    /// Constants that the plan sets in the shader of the gradient norm.
     pub(crate) fn constants_of_norm(&self) -> Constants {
         vec![("groups", self.groups()), ("row", UPDATE_ROW), ("at_once", self.at_once)]
     }
 
-    /// The same of an update.
+    /// Constants that the plan sets in the shader of an update.
     pub(crate) fn constants(&self) -> Constants {
         [vec![("batch", self.batch)], self.constants_of_norm()].concat()
     }
@@ -86,8 +86,8 @@ impl UpdateShape {
         read_u32("table", ROW * self.groups() as usize).of(Values::Given)
     }
 
-    /// What an update reads, the parameters, and what it remembers of each. `values` are those that constants and rates may
-    /// have, and the means of squares.
+    /// Bindings of an update: its inputs, the parameters and their state. `values` are those allowed for constants,
+    /// rates and means of squares.
     pub(crate) fn ports(&self, states: &[&'static str], values: Values) -> Vec<Port> {
         let learning = self.ranges.iter().map(|r| u64::from(r.len)).sum::<u64>();
         let changed = |name| update(name, self.parameters as usize).touching(8 * learning);
@@ -108,14 +108,14 @@ impl UpdateShape {
         ports
     }
 
-    /// Additions of all slices but the first, and so many operations for each parameter.
+    /// FLOPs: the additions of all slices but the first, and `operations` per parameter.
     pub(crate) fn flops(&self, operations: u32) -> [u64; 2] {
         [self.ranges.iter().map(|r| u64::from(r.len) * u64::from(r.slices - 1 + operations)).sum(); 2]
     }
 
-    /// Shapes with the cursor of one of the epoch's steps.
+    /// Shapes for tests, each with the cursor of one of the epoch's steps.
     pub(crate) fn cases() -> [(UpdateShape, [u32; 3]); 4] {
-        // Start, length, start of the gradient, slices; the learning rate is halved from range to range.
+        // Start, length, start of the gradient, slices; the learning rate halves from range to range.
         let of = |ranges: &[[u32; 4]], parameters, gradients, batch, steps, at_once| UpdateShape {
             ranges: ranges
                 .iter()
@@ -131,7 +131,7 @@ impl UpdateShape {
         [
             (of(&[[0, 250, 0, 1]], 256, 256, 64, 1, 4), [0, 0, 64]),
             (of(&[[64, 10, 0, 39]], 192, 448, 7, 5, 16), [13, 21, 35]),
-            // Out of order, with gaps on both sides: what is frozen lies there.
+            // Out of order, with gaps on both sides, as frozen tensors leave them.
             (of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1, 9, 1), [8, 8, 9]),
             // More than one row of workgroups, and many steps.
             (
@@ -141,7 +141,7 @@ impl UpdateShape {
         ]
     }
 
-    /// Every shape, with every kind of a kernel.
+    /// Every shape, with every variant of the kernel.
     pub(crate) fn cases_of<K, const N: usize>(
         fills: &'static [Fill],
         kinds: impl Fn(UpdateShape) -> [K; N],
@@ -151,5 +151,5 @@ impl UpdateShape {
     }
 }
 
-/// Where roots and quotients have sense.
+/// Range in which roots and quotients are well defined.
 pub(super) const POSITIVE: Values = Values::Within(0.1, 1.0);

@@ -1,10 +1,10 @@
-//! Collects the buffers and steps of a plan, and checks each step as it comes.
+//! Collects the buffers and steps of a plan, checking each step as it is added.
 
 use super::parameter::{Parameter, arena_len};
 use super::{Arg, Buffer, Plan, Step, names};
-use crate::kernels::{ALIGN, Element, Kernel, MOST_ITERATIONS, Port, Range, Spec, Tiles};
+use crate::kernels::{ALIGN, Element, Kernel, MOST_ITERATIONS, Port, Range, Spec, Tiles, UNIFORM};
 
-/// Why something cannot be recorded.
+/// Why a step cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -23,32 +23,34 @@ pub enum PlanError {
     TooLong { step: String, iterations: u64 },
     #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]
     TooLarge { name: String, len: u64 },
+    #[error("{step} reads {len} values of {name} from a uniform buffer, and {UNIFORM} fit; take a smaller layer")]
+    TooManyUniforms { step: String, name: &'static str, len: usize },
 }
 
-/// Elements of all slices of a weight gradient times parts of a batch, at most. Beyond that, what each part adds to would
-/// cost more than parts gain.
+/// Limit on the elements in all slices of a weight gradient times the parts of a batch. Beyond it, accumulating over
+/// the parts costs more than splitting the batch gains.
 const CARRIED: usize = 1 << 22;
 
-/// A plan in the making.
+/// Builds a [`Plan`].
 pub struct Builder<'a> {
     pub tiles: Tiles,
-    /// Images of a batch.
+    /// Images in a batch.
     pub batch: u32,
-    /// Rows of every tensor of the batch: its images, and padding so that they divide into parts.
+    /// Rows of every per-batch tensor: the images of the batch, padded so that they divide into parts.
     pub padded: u32,
-    /// The network's tensors, and those of its teacher.
+    /// Parameters of the network and of its teacher.
     parameters: [&'a [Parameter]; 2],
-    /// Factors of the learning rate for some layers.
+    /// Learning-rate factors by layer.
     rates: &'a [(String, f32)],
     plan: Plan,
     ranges: Vec<Range>,
     learning: Vec<String>,
-    /// The gradients that learn, and where their slices lie.
+    /// Gradients that are trained on, and the element ranges of their slices.
     gradients: Vec<(String, std::ops::Range<usize>)>,
 }
 
 impl<'a> Builder<'a> {
-    /// An empty plan. `largest` is the most elements that an image has in any tensor.
+    /// An empty plan. `largest` is the maximum number of elements per image in any tensor.
     pub fn new(
         tiles: Tiles,
         batch: u32,
@@ -69,12 +71,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The plan.
     pub fn finish(self) -> Plan {
         self.plan
     }
 
-    /// The buffer of this name, made at its first use, with room for at least so many elements.
+    /// Returns the index of the named buffer, creating it on first use and growing it to at least `len` elements.
     fn buffer(&mut self, name: &str, element: Element, len: usize) -> usize {
         if let Some(at) = self.plan.buffer(name) {
             let room = &mut self.plan.buffers[at].len;
@@ -85,17 +86,17 @@ impl<'a> Builder<'a> {
         self.plan.buffers.len() - 1
     }
 
-    /// Fixes what a buffer holds, if the plan has it.
+    /// Fixes the content of a buffer, if the plan has it.
     pub fn content(&mut self, name: &str, content: Vec<u32>) {
         if let Some(at) = self.plan.buffer(name) {
             self.plan.buffers[at].content = Some(content);
         }
     }
 
-    /// Appends a step that is bound to whole buffers, each with the tensors that the step reads or writes there.
+    /// Appends a step bound to whole buffers, each listed with the tensors that the step reads or writes in it.
     ///
     /// # Errors
-    /// Sizes that no device can do.
+    /// If the step exceeds a dispatch, loop or buffer-size limit.
     pub fn bound(
         &mut self,
         kernel: impl Into<Kernel>,
@@ -110,26 +111,27 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// A part of a buffer, which is made at its first use, with room for so many parts.
+    /// One of `parts` parts of a buffer, which is created on first use with room for all of them.
     fn part_of(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
         let len = port.bound();
         let buffer = self.buffer(name, port.element, len * parts as usize);
         Arg { buffer, start: len * part as usize, len, tensors: vec![name.into()] }
     }
 
-    /// Appends a step. A binding's text is the name of a buffer, of a parameter, or of a parameter's gradient.
+    /// Appends a step. Each binding names a buffer, a parameter or a parameter's gradient.
     ///
     /// # Errors
-    /// Sizes that no device can do.
+    /// If the step exceeds a dispatch, loop or buffer-size limit.
     pub fn step(&mut self, kernel: impl Into<Kernel>, label: &str, bindings: &[&str]) -> Result<(), PlanError> {
         self.steps(kernel, label, bindings, 1)
     }
 
-    /// Appends a kernel that takes a part of the batch, once for each part. What belongs to no image is bound whole. Each part
-    /// adds its gradients to those of the part before, and the last leaves the sum where the update looks for it.
+    /// Appends a kernel that processes part of the batch, once per part. Tensors without a batch dimension are bound
+    /// whole. Each part adds its gradients to those of the previous part; the last one leaves the sum where the update
+    /// reads it.
     ///
     /// # Errors
-    /// Sizes that no device can do.
+    /// If the step exceeds a dispatch, loop or buffer-size limit.
     pub fn steps(
         &mut self,
         kernel: impl Into<Kernel>,
@@ -167,8 +169,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A gradient, or where a port is called `.._in`, what the parts before this one came to. As nothing may be read and
-    /// written at once, parts write to two buffers in turn.
+    /// A gradient or, for a port named `.._in`, the sum over the previous parts. One dispatch cannot bind a buffer both
+    /// read-only and writable, so parts alternate between two.
     fn gradient(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
         let len = port.bound();
         let written = match port.name.ends_with("_in") {
@@ -182,7 +184,7 @@ impl<'a> Builder<'a> {
         Arg { buffer, start, len, tensors: vec![name.into()] }
     }
 
-    /// Where a gradient lies, from its first mention on.
+    /// Start of a gradient, which is allocated on first use.
     fn gradient_start(&mut self, name: &str, len: usize) -> usize {
         if let Some((_, place)) = self.gradients.iter().find(|(of, _)| of == name) {
             return place.start;
@@ -192,12 +194,12 @@ impl<'a> Builder<'a> {
         start
     }
 
-    /// Elements of all gradients.
+    /// Number of elements in all gradients.
     pub fn gradients_len(&self) -> usize {
         self.gradients.last().map_or(0, |(_, place)| place.end)
     }
 
-    /// A kernel's sizes, if a device can do them.
+    /// Returns a kernel's spec if it is within the limits of dispatch, loops and buffer sizes.
     fn checked(&self, kernel: &Kernel, label: &str) -> Result<Spec, PlanError> {
         let spec = kernel.spec();
         if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > 65_535) {
@@ -207,13 +209,16 @@ impl<'a> Builder<'a> {
         if iterations > MOST_ITERATIONS.into() {
             return Err(PlanError::TooLong { step: label.into(), iterations });
         }
+        if let Some(port) = spec.ports.iter().find(|port| port.uniform && port.len > UNIFORM) {
+            return Err(PlanError::TooManyUniforms { step: label.into(), name: port.name, len: port.len });
+        }
         match spec.ports.iter().find(|port| port.len > 1 << 30) {
             Some(port) => Err(PlanError::TooLarge { name: format!("{label}: {}", port.name), len: port.len as u64 }),
             None => Ok(spec),
         }
     }
 
-    /// Notes that the update folds the gradient of this parameter, so many slices.
+    /// Registers a parameter for the update, which sums the `slices` slices of its gradient.
     pub fn learn(&mut self, parameter: &str, slices: u32) {
         if let Some(p) = self.parameters[0].iter().find(|p| p.name == parameter) {
             let grad = self.gradient_start(&format!("{parameter}.grad"), p.len() * slices as usize) as u32;
@@ -223,18 +228,18 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What learns: where it lies, and the names of its tensors.
+    /// Ranges of the trained tensors, and their names.
     pub fn learning(&self) -> (&[Range], &[String]) {
         (&self.ranges, &self.learning)
     }
 
-    /// Images of a part of the batch: as many images as fit a uniform where tensors are gathered from.
+    /// Images per part of the batch: as many as fit a uniform for the tensors that are gathered from.
     pub fn part(&self, gathered: &[u32], written: &[u32]) -> u32 {
         self.tiles.part(self.padded, gathered, written)
     }
 
-    /// Parts in which a weight gradient sums the batch, where each has so many images and adds so many elements to those of
-    /// the part before: one where they are too many.
+    /// Number of parts in which a weight gradient sums the batch, where each has `part` images and adds `elements`
+    /// elements to the previous part; 1 if that costs too much.
     pub fn carrying(&self, part: u32, elements: usize) -> u32 {
         let parts = self.padded / part;
         if parts as usize * elements > CARRIED { 1 } else { parts }

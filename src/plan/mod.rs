@@ -1,9 +1,9 @@
-//! A training step as data: the kernels of a batch in order, with no GPU type in it.
+//! A training step as data: the kernels of a batch in order, without any GPU type.
 //!
-//! A [`Plan`] names buffers and steps. Two players can play it: `gpu::player` on a device, `reference::player` in plain
-//! Rust. Tensors of a plan are called as the checkpoint calls them: `conv1.weight`, its gradient `conv1.weight.grad`, its
-//! momentum `conv1.weight.momentum`; the output of a stage is `conv1.out`. `conv1.out.grad` is the gradient of the loss
-//! with respect to that output, or, where the stage ends in a fused activation, to what goes into the activation.
+//! A [`Plan`] lists buffers and steps. `gpu::player` plays it on a device, `reference::player` in plain Rust. Tensors
+//! are named as in checkpoints: `conv1.weight`, its gradient `conv1.weight.grad`, its momentum `conv1.weight.momentum`.
+//! The output of a stage is `conv1.out`. `conv1.out.grad` is the gradient of the loss with respect to that output or,
+//! if the stage ends in a fused activation, with respect to the activation's input.
 
 mod builder;
 mod parameter;
@@ -14,29 +14,29 @@ pub use parameter::{Initial, Parameter, arena_len};
 
 use crate::kernels::{Access, Element, Kernel};
 
-/// A buffer of a plan. Those without content start with whatever the player or the caller puts there.
+/// A buffer of a plan. Without `content`, the player or the caller provides its initial values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
     pub name: String,
     pub element: Element,
     pub len: usize,
-    /// Bits that are fixed when the plan is made.
+    /// Bits fixed when the plan is built.
     pub content: Option<Vec<u32>>,
 }
 
-/// What a kernel's port is bound to: a part of a buffer, and the tensors that lie there.
+/// The range of a buffer that a kernel's port is bound to, and the tensors in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arg {
     /// Index into [`Plan::buffers`].
     pub buffer: usize,
     /// First element.
     pub start: usize,
-    /// Elements that the kernel can reach: as many as the port asks for, and more only where a test guards them.
+    /// Number of elements the kernel can access: as many as the port requires, or more where a test adds guards.
     pub len: usize,
     pub tensors: Vec<String>,
 }
 
-/// One kernel invocation. `args` stand in the order of the kernel's ports.
+/// One dispatch of a kernel. `args` are in the order of the kernel's ports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     pub kernel: Kernel,
@@ -45,7 +45,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Names of the tensors that the step reads, then of those that it writes. A tensor that is updated counts as both.
+    /// Names of the tensors that the step reads, then of those that it writes. An updated tensor is in both lists.
     pub fn tensors(&self) -> (Vec<String>, Vec<String>) {
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
         for (port, arg) in self.kernel.spec().ports.iter().zip(&self.args) {
@@ -60,7 +60,7 @@ impl Step {
     }
 }
 
-/// A batch, recorded. Only a [`Builder`] makes plans: what a player takes for granted is checked there.
+/// A recorded batch. Its fields are private to the crate, since players rely on the checks of [`Builder`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub(crate) batch: usize,
@@ -69,73 +69,72 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What the steps are bound to.
+    /// Buffers that the steps bind.
     pub fn buffers(&self) -> &[Buffer] {
         &self.buffers
     }
 
-    /// The kernels of a batch, in order.
+    /// Steps of a batch, in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// The index of a buffer by its name.
+    /// Index of a buffer by name.
     pub fn buffer(&self, name: &str) -> Option<usize> {
         self.buffers.iter().position(|b| b.name == name)
     }
 }
 
-/// Names of buffers: those that a plan shares with the world, which the caller fills and reads, and those in which gradients
-/// gather.
+/// Buffer names: those that the caller fills and reads, and those that hold gradients.
 pub mod names {
-    /// The data set's images, four bytes to a word.
+    /// Images of the data set, four bytes to a word.
     pub const IMAGES: &str = "images";
-    /// What the frozen layers made of each image of the data set, in file order.
+    /// Output of the frozen layers for each image of the data set, in file order.
     pub const FEATURES: &str = "features";
-    /// The data set's labels, in file order.
+    /// Labels of the data set, in file order.
     pub const LABELS: &str = "labels";
-    /// The epoch's images, by their place in the file.
+    /// Images of the epoch, by index in the file.
     pub const ORDER: &str = "order";
-    /// The same, also where images lie elsewhere on the device: what their random changes follow from.
+    /// The same, even where the device holds the images at other positions; seeds their augmentation.
     pub const PLACES: &str = "places";
-    /// Bounds of these changes.
+    /// Bounds of the augmentation.
     pub const AUGMENT: &str = "augment";
-    /// What values are left out follows from.
+    /// Seed of the dropout mask.
     pub const DROPOUT: &str = "dropout";
-    /// What part of a label is spread over all classes.
+    /// Share of each label that smoothing spreads over all classes.
     pub const SMOOTHING: &str = "smoothing";
-    /// Step, first row of the next batch, rows in all.
+    /// Step, first row of the next batch, total number of rows.
     pub const CURSOR: &str = "cursor";
-    /// The 256 values that a byte can become.
+    /// Input value of each of the 256 possible bytes.
     pub const TABLE: &str = "table";
-    /// Parameters of the network, at the places its parameter table says.
+    /// Parameters of the network, laid out as in its parameter table.
     pub const PARAMETERS: &str = "parameters";
-    /// What optimizers remember, at the same places.
+    /// Optimizer state, in the same layout.
     pub use crate::optimizers::{MOMENTUM, SQUARE};
-    /// Parameters of a teacher, at the places its own parameter table says.
+    /// Parameters of the teacher, laid out as in its own parameter table.
     pub const TEACHER: &str = "teacher";
-    /// What the names of its tensors begin with: `teacher.conv1.out`.
+    /// Prefix of the teacher's tensor names, as in `teacher.conv1.out`.
     pub const TEACHERS: &str = "teacher.";
-    /// Temperature, and the teacher's share of the loss.
+    /// Distillation temperature, and the teacher's share of the loss.
     pub const TEACHING: &str = "teaching";
-    /// Gradients in slices.
+    /// Gradients, in slices.
     pub const GRADIENTS: &str = "gradients";
-    /// The same, of all but the last part of a batch, or of all but the last two.
+    /// Sums over the first parts of a batch, which alternate between this buffer and [`GRADIENTS`].
     pub const EARLIER: &str = "earlier gradients";
-    /// What the first part of a batch adds its gradients to.
+    /// Zeros, to which the first part of a batch adds its gradients.
     pub const ZEROS: &str = "zeros";
-    /// What the epoch number decides of each batch: four values, which each optimizer's shader explains.
+    /// Values set per epoch: four for each batch, described in the optimizer's shader.
     pub const RATES: &str = "rates";
-    /// The optimizer's constants, as its shader lists them.
+    /// Constants of the optimizer, in the order of its shader.
     pub const HYPER: &str = "hyper";
-    /// What gradients are multiplied by.
+    /// Factor by which gradients are clipped.
     pub const CLIP: &str = "clip";
-    /// The largest norm that a gradient may have.
+    /// Maximum gradient norm.
     pub const LIMIT: &str = "limit";
-    /// One value for each image of the epoch, in its order.
+    /// Loss of each image of the epoch, in the epoch's order.
     pub const LOSS: &str = "loss";
-    /// The same, for the predicted class.
+    /// Predicted class of each image, in the same order.
     pub const PREDICTED: &str = "predicted";
-    /// The same, for its probability.
+    /// Probability of the predicted class, in the same order.
     pub const PROBABILITY: &str = "probability";
 }

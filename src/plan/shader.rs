@@ -1,8 +1,9 @@
-//! From a shader as it lies in `shaders/` to the text that runs: its pieces put before it, sizes put in, bindings read out.
+//! Turns a file of `shaders/` into the text that runs: prepends common pieces, substitutes sizes and reads the
+//! bindings.
 
 use crate::kernels::{Spec, composed};
 
-/// What is wrong with a shader, as found before any driver sees it.
+/// An error in a shader, found before any driver sees it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShaderError {
@@ -16,14 +17,14 @@ pub enum ShaderError {
     Invalid { stem: String, report: String },
 }
 
-/// The line above the constants that a plan sets; an empty line ends them.
+/// Starts the block of constants that the plan sets; an empty line ends it.
 const PLAN_SETS: &str = "// The plan sets:";
 
-/// Puts the pieces that a shader names before it, and the plan's sizes in place of the example values of the constants under
-/// `// The plan sets:`.
+/// Prepends the pieces that a shader names, and replaces the example values of the constants under `// The plan sets:`
+/// with the plan's sizes.
 ///
 /// # Errors
-/// A piece that there is not, a size that the shader does not declare, or a constant that the plan does not set.
+/// If a piece does not exist, the shader does not declare a size, or the plan does not set a constant.
 pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
     let stem = || spec.stem.to_string();
     let wgsl = composed(wgsl, spec.activation).map_err(|piece| ShaderError::NoSuchPiece { stem: stem(), piece })?;
@@ -49,14 +50,14 @@ pub fn specialise(spec: &Spec, wgsl: &str) -> Result<String, ShaderError> {
     }
 }
 
-/// The name in a line `const name = 12u;`.
+/// Returns `name` from a line `const name = 12u;`.
 fn size_constant(line: &str) -> Option<&str> {
     let (name, value) = line.strip_prefix("const ")?.split_once(" = ")?;
     value.strip_suffix("u;")?.parse::<u32>().ok()?;
     Some(name)
 }
 
-/// A binding as the shader declares it.
+/// A binding as declared by the shader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     pub binding: u32,
@@ -68,7 +69,7 @@ pub struct Slot {
 /// Parses a shader and lists its bindings in order.
 ///
 /// # Errors
-/// WGSL that does not parse, with naga's drawing of the place.
+/// If the WGSL does not parse; the report shows the line and position, as drawn by naga.
 pub fn slots(stem: &str, wgsl: &str) -> Result<Vec<Slot>, ShaderError> {
     let module = naga::front::wgsl::parse_str(wgsl)
         .map_err(|e| ShaderError::Invalid { stem: stem.into(), report: e.emit_to_string(wgsl) })?;

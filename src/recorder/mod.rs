@@ -1,4 +1,4 @@
-//! From a network to a plan: a loop over its layers, with what stands before and behind them.
+//! Records a network as a plan: a loop over its layers, and the steps before and after them.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -14,7 +14,7 @@ use crate::optimizers::{self, Optimizer};
 use crate::plan::{Builder, Plan, PlanError, names};
 use stages::{constant, stages};
 
-/// What to record.
+/// Recording options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Images in a batch.
@@ -23,27 +23,27 @@ pub struct Options {
     pub set: usize,
     /// Images in an epoch.
     pub rows: usize,
-    /// Layers that do not learn.
+    /// Frozen layers.
     pub frozen: Vec<String>,
     pub work: Work,
-    /// Pooling and activations as steps of their own.
+    /// Whether pooling and activations are separate steps.
     pub unfused: bool,
     pub tiles: Tiles,
     pub optimizer: Optimizer,
-    /// The optimizer's settings. Only its switches, such as `nesterov`, change the plan.
+    /// Optimizer settings. Only switches such as `nesterov` change the plan.
     pub hyper: optimizers::Settings,
-    /// Whether gradients are clipped to a norm.
+    /// Whether gradients are clipped by norm.
     pub clip: bool,
-    /// Factors of the learning rate for some layers; the others learn at the whole rate.
+    /// Learning-rate factors by layer; 1 for the others.
     pub rates: Vec<(String, f32)>,
-    /// Whether training images are changed at random.
+    /// Whether training images are augmented.
     pub augment: bool,
-    /// A network of the same input and classes, from whose answers this one learns too.
+    /// Teacher for distillation, with the same input and classes.
     pub teacher: Option<Network>,
 }
 
 impl Options {
-    /// A step of training with plain SGD in which every layer learns.
+    /// A training step with plain SGD in which every layer learns.
     pub fn new(batch: usize, set: usize, rows: usize, tiles: Tiles) -> Options {
         Options {
             batch,
@@ -62,22 +62,23 @@ impl Options {
         }
     }
 
-    /// Whether anything is trained.
+    /// Whether the plan trains.
     fn trains(&self) -> bool {
         matches!(self.work, Work::Train | Work::TrainOnFeatures)
     }
 }
 
-/// What a batch is there for.
+/// Purpose of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Forward, loss, backward, update.
     Train,
-    /// The same, from what the stages below the first that learns made of the images: see [`features`].
+    /// Same as [`Work::Train`], starting from the stored output of the stages below the first that learns: see
+    /// [`features`].
     TrainOnFeatures,
     /// Forward and loss.
     Infer,
-    /// The stages below the first that learns or is random, and nothing else.
+    /// Only the stages below the first that learns or is random.
     Features,
 }
 
@@ -98,10 +99,10 @@ pub enum RecordError {
 
 /// Records a batch.
 ///
-/// A frozen layer has no gradient and no update, and below the lowest layer that learns nothing is handed down.
+/// A frozen layer has no gradient and no update, and no gradient is propagated below the lowest layer that learns.
 ///
 /// # Errors
-/// Frozen layers that do not exist, and sizes beyond what a dispatch can do.
+/// If a frozen layer does not exist, or a size is out of range.
 pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
     let Options { set, rows, batch, .. } = *options;
     if set == 0 || rows == 0 || !(1..=65_535).contains(&batch) {
@@ -153,8 +154,8 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
     Ok(to.finish())
 }
 
-/// What the stages that are the same in each epoch leave of an image: the name of the tensor, how many elements it has, and
-/// the layers with parameters that make it. None where there is no such stage.
+/// Output of the stages that are the same in every epoch: tensor name, elements per image, and the layers with
+/// parameters that compute it. `None` if there is no such stage.
 pub fn features(net: &Network, options: &Options) -> Option<(String, usize, Vec<String>)> {
     let stages = stages(net, options, "");
     let stages = &stages[..constant(&stages, options)];
@@ -163,14 +164,14 @@ pub fn features(net: &Network, options: &Options) -> Option<(String, usize, Vec<
     Some((last.y(), last.count(), layers.collect()))
 }
 
-/// Brings in what is stored of the images of a batch.
+/// Records the kernel that loads the stored features of a batch.
 fn load_features(last: &Stage, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
     let (len, set, rows) = (last.count() as u32, options.set as u32, options.rows as u32);
     let kernel = LoadFeatures(FeatureShape { batch: to.padded, len, set, rows }, to.tiles);
     to.step(kernel, "load features", &[names::FEATURES, names::ORDER, names::CURSOR, &last.y()])
 }
 
-/// Brings in the images of a batch.
+/// Records the kernel that loads the images of a batch.
 fn load_images(net: &Network, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
     let (batch, set, rows) = (to.padded, options.set as u32, options.rows as u32);
     let [channels, height, width] = net.input().map(|d| d as u32);
@@ -203,7 +204,7 @@ impl Loss {
         to.step(CrossEntropyForward(self.shape), "loss forward", &bindings)
     }
 
-    /// Against the labels, and the logits of a teacher.
+    /// Records the gradient against the labels and, with a teacher, its logits.
     fn backward(&self, taught: Option<String>, to: &mut Builder) -> Result<(), PlanError> {
         let (x, dx) = (&*self.logits, &*format!("{}.grad", self.logits));
         let known = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
@@ -220,10 +221,10 @@ impl Loss {
     }
 }
 
-/// The table of an update.
+/// Name of the buffer for the update's table.
 const GROUPS: &str = "groups";
 
-/// One dispatch over every tensor that learns, after what it takes to clip their gradients.
+/// Records one dispatch over every tensor that learns, preceded by gradient clipping if enabled.
 fn update(net: &Network, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
     let (ranges, learning) = to.learning();
     let shape = UpdateShape {

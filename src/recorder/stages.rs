@@ -1,4 +1,4 @@
-//! Groups of layers that one kernel computes.
+//! Groups layers that one kernel computes.
 
 use super::{Options, Work};
 use crate::kernels::Activation;
@@ -7,9 +7,10 @@ use crate::model::Network;
 
 /// Groups `conv, max-pool, activation` and `linear, activation`.
 ///
-/// An activation is fused only where the next stage has weights: the backward kernel of that stage applies its derivative.
+/// An activation is fused only if the next stage has weights, since the backward kernel of that stage applies its
+/// derivative.
 pub(super) fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a>> {
-    // Only training leaves values out, and no teacher does.
+    // Dropout applies only in training, and never to a teacher.
     let trains = options.work != Work::Infer && prefix.is_empty();
     let nodes: Vec<&Node> = net.nodes().iter().filter(|node| trains || !node.layer.is_random()).collect();
     let fuses = !options.unfused;
@@ -50,7 +51,7 @@ pub(super) fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> V
     stages
 }
 
-/// How many stages come to the same in each epoch: those below the first that learns or is random.
+/// Number of leading stages with the same output in every epoch: those below the first that learns or is random.
 pub(super) fn constant(stages: &[Stage], options: &Options) -> usize {
     if options.augment || options.teacher.is_some() {
         return 0;

@@ -1,6 +1,6 @@
-//! Twin of `shaders/adam_update.wgsl`: `m = beta1 * m + (1 - beta1) * g; s = beta2 * s + (1 - beta2) * g * g`, then
-//! `w = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)`. Decoupled, w is first multiplied by
-//! `1 - rate * decay`; otherwise `decay * w` goes into g.
+//! Twin of `shaders/adam_update.wgsl`: `m = beta1 * m + (1 - beta1) * g; s = beta2 * s + (1 - beta2) * g * g`, then `w
+//! = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)`. If decoupled, w is first multiplied by `1 -
+//! rate * decay`; otherwise `decay * w` is added to g.
 
 use super::sgd_update::{Update, kept, learning};
 use super::{Expected, Inputs, Rounded, Twin};

@@ -1,10 +1,10 @@
-//! Twin of `shaders/augment_images.wgsl`: `y = table[byte]`, where byte is sampled bilinearly from the image at
-//! `centre + M (pixel - centre) + shift + bend`, all in whole numbers.
+//! Twin of `shaders/augment_images.wgsl`: `y = table[byte]`, where byte is sampled bilinearly from the image at `centre
+//! + M (pixel - centre) + shift + bend`, all in integers.
 
 use super::{Expected, Inputs, Near, Twin, hash};
 use crate::kernels::{AugmentImages, AugmentShape};
 
-/// What a kernel is told of the randomness it may use: bounds in fixed point, as the shader lists them.
+/// Bounds of the random augmentation in fixed point, as listed in the shader.
 pub type Bounds = [i32; 12];
 
 impl Twin for AugmentImages {
@@ -50,22 +50,22 @@ pub fn run(
     vec![Expected::Near(y)]
 }
 
-/// Draws of one image.
+/// Random draws for one image.
 struct Draws(u32);
 
 impl Draws {
-    /// Equally likely from 0 to below `bound`, which is at most 65,536.
+    /// Uniform in `[0, bound)`, where `bound` is at most 65,536.
     fn below(&self, k: u32, bound: i32) -> i32 {
         let drawn = hash(self.0.wrapping_add(k.wrapping_mul(0x9e37_79b9)));
         ((drawn >> 16).wrapping_mul(bound as u32) >> 16) as i32
     }
 
-    /// Equally likely from `-range` to `range`.
+    /// Uniform in `[-range, range]`.
     fn within(&self, k: u32, range: i32) -> i32 {
         self.below(k, 2 * range + 1) - range
     }
 
-    /// How far a pixel is moved along an axis, in 8,192ths of a pixel.
+    /// Displacement of a pixel along an axis, in 8,192ths of a pixel.
     fn bend(&self, i: i32, j: i32, height: i32, width: i32, axis: u32, range: i32) -> i32 {
         let (cell_h, cell_w) = ((height / 4).max(1), (width / 4).max(1));
         let (u, v) = (i / cell_h, j / cell_w);
@@ -76,7 +76,7 @@ impl Draws {
     }
 }
 
-/// An image as the network is fed it, in bytes.
+/// The bytes of an augmented image, as fed to the network.
 pub fn image_of(image: &[u8], height: i32, width: i32, place: u32, bounds: &Bounds) -> Vec<u8> {
     let [seed, epoch, shift, quarter, scale, shear, elastic, crop, erase, flip, ..] = *bounds;
     let draws = Draws(hash(hash(hash(seed as u32).wrapping_add(epoch as u32)).wrapping_add(place)));

@@ -1,4 +1,4 @@
-//! Twin of `shaders/avg_pool_backward.wgsl`: each input has its part of its cell's gradient.
+//! Twin of `shaders/avg_pool_backward.wgsl`: each input gets its share of its cell's gradient.
 
 use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{AvgPoolBackward, AvgPoolShape};

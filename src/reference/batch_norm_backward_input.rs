@@ -1,5 +1,6 @@
-//! Twin of `shaders/batch_norm_backward_input.wgsl`: with s the root of variance + 1e-5 and M the values of a channel,
-//! `dx = act'(x) * w / s * (dy - (db + dw * (x - mean) / s) / M)`, and 0 for rows that are no images.
+//! Twin of `shaders/batch_norm_backward_input.wgsl`: with s the square root of variance + 1e-5 and M the number of
+//! values of a channel, `dx = act'(x) * w / s * (dy - (db + dw * (x - mean) / s) / M)`, and 0 for rows that are not
+//! images.
 
 use super::activations::through;
 use super::batch_norm_statistics::{deviation, images, places};
@@ -12,7 +13,7 @@ impl Twin for BatchNormBackwardInput {
     }
 }
 
-/// `given` are w, mean, variance, dw and db by their names.
+/// `given` looks up w, mean, variance, dw and db by name.
 pub fn run<'a>(
     s: &NormShape,
     dy: &[f64],

@@ -1,5 +1,5 @@
-//! Twin of `shaders/batch_norm_backward_weight.wgsl`: `dw = sum of dy * (x - mean) / sqrt(variance + 1e-5)` and
-//! `db = sum of dy`, channel by channel.
+//! Twin of `shaders/batch_norm_backward_weight.wgsl`: `dw = sum of dy * (x - mean) / sqrt(variance + 1e-5)` and `db =
+//! sum of dy`, per channel.
 
 use super::batch_norm_statistics::{deviation, places};
 use super::{Expected, Inputs, Near, Rounded, Twin};

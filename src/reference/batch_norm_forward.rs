@@ -1,4 +1,4 @@
-//! Twin of `shaders/batch_norm_forward.wgsl`: `y = act(w * (x - mean) / sqrt(variance + 1e-5) + b)`, channel by channel.
+//! Twin of `shaders/batch_norm_forward.wgsl`: `y = act(w * (x - mean) / sqrt(variance + 1e-5) + b)`, per channel.
 
 use super::activations::activate;
 use super::batch_norm_statistics::{deviation, places};

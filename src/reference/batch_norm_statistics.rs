@@ -1,10 +1,10 @@
-//! Twin of `shaders/batch_norm_statistics.wgsl`: each channel's mean and variance over the images of a batch, and a tenth of
-//! the way from the running ones to them; the running variance goes towards the unbiased one.
+//! Twin of `shaders/batch_norm_statistics.wgsl`: each channel's mean and variance over the images of a batch, and the
+//! running ones moved a tenth of the way towards them; the running variance moves towards the unbiased one.
 
 use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{BatchNormStatistics, NormShape};
 
-/// How much of what ran so far is kept, and how much comes of this batch: PyTorch's momentum of 0.1.
+/// Weights of the running value and of this batch's: PyTorch's momentum of 0.1.
 const KEPT: f32 = 0.9;
 const NEW: f32 = 0.1;
 
@@ -29,18 +29,18 @@ pub fn run(s: &NormShape, x: &[f64], cursor: &[u32], running_mean: &[f64], runni
     out.map(Expected::Near).into()
 }
 
-/// Rows of the batch that are images.
+/// Number of rows of the batch that are images.
 pub fn images(s: &NormShape, cursor: &[u32]) -> u32 {
     s.batch.min(cursor[2] - cursor[1])
 }
 
-/// Where the values of a channel lie in the first rows.
+/// Indices of a channel's values in the first `rows` rows.
 pub fn places(s: &NormShape, rows: u32, c: usize) -> impl Iterator<Item = usize> {
     let (channels, pixels) = (s.channels as usize, s.pixels as usize);
     (0..rows as usize).flat_map(move |n| (0..pixels).map(move |p| (n * channels + c) * pixels + p))
 }
 
-/// The root of a variance, with what keeps it from 0: PyTorch's 1e-5.
+/// Square root of a variance plus PyTorch's 1e-5, which keeps it from 0.
 pub fn deviation(variance: f64) -> Rounded {
     (Rounded::exact(variance) + Rounded::exact(f64::from(1e-5_f32))).sqrt()
 }

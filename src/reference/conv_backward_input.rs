@@ -1,6 +1,6 @@
 //! Twin of `shaders/conv_backward_input.wgsl`:
-//! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v]`, where S divides both and dy
-//! is 0 outside its map.
+//! `dx[n,c,i,j] = act'(x[n,c,i,j]) * sum over o,u,v of dy[n,o,(i+P-u)/S,(j+P-v)/S] * w[o,c,u,v]`, where S divides both
+//! and dy is 0 outside its map.
 
 use super::activations::through;
 use super::{Expected, Inputs, Near, Sum, Twin};

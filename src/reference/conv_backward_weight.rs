@@ -1,6 +1,6 @@
 //! Twin of `shaders/conv_backward_weight.wgsl`:
-//! `dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*S+u-P,j*S+v-P]`, x 0 outside its map, and db
-//! the sum of dy alone.
+//! `dw[s,o,c,u,v] = sum over n in slice s, and i,j, of dy[n,o,i,j] * x[n,c,i*S+u-P,j*S+v-P]`, where x is 0 outside its
+//! map; db is the sum of dy alone.
 
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{ConvBackwardWeight, ConvShape};
@@ -18,7 +18,7 @@ pub fn run(s: &ConvShape, slices: u32, dy: &[f64], x: &[f64]) -> Vec<Expected> {
     sums(s, slices, rows, dy, x, None)
 }
 
-/// The sums over the rows (n,i) of the map that belong to each slice, added to what weights and biases came to before.
+/// The sums over the rows (n,i) of the map that belong to each slice, added to the previous sums of weights and biases.
 pub fn sums(
     s: &ConvShape,
     slices: u32,

@@ -1,5 +1,5 @@
-//! Twin of `shaders/conv_forward.wgsl`: `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i*S+u-P,j*S+v-P])`,
-//! x 0 outside its map.
+//! Twin of `shaders/conv_forward.wgsl`:
+//! `y[n,o,i,j] = act(b[o] + sum over c,u,v of w[o,c,u,v] * x[n,c,i*S+u-P,j*S+v-P])`, where x is 0 outside its map.
 
 use super::activations::activate;
 use super::{Expected, Inputs, Near, Sum, Twin};

@@ -1,4 +1,5 @@
-//! Twin of `shaders/conv_pool_backward_input.wgsl`: unpools dy to the winners, then goes back through the convolution.
+//! Twin of `shaders/conv_pool_backward_input.wgsl`: unpools dy to the winners, then applies the convolution's input
+//! gradient.
 
 use super::{Expected, Inputs, Twin, conv_backward_input, max_pool_backward};
 use crate::kernels::{ConvPoolBackwardInput, ConvPoolShape};
@@ -13,7 +14,7 @@ pub fn run(s: &ConvPoolShape, dy: &[f64], winner: &[u32], w: &[f64], x: &[f64]) 
     conv_backward_input::run(&s.conv, &unpool(s, dy, winner), w, x)
 }
 
-/// The gradient of the map before pooling: dy at each cell's winner, else 0.
+/// Gradient of the map before pooling: dy at each cell's winner, else 0.
 pub fn unpool(s: &ConvPoolShape, dy: &[f64], winner: &[u32]) -> Vec<f64> {
     max_pool_backward::unpool(s.conv.batch * s.conv.c_out, s.conv.h_out(), s.conv.w_out(), s.pool, dy, winner)
 }

@@ -1,5 +1,6 @@
-//! Twin of `shaders/conv_pool_backward_weight.wgsl`: unpools dy to the winners, then the convolution's weight gradient, added
-//! to what earlier parts of the batch came to. A slice is so many rows of cells, counted through all images.
+//! Twin of `shaders/conv_pool_backward_weight.wgsl`: unpools dy to the winners, then adds the convolution's weight
+//! gradient to the sums of earlier parts of the batch. A slice is a number of rows of cells, counted through all
+//! images.
 
 use super::conv_pool_backward_input::unpool;
 use super::{Expected, Inputs, Twin, conv_backward_weight};

@@ -1,4 +1,4 @@
-//! Twin of `shaders/conv_pool_forward.wgsl`: the convolution's pixels of each cell, the first of the largest, activated.
+//! Twin of `shaders/conv_pool_forward.wgsl`: the first maximum of the convolution's pixels in each cell, activated.
 
 use super::activations::activate;
 use super::conv_forward::pixel;

@@ -1,4 +1,5 @@
-//! Twin of `shaders/cross_entropy_backward.wgsl`: `dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows`.
+//! Twin of `shaders/cross_entropy_backward.wgsl`:
+//! `dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows`.
 
 use super::cross_entropy_forward::{Softmax, exponential};
 use super::{Expected, Inputs, Near, Twin, UNIT};
@@ -36,8 +37,8 @@ pub fn run(
             let share = smoothing[0] / s.classes as f64;
             let target = if j == label { 1.0 - smoothing[0] + share } else { share };
             let value = (p - target) / rows;
-            // Two divisions of 2.5 ULP, one subtraction. What is below the smallest normal number may be flushed to 0, the
-            // probability as well as the result.
+            // Two divisions of 2.5 ULP, one subtraction. Values below the smallest normal number may be flushed to 0,
+            // both in the probability and in the result.
             let flushed = f64::from(f32::MIN_POSITIVE);
             // The target is one division, one subtraction and one addition of values of at most 1.
             let target_error = if smoothing[0] == 0.0 { 0.0 } else { 8.0 * UNIT };

@@ -1,5 +1,5 @@
-//! Twin of `shaders/cross_entropy_forward.wgsl`: softmax with the largest logit subtracted, the loss
-//! `log(sum of exp(x - max)) + max - x[label] + e * (x[label] - mean of x)`, and the first class with the largest logit.
+//! Twin of `shaders/cross_entropy_forward.wgsl`: softmax with the largest logit subtracted, the loss `log(sum of exp(x
+//! - max)) + max - x[label] + e * (x[label] - mean of x)`, and the first class with the largest logit.
 
 use super::{Expected, Inputs, Near, Rounded, Sum, Twin, UNIT};
 use crate::kernels::{CrossEntropyForward, LossShape};
@@ -20,7 +20,7 @@ impl Twin for CrossEntropyForward {
     }
 }
 
-/// The rows of an epoch after a batch: those of the batch new, the others as they were.
+/// The rows of an epoch after a batch: the batch's rows are new, the others unchanged.
 #[expect(clippy::too_many_arguments, reason = "one for each of the kernel's ports")]
 pub fn run(
     s: &LossShape,
@@ -48,7 +48,8 @@ pub fn run(
         let mean = Rounded::from(sum) / Rounded::exact(f64::from(s.classes));
         let smoothed = smoothing[0] * (Rounded::exact(label) - mean);
         loss.value[row] = softmax.sum.ln() + to_label + smoothed.value;
-        // WGSL's log is exact to 3 ULP, or absolutely to 2^-21 between 0.5 and 2; then one subtraction and one addition.
+        // WGSL's log is accurate to 3 ULP, or to an absolute 2^-21 between 0.5 and 2; then one subtraction and one
+        // addition.
         let log = softmax.sum.ln();
         loss.error[row] = softmax.error
             + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs())
@@ -62,7 +63,7 @@ pub fn run(
     vec![Expected::Near(loss), Expected::Exact(predicted), Expected::Near(probability)]
 }
 
-/// The parts of a softmax, and how far a float32 sum of its exponentials may be, relative to the sum.
+/// The parts of a softmax, and the error bound of a float32 sum of its exponentials, relative to the sum.
 pub struct Softmax {
     pub largest: f64,
     pub at: usize,
@@ -88,7 +89,7 @@ impl Softmax {
     }
 }
 
-/// `exp(x)` and its relative error in float32, where x itself is a rounded difference: WGSL grants 3 + 2 |x| ULP.
+/// `exp(x)` and its relative error in float32, where x itself is a rounded difference: WGSL allows 3 + 2 |x| ULP.
 pub fn exponential(x: f64) -> (f64, f64) {
     (x.exp(), (x.abs() + 2.0 * (3.0 + 2.0 * x.abs())) * UNIT)
 }

@@ -1,4 +1,5 @@
-//! Twin of `shaders/distillation_backward.wgsl`: `dx = ((1 - a) (softmax(x) - target) + a t (softmax(x/t) - softmax(z/t))) / rows`.
+//! Twin of `shaders/distillation_backward.wgsl`:
+//! `dx = ((1 - a) (softmax(x) - target) + a t (softmax(x/t) - softmax(z/t))) / rows`.
 
 use super::{Expected, Inputs, Near, Rounded, Twin, UNIT};
 use crate::kernels::{DistillationBackward, LossShape};
@@ -54,7 +55,7 @@ pub fn run(
     vec![Expected::Near(dx)]
 }
 
-/// `softmax(x / t)`, the largest subtracted first. WGSL grants an exponential 3 + 2 |x| ULP.
+/// `softmax(x / t)`, with the maximum subtracted first. WGSL allows 3 + 2 |x| ULP for an exponential.
 fn softened(x: &[f64], t: Rounded) -> Vec<Rounded> {
     let most = x.iter().fold(f64::NEG_INFINITY, |most, &x| most.max(x));
     let terms: Vec<Rounded> = x

@@ -1,5 +1,5 @@
-//! Twin of `shaders/fc_backward_weight.wgsl`: `dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]`, and db
-//! the sum of dy alone.
+//! Twin of `shaders/fc_backward_weight.wgsl`: `dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]`;
+//! db is the sum of dy alone.
 
 use super::{Expected, Inputs, Near, Sum, Twin};
 use crate::kernels::{FcBackwardWeight, FcShape};

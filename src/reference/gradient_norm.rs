@@ -1,4 +1,4 @@
-//! Twin of `shaders/gradient_norm.wgsl`: for each workgroup, the sum of its gradients' squares.
+//! Twin of `shaders/gradient_norm.wgsl`: for each workgroup, the sum of its squared gradients.
 
 use super::{Expected, Inputs, Near, Rounded, Sum, Twin};
 use crate::kernels::{GradientNorm, ROW, UpdateShape};

@@ -15,7 +15,7 @@ pub fn run(s: &PoolShape, dy: &[f64], winner: &[u32]) -> Vec<Expected> {
     vec![Expected::Near(Near { value, error })]
 }
 
-/// Spreads the gradients of pooled planes over the planes before pooling.
+/// Scatters the gradients of pooled planes to the planes before pooling.
 pub fn unpool(planes: u32, h: u32, w: u32, pool: u32, dy: &[f64], winner: &[u32]) -> Vec<f64> {
     let mut dx = vec![0.0; (planes * h * w) as usize];
     for plane in 0..planes {

@@ -1,4 +1,4 @@
-//! Twin of `shaders/max_pool_forward.wgsl`: the first of the largest of each cell, in row-major order.
+//! Twin of `shaders/max_pool_forward.wgsl`: the first maximum of each cell, in row-major order.
 
 use super::{Expected, Inputs, Near, Twin};
 use crate::kernels::{MaxPoolForward, PoolShape};

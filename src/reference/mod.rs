@@ -1,9 +1,9 @@
-//! The judge: a twin of every shader in plain Rust, of the same stem, and a player for whole plans.
+//! The reference: a twin of every shader in plain Rust, with the same stem, and a player for whole plans.
 //!
-//! A twin computes in f64 and reads like the formula at the top of its shader. Beside each value it returns how far a
+//! A twin computes in f64 and reads like the formula at the top of its shader. With each value it returns how far a
 //! correct float32 implementation may be from it: the rounding-error bound of its sum, `n * 2^-24 * sum |terms|`, which
-//! holds in any order of summation (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2).
-//! `reference` knows nothing of `gpu`; the two meet in `verify` and in the tests.
+//! holds for any order of summation (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2).
+//! `reference` does not depend on `gpu`; the two meet in `verify` and in the tests.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -22,7 +22,7 @@ pub use sum::{Near, Sum, UNIT};
 
 use crate::kernels::{Element, Kernel};
 
-/// The content of a buffer: floats held in f64, or whole numbers.
+/// Contents of a buffer: floats held in f64, or integers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tensor {
     F(Vec<f64>),
@@ -30,7 +30,7 @@ pub enum Tensor {
 }
 
 impl Tensor {
-    /// Zeros of a type.
+    /// A tensor of zeros.
     pub fn zeros(element: Element, len: usize) -> Tensor {
         match element {
             Element::F32 => Tensor::F(vec![0.0; len]),
@@ -38,7 +38,7 @@ impl Tensor {
         }
     }
 
-    /// Floats from the bits of float32s, or whole numbers as they are.
+    /// Converts the bits of float32s to floats; integers are unchanged.
     pub fn from_bits(element: Element, bits: &[u32]) -> Tensor {
         match element {
             Element::F32 => Tensor::F(bits.iter().map(|&b| f32::from_bits(b) as f64).collect()),
@@ -46,7 +46,7 @@ impl Tensor {
         }
     }
 
-    /// The bits of the nearest float32s, or whole numbers as they are.
+    /// Returns the bits of the nearest float32s; integers are unchanged.
     pub fn to_bits(&self) -> Vec<u32> {
         match self {
             Tensor::F(values) => values.iter().map(|&v| (v as f32).to_bits()).collect(),
@@ -57,7 +57,7 @@ impl Tensor {
     /// The floats.
     ///
     /// # Panics
-    /// If it holds whole numbers.
+    /// If it holds integers.
     pub fn floats(&self) -> &[f64] {
         match self {
             Tensor::F(values) => values,
@@ -65,7 +65,7 @@ impl Tensor {
         }
     }
 
-    /// The whole numbers.
+    /// The integers.
     ///
     /// # Panics
     /// If it holds floats.
@@ -77,20 +77,20 @@ impl Tensor {
     }
 }
 
-/// What a kernel must write to one of its ports.
+/// Expected output of a kernel at one of its ports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expected {
-    /// Each value within its bound.
+    /// Values, each with an error bound.
     Near(Near),
-    /// These whole numbers.
+    /// Exactly these integers.
     Exact(Vec<u32>),
-    /// The place of the largest of each group of `group` candidates: the first of them where they are equal, any of those
-    /// that rounding could have made the largest.
+    /// Index of the largest of each group of `group` candidates. If candidates are equal, it is the first; if rounding
+    /// could have made several the largest, any of them is accepted.
     Largest { place: Vec<u32>, group: usize, candidates: Near },
 }
 
 impl Expected {
-    /// The value that the reference goes on with.
+    /// The value with which the reference continues.
     pub fn tensor(&self) -> Tensor {
         match self {
             Expected::Near(near) => Tensor::F(near.value.clone()),
@@ -100,7 +100,7 @@ impl Expected {
     }
 }
 
-/// What the ports of a kernel hold before it runs, by their names.
+/// Contents of a kernel's ports before it runs, by name.
 pub struct Inputs<'f, 'a> {
     ports: &'f dyn Fn(&str) -> &'a Tensor,
 }
@@ -109,15 +109,15 @@ impl<'a> Inputs<'_, 'a> {
     /// The floats of a port.
     ///
     /// # Panics
-    /// If it has none.
+    /// If the port holds the other type.
     pub fn f(&self, port: &str) -> &'a [f64] {
         (self.ports)(port).floats()
     }
 
-    /// The whole numbers of a port.
+    /// The integers of a port.
     ///
     /// # Panics
-    /// If it has none.
+    /// If the port holds the other type.
     pub fn u(&self, port: &str) -> &'a [u32] {
         (self.ports)(port).integers()
     }
@@ -125,7 +125,7 @@ impl<'a> Inputs<'_, 'a> {
 
 /// A kernel's twin.
 pub trait Twin {
-    /// For each port that the kernel writes, in the order of the ports, what must be there.
+    /// The expected contents of each port that the kernel writes, in port order.
     fn expected(&self, from: &Inputs) -> Vec<Expected>;
 }
 
@@ -133,8 +133,8 @@ macro_rules! twins {
     ($($family:ident: $($stem:ident $kernel:ident),+;)+) => {
         $($(mod $stem;)+)+
 
-        /// The twin of a kernel, applied: for each port that it writes, in the order of the ports, what must be there.
-        /// `input` gives what a port holds before.
+        /// Runs the twin of a kernel: returns the expected contents of each port that it writes, in port order. `input`
+        /// returns the contents of a port before the run.
         pub fn play<'a>(kernel: &Kernel, input: impl Fn(&str) -> &'a Tensor) -> Vec<Expected> {
             let from = Inputs { ports: &input };
             match kernel { $($(Kernel::$kernel(kernel) => kernel.expected(&from)),+),+ }
@@ -143,7 +143,7 @@ macro_rules! twins {
 }
 crate::each_kernel!(twins);
 
-/// The twin of a kernel, applied to one tensor for each of its ports, in their order.
+/// Runs the twin of a kernel with one tensor for each of its ports, in port order.
 pub fn play_in_order(kernel: &Kernel, inputs: &[Tensor]) -> Vec<Expected> {
     let spec = kernel.spec();
     play(kernel, |name| {

@@ -1,17 +1,17 @@
-//! Plays a plan on the CPU, in f64, with the twins.
+//! Plays a plan on the CPU in f64, using the twins.
 
 use super::{Tensor, play_in_order};
 use crate::kernels::{Access, Port};
 use crate::plan::{Arg, Plan, Step};
 
-/// A plan and the content of its buffers.
+/// A plan and the contents of its buffers.
 pub struct Player<'a> {
     plan: &'a Plan,
     memory: Vec<Tensor>,
 }
 
 impl<'a> Player<'a> {
-    /// Buffers start with the plan's content, else with zeros.
+    /// Initialises buffers with the plan's contents, or with zeros.
     pub fn new(plan: &'a Plan) -> Player<'a> {
         let memory = plan
             .buffers
@@ -24,7 +24,7 @@ impl<'a> Player<'a> {
         Player { plan, memory }
     }
 
-    /// A buffer by its name.
+    /// Returns a buffer by name.
     ///
     /// # Panics
     /// If the plan has no such buffer.
@@ -33,7 +33,7 @@ impl<'a> Player<'a> {
         &mut self.memory[at]
     }
 
-    /// Plays every step once.
+    /// Plays every step of the plan once.
     pub fn step(&mut self) {
         for step in &self.plan.steps {
             self.play(step);

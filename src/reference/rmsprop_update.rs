@@ -1,5 +1,5 @@
-//! Twin of `shaders/rmsprop_update.wgsl`: `g = clip * sum of the slices + decay * w; s = alpha * s + (1 - alpha) * g * g`, then
-//! `v = momentum * v + g / (sqrt(s) + eps); w = w - rate * v`.
+//! Twin of `shaders/rmsprop_update.wgsl`: `g = clip * sum of the slices + decay * w; s = alpha * s + (1 - alpha) * g *
+//! g`, then `v = momentum * v + g / (sqrt(s) + eps); w = w - rate * v`.
 
 use super::sgd_update::{Update, kept, learning};
 use super::{Expected, Inputs, Rounded, Twin};

@@ -1,13 +1,13 @@
-//! Float32 arithmetic that knows its own rounding error, for formulas that are more than a sum of products.
+//! Float32 arithmetic that tracks its own rounding error, for formulas that are more than a sum of products.
 
 use super::sum::{Sum, UNIT};
 use std::ops::{Add, Div, Mul, Sub};
 
 /// A value in f64, and how far a float32 result of the same operations may be from it.
 ///
-/// Addition, subtraction and multiplication are rounded correctly in WGSL, division to 2.5 ULP, and a square root to what
-/// `1 / inverseSqrt(x)` comes to, which is 4.5 ULP (WGSL, section 15.7.4); an ULP is at most two units. Fusing a product with
-/// a sum rounds less, and so stays within. Whatever falls below the smallest normal number may become zero.
+/// In WGSL, addition, subtraction and multiplication are rounded correctly, division to 2.5 ULP, and a square root as
+/// `1 / inverseSqrt(x)`, which is 4.5 ULP (WGSL, section 15.7.4); an ULP is at most two units. Fusing a product with a
+/// sum rounds less and stays within the bound. Results below the smallest normal number may become zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rounded {
     pub value: f64,
@@ -15,17 +15,17 @@ pub struct Rounded {
 }
 
 impl Rounded {
-    /// An input, which a device has exactly.
+    /// An input, which a device represents exactly.
     pub fn exact(value: f64) -> Rounded {
         Rounded { value, error: 0.0 }
     }
 
-    /// The result of an operation that is exact to so many units, on inputs whose errors come to `error`.
+    /// The result of an operation that is accurate to `units` units, on inputs whose errors contribute `error`.
     fn result(value: f64, error: f64, units: f64) -> Rounded {
         Rounded { value, error: error + units * UNIT * (value.abs() + error) + f64::from(f32::MIN_POSITIVE) }
     }
 
-    /// The square root of what cannot be negative.
+    /// Square root of a value that cannot be negative.
     pub fn sqrt(self) -> Rounded {
         let root = self.value.sqrt();
         let low = (self.value - self.error).max(0.0).sqrt();
@@ -33,7 +33,7 @@ impl Rounded {
         Rounded::result(root, (root - low).max(high - root), 9.0)
     }
 
-    /// A sum in any order: each addition rounds at most what all terms come to.
+    /// A sum in any order: each addition rounds by at most one unit of the sum of all absolute terms.
     pub fn sum(terms: impl Iterator<Item = Rounded>) -> Rounded {
         let (mut all, mut magnitude, mut count) = (Rounded::exact(0.0), 0.0, 0.0);
         for term in terms {
@@ -46,7 +46,7 @@ impl Rounded {
         all
     }
 
-    /// The smaller of this and a limit.
+    /// The minimum of this and a limit.
     pub fn min(self, limit: f64) -> Rounded {
         Rounded { value: self.value.min(limit), error: self.error }
     }
@@ -89,7 +89,7 @@ impl Mul<Rounded> for f64 {
 
 impl Div for Rounded {
     type Output = Rounded;
-    /// The error is infinite where the divisor may be zero.
+    /// The error is infinite if the divisor may be zero.
     fn div(self, by: Rounded) -> Rounded {
         let nearest = by.value.abs() - by.error;
         let value = self.value / by.value;
@@ -102,7 +102,7 @@ impl Div for Rounded {
 mod tests {
     use super::*;
 
-    /// The bound holds for float32 itself, and is not so wide that it proves nothing.
+    /// The bound holds for actual float32 arithmetic, and is tight enough to be meaningful.
     #[test]
     fn float32_stays_within_the_bound() {
         let mut stream = crate::random::Stream::new(1, crate::random::Purpose::Verification, 77);

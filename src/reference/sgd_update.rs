@@ -1,40 +1,40 @@
-//! Twin of `shaders/sgd_update.wgsl`: `g = clip * sum of the slices + decay * w; v = momentum * v + g`, then `w = w - rate * v`, or
-//! with Nesterov's `w - rate * (g + momentum * v)` (PyTorch's form).
+//! Twin of `shaders/sgd_update.wgsl`: `g = clip * sum of the slices + decay * w; v = momentum * v + g`, then `w = w -
+//! rate * v`, or `w - rate * (g + momentum * v)` with Nesterov momentum (PyTorch's form).
 
 use super::{Expected, Inputs, Near, Rounded, Sum, Twin};
 use crate::kernels::{Range, SgdUpdate, UpdateShape};
 
-/// What an update of any optimizer reads.
+/// Inputs common to the updates of all optimizers.
 pub struct Update<'a> {
     pub grad: &'a [f64],
     pub cursor: &'a [u32],
     pub rates: &'a [f64],
     pub clip: &'a [f64],
-    /// Names and values of the constants.
+    /// Names and values of the hyperparameters.
     hyper: (&'static [&'static str], &'a [f64]),
 }
 
 impl<'a> Update<'a> {
-    /// What stands at the ports, with the names of the constants.
+    /// Reads the ports; `hyper` names the hyperparameters.
     pub fn new(from: &Inputs<'_, 'a>, hyper: &'static [&'static str]) -> Update<'a> {
         let [grad, rates, clip, values] = ["grad", "rates", "clip", "hyper"].map(|port| from.f(port));
         Update { grad, cursor: from.u("cursor"), rates, clip, hyper: (hyper, values) }
     }
 
-    /// A constant by its name.
+    /// Returns a hyperparameter by name.
     pub fn constant(&self, name: &str) -> f64 {
         let (names, values) = self.hyper;
         let at = names.iter().position(|of| *of == name);
         values[at.unwrap_or_else(|| panic!("there is no constant {name}"))]
     }
 
-    /// What the host worked out for the step.
+    /// The values that the host computed for the step.
     pub fn of_step(&self, s: &UpdateShape) -> [f64; 3] {
         let at = 4 * (self.cursor[1] / s.batch) as usize;
         [self.rates[at], self.rates[at + 1], self.rates[at + 2]]
     }
 
-    /// A parameter's gradient: its slices added up, and clipped.
+    /// A parameter's gradient: the sum of its slices, clipped.
     pub fn gradient(&self, range: &Range, i: u32) -> Rounded {
         let mut sum = Sum::default();
         (0..range.slices).for_each(|slice| sum.add(self.grad[(range.slice(slice) + i) as usize]));
@@ -42,12 +42,12 @@ impl<'a> Update<'a> {
     }
 }
 
-/// Every parameter that learns, with its range, its number there and its place in the arena.
+/// Every trainable parameter: its range, its index in the range and its index in the arena.
 pub fn learning(s: &UpdateShape) -> impl Iterator<Item = (&Range, u32, usize)> {
     s.ranges.iter().flat_map(|range| (0..range.len).map(move |i| (range, i, (range.start + i) as usize)))
 }
 
-/// What stays as it is unless it is changed.
+/// Values that stay unchanged unless they are overwritten.
 pub fn kept(values: &[f64]) -> Near {
     Near { value: values.to_vec(), error: vec![0.0; values.len()] }
 }

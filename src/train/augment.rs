@@ -1,4 +1,4 @@
-//! How training images are changed at random: what a user writes, and what the kernel is told.
+//! Random augmentation of training images: its text form and the parameters of its kernel.
 
 use crate::random::{Purpose, Stream};
 use crate::reference::Bounds;
@@ -6,29 +6,29 @@ use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// Bounds of random changes; 0 leaves one out.
+/// Bounds of the random changes; 0 disables a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Augment {
-    /// Pixels, in fractions too.
+    /// Maximum shift in pixels, possibly fractional.
     pub shift: f64,
-    /// Degrees.
+    /// Maximum rotation in degrees.
     pub rotate: f64,
-    /// Percent by which each side is stretched or squeezed.
+    /// Maximum change of each side's length in percent.
     pub scale: f64,
-    /// Degrees.
+    /// Maximum shear in degrees.
     pub shear: f64,
-    /// Pixels by which corners of a coarse grid move; all between follows.
+    /// Maximum displacement in pixels of the corners of a coarse grid; points in between are interpolated.
     pub elastic: f64,
-    /// Whole pixels: a crop of the image's size from the image with so wide a border.
+    /// Width in whole pixels of the border that is added before a crop to the image's own size.
     pub crop: f64,
-    /// Percent of images of which a rectangle is erased.
+    /// Percentage of images in which a rectangle is erased.
     pub erase: f64,
-    /// 1: half of the images are mirrored.
+    /// 1 mirrors half of the images.
     pub flip: f64,
 }
 
-/// Keys with their largest value and their unit in fixed point.
+/// Keys and their maximum values.
 const KEYS: [(&str, f64); 8] = [
     ("shift", 100.0),
     ("rotate", 180.0),
@@ -40,7 +40,7 @@ const KEYS: [(&str, f64); 8] = [
     ("flip", 1.0),
 ];
 
-/// What suits most sets of characters, and of things.
+/// Presets that suit most sets of characters and of things.
 const PRESETS: [(&str, &str); 2] =
     [("digits", "shift=2,rotate=10,scale=10,shear=10,elastic=1"), ("things", "shift=1,rotate=5,scale=5,erase=25,flip")];
 
@@ -49,16 +49,15 @@ impl Augment {
         [self.shift, self.rotate, self.scale, self.shear, self.elastic, self.crop, self.erase, self.flip]
     }
 
-    /// Whether anything is changed.
+    /// Whether any change is enabled.
     pub fn is_some(&self) -> bool {
         self.values().iter().any(|&value| value > 0.0)
     }
 
-    /// What the kernel is told in an epoch, counted from 1.
+    /// Parameters of the kernel for an epoch. Epochs count from 1.
     pub fn bounds(&self, seed: u64, epoch: usize) -> Bounds {
         let round = |x: f64| libm::round(x) as i32;
         [
-            // Any 32 bits of the seed's stream for this purpose.
             Stream::new(seed, Purpose::Augmentation, 0).bits() as i32,
             epoch as i32,
             round(self.shift * 256.0),
@@ -153,7 +152,7 @@ mod tests {
             crate::reference::image_of(&image, 28, 28, place, &bounds)
         };
         assert_eq!(of("none", 3), image);
-        // A crop moves by whole pixels: whatever is still inside is the same byte.
+        // A crop moves by whole pixels: pixels that stay inside keep their bytes.
         let moved = of("crop=2", 1);
         let equal = |i: usize, j: usize, (u, v): (i32, i32)| {
             moved[i * 28 + j] == image[((i as i32 + u) * 28 + j as i32 + v) as usize]
@@ -163,7 +162,7 @@ mod tests {
         assert_eq!(by.filter(fits).count(), 1);
     }
 
-    /// A picture of a mark off its centre shows where a change takes it.
+    /// The centre of an off-centre mark shows where a change moves it.
     #[test]
     fn each_change_does_what_its_name_says() {
         let mut image = vec![0; 28 * 28];

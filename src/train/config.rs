@@ -1,40 +1,40 @@
-//! Everything that can be set of a training.
+//! The settings of a training run.
 
-use super::settings::Range;
+use super::settings::{self, Range};
 use super::{Augment, EpochReport, Schedule, TrainError};
 use crate::data::Prepare;
 use crate::kernels::Activation;
 use crate::model::Architecture;
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Optimizer, Settings};
 use crate::paths;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Everything that decides what a run computes. It lies in the run folder, so that a run can go on as it began.
+/// Everything that determines what a run computes. It is stored in the run folder so that a run can be resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// What `--data` was.
+    /// The value of `--data`.
     #[serde(with = "paths")]
     pub data: PathBuf,
-    /// Classes, where the labels are not to be counted.
+    /// Number of classes, if it is not to be derived from the labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// How pictures become images: those of the data, and those that the model will be shown.
+    /// How pictures become images, for the data and for pictures that the model classifies later.
     pub prepare: Prepare,
-    /// Leave out pictures that cannot be read.
+    /// Skip pictures that cannot be read.
     pub skip_bad: bool,
-    /// The file whose parameters a training starts from.
+    /// File with the initial parameters.
     #[serde(skip_serializing_if = "Option::is_none", with = "paths::optional")]
     pub init: Option<PathBuf>,
-    /// The model that a fine-tuning starts from.
+    /// The model that fine-tuning starts from.
     #[serde(skip_serializing_if = "Option::is_none", with = "paths::optional")]
     pub model: Option<PathBuf>,
     pub network: Architecture,
-    /// In place of the network's own.
+    /// Replaces the network's own activation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
     pub epochs: usize,
@@ -42,42 +42,42 @@ pub struct Config {
     pub optimizer: Optimizer,
     pub lr: f64,
     pub momentum: f64,
-    /// Nesterov's momentum, for SGD.
+    /// Use Nesterov momentum, for SGD.
     pub nesterov: bool,
     pub weight_decay: f64,
-    /// Of Adam's mean of gradients.
+    /// Decay of Adam's mean of gradients.
     pub beta1: f64,
-    /// Of Adam's and RMSprop's mean of squared gradients.
+    /// Decay of Adam's and RMSprop's mean of squared gradients.
     pub beta2: f64,
     pub eps: f64,
-    /// The largest norm that the gradient of all parameters together may have.
+    /// Maximum norm of the gradient over all parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
     pub schedule: Schedule,
-    /// The share of the inputs of linear layers, all but the first, that is left out.
+    /// Fraction of the inputs of every linear layer but the first that is dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// A model from whose answers this one learns too.
+    /// Model to distil from.
     #[serde(skip_serializing_if = "Option::is_none", with = "paths::optional")]
     pub teacher: Option<PathBuf>,
-    /// By which the logits of both are divided before they are compared.
+    /// Divisor of both models' logits before they are compared.
     pub temperature: f64,
-    /// The teacher's share of the loss; the labels have the rest.
+    /// Weight of the teacher in the loss; the labels get the rest.
     pub alpha: f64,
-    /// Epochs without a better validation, after which a run stops.
+    /// Number of epochs without a better validation after which a run stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Epochs after which frozen layers learn too.
+    /// Number of epochs after which frozen layers are unfrozen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfreeze_after: Option<usize>,
-    /// What the learning rate of these layers is then multiplied by.
+    /// Learning rate factor of the unfrozen layers.
     pub unfreeze_rate: f64,
-    /// What the learning rates of some layers are multiplied by.
+    /// Learning rate factors of individual layers.
     pub rates: Rates,
-    /// What part of a label is spread over all classes.
+    /// Fraction of a label that is spread over all classes.
     pub label_smoothing: f64,
     pub augment: Augment,
-    /// Epochs over which the learning rate grows from nothing.
+    /// Number of epochs over which the learning rate grows from 0.
     pub warmup: f64,
     #[serde(with = "seed")]
     pub seed: u64,
@@ -85,7 +85,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     pub shuffle: bool,
-    /// Stop after so many steps.
+    /// Number of steps after which the run stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     #[serde(rename = "freeze", with = "list")]
@@ -94,7 +94,7 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// The tutorial's recipe, on MNIST, with PyTorch's defaults for what the tutorial does not use.
+    /// The tutorial's settings for MNIST, and PyTorch's defaults for what the tutorial does not use.
     fn default() -> Config {
         Config {
             data: "auto".into(),
@@ -140,16 +140,50 @@ impl Default for Config {
 }
 
 impl Config {
-    /// With some settings changed: `Config::default().with(|config| config.epochs = 3)`.
+    /// The defaults of an optimizer, such as Adam's learning rate of 0.001.
+    pub fn of(optimizer: Optimizer) -> Config {
+        let Settings { lr, momentum, nesterov, weight_decay, beta1, beta2, eps } = optimizer.definition().defaults;
+        Config { optimizer, lr, momentum, nesterov, weight_decay, beta1, beta2, eps, ..Config::default() }
+    }
+
+    /// Returns the configuration with changes: `Config::default().with(|config| config.epochs = 3)`.
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Config {
         change(&mut self);
         self
     }
 
-    /// Refuses what would be ignored in silence.
+    /// Checks every value as a flag or a key of a recipe is checked.
     ///
     /// # Errors
-    /// Thawing of what is not frozen or after the end, and patience without images to validate on.
+    /// If a value is out of range.
+    pub fn check_values(&self) -> Result<(), String> {
+        let table = toml::Table::try_from(self).map_err(|e| e.to_string())?;
+        settings::check(&table)?;
+        table.try_into::<Config>().map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    /// Checks that the optimizer uses the momentum that is set.
+    ///
+    /// # Errors
+    /// If it has none, or `nesterov` is set without any.
+    pub fn check_optimizer(&self) -> Result<(), String> {
+        let Config { optimizer, momentum, nesterov, .. } = *self;
+        match optimizer {
+            Optimizer::Sgd if nesterov && momentum <= 0.0 => Err("nesterov needs a momentum above 0".into()),
+            Optimizer::Sgd => Ok(()),
+            _ if nesterov => Err("nesterov belongs to the optimizer sgd".into()),
+            Optimizer::Adam | Optimizer::Adamw if momentum > 0.0 => {
+                Err(format!("{optimizer} has no momentum; its mean of gradients is beta1"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rejects settings that would have no effect.
+    ///
+    /// # Errors
+    /// If layers are unfrozen that are not frozen, or after the last epoch, if a layer's rate is not a positive finite
+    /// float32 number, or if there is patience without validation images.
     pub fn check(&self, held_out: usize) -> Result<(), TrainError> {
         let idle = |text: String| Err(TrainError::Idle(text));
         if let Some(after) = self.unfreeze_after {
@@ -174,10 +208,10 @@ impl Config {
         self.check_patience(held_out)
     }
 
-    /// The part of [`Config::check`] that a run which goes on may fail too.
+    /// The part of [`Config::check`] that also applies to a resumed run.
     ///
     /// # Errors
-    /// Patience without images to validate on.
+    /// If there is patience without validation images.
     pub fn check_patience(&self, held_out: usize) -> Result<(), TrainError> {
         if self.patience.is_some() && held_out == 0 {
             let text = "--patience needs images to validate on; hold some out with --validation";
@@ -186,12 +220,12 @@ impl Config {
         Ok(())
     }
 
-    /// Layers that do not learn in an epoch, counted from 1.
+    /// Layers that are frozen in an epoch. Epochs count from 1.
     pub fn frozen_in(&self, epoch: usize) -> &[String] {
         if self.unfreeze_after.is_some_and(|after| epoch > after) { &[] } else { &self.frozen }
     }
 
-    /// What the learning rates of layers are multiplied by in an epoch, where it is not 1.
+    /// Learning rate factors of layers in an epoch; layers that are not listed have 1.
     pub fn rates_in(&self, epoch: usize) -> Vec<(String, f32)> {
         let thawed = self.frozen.iter().filter(|layer| !self.frozen_in(epoch).contains(layer));
         let mut layers: Vec<&String> = self.rates.0.iter().map(|(layer, _)| layer).chain(thawed.clone()).collect();
@@ -201,7 +235,7 @@ impl Config {
         layers.into_iter().map(|layer| (layer.clone(), (factor(layer) * self.rates.of(layer)) as f32)).collect()
     }
 
-    /// The epoch with the best validation, if there was any: the highest accuracy, and of those the lowest loss.
+    /// The epoch with the best validation, if any: the highest accuracy, then the lowest loss.
     pub fn best(reports: &[EpochReport]) -> Option<usize> {
         let score = |r: &EpochReport| Some((r.validation_accuracy?, -r.validation_loss?));
         let mut best: Option<(usize, (f64, f64))> = None;
@@ -215,7 +249,7 @@ impl Config {
         best.map(|(epoch, _)| epoch)
     }
 
-    /// Whether the last epochs have brought nothing better, as many as it has patience for.
+    /// Whether the number of epochs since the best one has reached the patience.
     pub fn is_stalled(&self, reports: &[EpochReport]) -> bool {
         let last = reports.last().map_or(0, |report| report.epoch);
         let since = Config::best(reports).map_or(0, |best| last - best);
@@ -223,7 +257,7 @@ impl Config {
     }
 }
 
-/// Factors of the learning rates of some layers: `conv1=0.1,fc2=2`, or none.
+/// Learning rate factors of layers, written `conv1=0.1,fc2=2` or `none`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rates(pub Vec<(String, f64)>);
@@ -261,7 +295,7 @@ impl FromStr for Rates {
 
 super::serde_as_text!(Rates);
 
-/// A seed, which TOML has no number for from 2^63 on: it is text there.
+/// Serializes a seed. TOML has no integers from 2^63 on, so such a seed is written as text.
 pub mod seed {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -280,7 +314,7 @@ pub mod seed {
         }
     }
 
-    /// The same.
+    /// For `#[serde(with = "seed")]`.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         match Written::deserialize(from) {
             Ok(Written::Number(seed)) => Ok(seed),
@@ -292,7 +326,7 @@ pub mod seed {
     }
 }
 
-/// The same, where it may be absent.
+/// Serializes an optional seed.
 pub mod optional_seed {
     use serde::{Deserializer, Serializer};
 
@@ -301,20 +335,20 @@ pub mod optional_seed {
         super::seed::serialize(&seed.unwrap_or(0), to)
     }
 
-    /// The same.
+    /// For `#[serde(with = "optional_seed")]`, beside `default` and `skip_serializing_if`.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
         super::seed::deserialize(from).map(Some)
     }
 }
 
-/// The seed of the training that a model's metadata tell of; 0 where they tell of none.
+/// The seed of the training in a model's metadata, or 0 if there is none.
 pub fn seed_of(training: &serde_json::Value) -> u64 {
     #[derive(Deserialize)]
     struct Seed(#[serde(with = "seed")] u64);
     serde_json::from_value(training["config"]["seed"].clone()).map_or(0, |Seed(seed)| seed)
 }
 
-/// Layers as `--freeze` takes them: separated by commas, or none.
+/// Serializes layers as `--freeze` takes them: separated by commas, or `none`.
 mod list {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -327,7 +361,7 @@ mod list {
     }
 }
 
-/// The layers of a comma-separated list; `none` names none.
+/// The layers of a comma-separated list; `none` is the empty list.
 pub fn layers(list: &str) -> Vec<String> {
     let names = list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
     names.map(str::to_string).collect()

@@ -8,12 +8,12 @@ use crate::plan::{Plan, names};
 use crate::recorder::{Options, RecordError, Work, record};
 use std::time::Instant;
 
-/// What a network makes of some images, in the order in which they were asked for.
+/// Results of an evaluation, in the order of the requested images.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     pub loss: Vec<f32>,
     pub predicted: Vec<u32>,
-    /// Of the predicted class.
+    /// Probability of the predicted class.
     pub probability: Vec<f32>,
 }
 
@@ -23,7 +23,7 @@ impl Summary {
         mean(&self.loss)
     }
 
-    /// How many predictions are the labels.
+    /// Number of predictions that match the labels.
     pub fn correct(&self, labels: impl IntoIterator<Item = u8>) -> usize {
         self.predicted.iter().zip(labels).filter(|(p, label)| **p == u32::from(*label)).count()
     }
@@ -34,13 +34,13 @@ pub(super) fn mean(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Images in a batch of an evaluation, at most. A power of two divides into the parts that training has, and so shares its
-/// pipelines where the set is as large.
+/// Maximum batch size of an evaluation. A power of two is split into the same parts as a training batch, so the two
+/// share pipelines if the set has the same size.
 pub(super) const BATCH: usize = 1024;
-/// Bytes of a buffer in an evaluation, at most: large images go in smaller batches.
+/// Maximum size of a buffer in an evaluation in bytes: large images get smaller batches.
 const ROOM: usize = 64 << 20;
 
-/// A network, ready to look at a data set.
+/// Evaluates a network on a data set.
 pub struct Evaluator {
     player: Player,
     batch: usize,
@@ -48,10 +48,10 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// Prepares the evaluation of `rows` images of a set with parameters that lie on the device.
+    /// Prepares the evaluation of `rows` images of a set, with parameters that are already on the device.
     ///
     /// # Errors
-    /// The network does not fit the device.
+    /// If the network does not fit the device.
     pub fn new(
         device: &Device,
         network: &Network,
@@ -70,10 +70,10 @@ impl Evaluator {
         Ok(Evaluator { player, batch, rows })
     }
 
-    /// Looks at the images at these places of the set that it was made for, `rows` of them.
+    /// Evaluates the images at the given indices, `rows` of them, of the set that the evaluator was made for.
     ///
     /// # Errors
-    /// What the driver says.
+    /// If the driver reports an error.
     pub fn run(&self, device: &Device, set: &GpuSet, order: &[u32]) -> Result<Summary, GpuError> {
         assert_eq!(order.len(), self.rows, "an evaluation is made for a number of images");
         set.begin(device, self.player.buffer(names::ORDER), order);
@@ -105,7 +105,7 @@ impl Evaluator {
 /// The plan with the largest batch that the device and [`ROOM`] allow, up to `most` and [`BATCH`].
 ///
 /// # Errors
-/// Not even one image fits, or the network is none.
+/// If not even one image fits, or if the network is invalid.
 pub(super) fn largest_batch(
     device: &Device,
     network: &Network,
@@ -124,17 +124,17 @@ pub(super) fn largest_batch(
     }
 }
 
-/// Elements of the buffers that grow with the batch.
+/// Lengths of the buffers that grow with the batch.
 fn outputs(plan: &Plan) -> impl Iterator<Item = usize> {
     plan.buffers.iter().filter(|b| b.name == "input" || b.name.ends_with(".out")).map(|b| b.len)
 }
 
-/// Float32 values as words.
+/// The bits of float32 values as words.
 pub(super) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
-/// Words as float32 values.
+/// Words reinterpreted as float32 values.
 pub(super) fn floats(bits: &[u32]) -> Vec<f32> {
     bits.iter().map(|&b| f32::from_bits(b)).collect()
 }

@@ -1,22 +1,22 @@
-//! What a run tells while it goes: a line each in `events.jsonl`, and the progress on a terminal.
+//! Events of a run: the lines of `events.jsonl`, and the progress shown on a terminal.
 
 use serde::{Deserialize, Serialize};
 
-/// How an epoch went.
+/// Results of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// From 1.
+    /// Counts from 1.
     pub epoch: usize,
-    /// Mean over the epoch's images, each as it was when its batch was trained.
+    /// Mean over the epoch's images, each measured when its batch was trained.
     pub train_loss: f64,
-    /// None without a validation part.
+    /// `None` without validation images.
     pub validation_loss: Option<f64>,
     pub validation_accuracy: Option<f64>,
     pub seconds: f64,
     pub images_per_second: f64,
 }
 
-/// Something that happened.
+/// An event of a run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 #[non_exhaustive]
@@ -25,16 +25,16 @@ pub enum Event<'a> {
         command: &'a str,
         adapter: &'a crate::gpu::AdapterInfo,
         config: &'a super::Config,
-        /// Steps already done, where a run goes on.
+        /// Steps already done, if the run was resumed.
         step: u64,
     },
     Step {
-        /// From 1.
+        /// Counts from 1.
         step: u64,
         /// Mean over the batch.
         loss: f64,
     },
-    /// Not written to the file: where the epoch stands.
+    /// Progress within the epoch. Not written to the file.
     #[serde(skip)]
     Progress {
         epoch: usize,
@@ -43,21 +43,21 @@ pub enum Event<'a> {
         step: u64,
         loss: f64,
     },
-    /// Not written to the file: what the frozen layers make of the images is computed, and kept.
+    /// The outputs of the frozen layers have been computed and are kept. Not written to the file.
     #[serde(skip)]
     Features {
         layers: &'a [String],
         images: usize,
         seconds: f64,
     },
-    /// Not written to the file: layers that were frozen learn from this epoch on.
+    /// Layers that were frozen are trained from this epoch on. Not written to the file.
     #[serde(skip)]
     Unfrozen {
         epoch: usize,
         layers: &'a [String],
     },
     Epoch(&'a EpochReport),
-    /// The run stopped before its end, and can be resumed.
+    /// The run stopped before its end and can be resumed.
     Stopped {
         step: u64,
         epoch: usize,

@@ -1,7 +1,8 @@
-//! What the frozen layers below the first that learns make of the images: computed once, kept on the device.
+//! Outputs of the frozen layers below the first trained layer: computed once and kept on the device.
 //!
-//! Nothing in those layers is random or learns, so an image's features are the same in each epoch. An image's features do not
-//! depend on the batch it is in, so training on them comes to the same bits as computing them anew (a test holds every adapter of the machine to it).
+//! Nothing in those layers is random or trained, so an image's features are the same in every epoch. They do not depend
+//! on the batch either, so training on them gives the same bits as recomputing them (a test checks this on every
+//! adapter of the machine).
 
 use super::evaluate::{bits, largest_batch};
 use super::{GpuSet, TrainError};
@@ -11,18 +12,18 @@ use crate::plan::names;
 use crate::recorder::{Options, Work, features, record};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The features of a set, and the layers that make them.
+/// The features of a set, and the layers that produce them.
 pub struct Features {
     pub buffer: wgpu::Buffer,
     pub layers: Vec<String>,
 }
 
-/// The features of every image of a set, where it pays and the device has room for them: the first layers are frozen, and
-/// `left` images in all are still to be trained on, not fewer than the set has. `options` are those of the training. None too
-/// if `stop` is set meanwhile.
+/// Computes the features of every image of a set if the first layers are frozen, the device has room for them and they
+/// pay off: `left`, the number of images still to be trained on, is not less than the size of the set. `options` are
+/// those of the training. Returns `None` otherwise, and if `stop` is set meanwhile.
 ///
 /// # Errors
-/// What the driver says.
+/// If the driver reports an error.
 #[expect(clippy::too_many_arguments, reason = "what a player needs, and when to leave off")]
 pub fn compute(
     device: &Device,

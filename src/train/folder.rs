@@ -1,4 +1,5 @@
-//! The folder of a run. It belongs to one process at a time, and what never became a run does not stand in the way of one.
+//! The folder of a run. Only one process uses it at a time, and leftovers of a run that never began do not block a new
+//! one.
 
 use super::{Config, EpochReport, Event, TrainError};
 use crate::files::{self, Lock, Log};
@@ -8,26 +9,26 @@ use std::path::{Path, PathBuf};
 
 /// Files of a run folder.
 pub const MODEL: &str = "model.safetensors";
-/// The model of the epoch with the best validation, beside that of the last.
+/// The model of the epoch with the best validation; [`MODEL`] is that of the last epoch.
 pub const BEST: &str = "best.safetensors";
 pub const RESUME: &str = "resume.safetensors";
 const RECIPE: &str = "recipe.toml";
-/// What is written under a temporary name first.
+/// Files that are first written under a temporary name.
 const WRITTEN: [&str; 4] = [MODEL, BEST, RESUME, RECIPE];
 const EVENTS: &str = "events.jsonl";
 const LOCK: &str = "run.lock";
 
-/// How every line of a log begins.
+/// First bytes of every line of a log.
 const BEGINNING: &[u8] = b"{\"event\":";
-/// Bytes of a line of a log, at most.
+/// Maximum size of a line of a log in bytes.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// A run folder that this process has.
+/// A run folder that this process has locked.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     lock: Option<Lock>,
-    /// What is taken away again if the run never begins: the folder too, where it was made for it.
+    /// What to remove if the run never begins: its files, and the folder too if it was created for the run.
     unbegun: Option<Made>,
 }
 
@@ -42,10 +43,10 @@ fn failed(path: &Path, reason: std::io::Error) -> TrainError {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run.
+    /// Creates the folder of a new run.
     ///
     /// # Errors
-    /// There is something already, or it cannot be made.
+    /// If the path is taken or cannot be created.
     pub fn make(path: &Path) -> Result<RunFolder, TrainError> {
         check_free(path)?;
         let made = if path.is_dir() { Made::Files } else { Made::Folder };
@@ -58,10 +59,10 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Takes the folder of a run that goes on.
+    /// Opens the folder of a run to resume.
     ///
     /// # Errors
-    /// Another process has it, or it is none.
+    /// If another process uses it, or if it is not a folder.
     pub fn reopen(path: &Path) -> Result<RunFolder, TrainError> {
         match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => {}
@@ -81,15 +82,15 @@ impl RunFolder {
         Ok(RunFolder { path: path.into(), lock: Some(lock), unbegun: None })
     }
 
-    /// Where it lies.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the log, and adds to it what a killed process has not told of the epochs that are saved.
+    /// Opens the log, and appends saved epochs that a killed process did not log.
     ///
     /// # Errors
-    /// It is no plain file, or cannot be written.
+    /// If it is not a regular file or cannot be written.
     pub fn open_log(&self, reports: &[EpochReport]) -> Result<Log, TrainError> {
         let events = self.path.join(EVENTS);
         let mut log = Log::open(&events).map_err(|e| failed(&events, e))?;
@@ -101,10 +102,10 @@ impl RunFolder {
         Ok(log)
     }
 
-    /// Begins or goes on: opens the log and writes the recipe down. From now on the folder stays.
+    /// Begins or resumes the run: opens the log and writes the recipe. From now on the folder is kept.
     ///
     /// # Errors
-    /// Nothing can be written.
+    /// If a file cannot be written.
     pub fn begin(&mut self, config: &Config, reports: &[EpochReport]) -> Result<Log, TrainError> {
         let log = self.open_log(reports)?;
         let recipe = self.path.join(RECIPE);
@@ -114,7 +115,7 @@ impl RunFolder {
         Ok(log)
     }
 
-    /// Removes what a run that never began has left.
+    /// Removes the files of a run that never began.
     fn remove_files(&self) {
         files::sweep(&self.path, &WRITTEN);
         for name in [EVENTS, RECIPE] {
@@ -136,10 +137,10 @@ impl Drop for RunFolder {
     }
 }
 
-/// Checks that a run folder can be made here without harm to anything.
+/// Checks that a run folder can be created here without overwriting anything.
 ///
 /// # Errors
-/// There is something already.
+/// If the path is taken.
 pub fn check_free(folder: &Path) -> Result<(), TrainError> {
     if folder.as_os_str().is_empty() {
         let reason = std::io::Error::new(ErrorKind::InvalidInput, "an empty name is no folder; give --out another");
@@ -153,14 +154,14 @@ pub fn check_free(folder: &Path) -> Result<(), TrainError> {
                 Err(TrainError::Exists(folder.into()))
             }
         }
-        // A link that leads nowhere is there too.
+        // A dangling link counts as existing.
         Err(e) if e.kind() == ErrorKind::NotFound && !folder.is_symlink() => Ok(()),
         Err(e) if e.kind() == ErrorKind::NotADirectory => Err(TrainError::Exists(folder.into())),
         Err(e) => Err(failed(folder, e)),
     }
 }
 
-/// Whether a folder holds nothing, or only what a run has left that ended before its first checkpoint.
+/// Whether a folder is empty or has only the files of a run that ended before its first checkpoint.
 fn is_free(folder: &Path, entries: std::fs::ReadDir) -> bool {
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let known = |name: &std::ffi::OsString| {
@@ -169,7 +170,7 @@ fn is_free(folder: &Path, entries: std::fs::ReadDir) -> bool {
     names.iter().all(|name| known(name) && (name == LOCK || is_ours(folder)))
 }
 
-/// Whether the log of a folder is one of this program, or one that it could not begin.
+/// Whether a folder's log was written by this program, or is empty.
 fn is_ours(folder: &Path) -> bool {
     let read = |(file, _): (std::fs::File, u64)| {
         let mut start = Vec::new();
@@ -179,7 +180,7 @@ fn is_ours(folder: &Path) -> bool {
     start.is_ok_and(|start| start.is_empty() || start == BEGINNING)
 }
 
-/// The epochs of which a log tells.
+/// The epochs that a log has.
 fn epochs_told(log: &Path) -> std::io::Result<Vec<usize>> {
     let (file, _) = files::open(log)?;
     let mut reader = BufReader::new(file);
@@ -204,10 +205,10 @@ mod tests {
     fn what_never_became_a_run_is_taken_away_and_blocks_nothing() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("run");
-        // A run that cannot begin leaves nothing.
+        // A run that cannot begin leaves nothing behind.
         drop(RunFolder::make(&path).unwrap());
         assert!(!path.exists());
-        // One that began stays, with its log; without a checkpoint its name is free.
+        // A run that began keeps its folder and log; without a checkpoint the name is free again.
         let mut folder = RunFolder::make(&path).unwrap();
         folder.begin(&Config::default(), &[]).unwrap().line("{\"event\":\"start\"}").unwrap();
         assert!(matches!(RunFolder::make(&path), Err(TrainError::Busy { .. })));
@@ -217,7 +218,7 @@ mod tests {
         check_free(&path).unwrap();
         std::fs::write(path.join(MODEL), "whole").unwrap();
         assert!(matches!(check_free(&path), Err(TrainError::Exists(_))));
-        // A file of the user's that is called like one of ours is not ours.
+        // A user's file that has the name of a run's file is not taken for one.
         let own = root.path().join("own");
         std::fs::create_dir(&own).unwrap();
         std::fs::write(own.join(RECIPE), "mine").unwrap();

@@ -1,9 +1,9 @@
 //! A data set on the device: whole, or through a window.
 //!
-//! What does not fit is streamed: before each submission the images of its rows are packed into a window, in the order in
-//! which they are needed. Such a write is staged when it is asked for and copied when the queue comes to it, after the
-//! submission before: the host packs the next window while the device still works on the last, and nothing is overwritten
-//! that is yet to be read. Kernels see the same rows either way, so the results have the same bits.
+//! A set that does not fit is streamed: before each submission the images of its rows are packed into a window, in the
+//! order in which they are needed. Such a write is staged at once and copied when the queue reaches it, after the
+//! previous submission: the host packs the next window while the device still works on the last one, and nothing is
+//! overwritten before it is read. Kernels see the same rows either way, so the results are bit-identical.
 
 use super::TrainError;
 use crate::data::DataSet;
@@ -11,18 +11,18 @@ use crate::gpu::{Device, GpuError};
 use crate::plan::names;
 use std::ops::Range;
 
-/// Bytes of a window: a few submissions of the smallest batches, and little beside a set that is streamed.
+/// Size of a window in bytes: a few submissions of the smallest batches, and small compared with a streamed set.
 const WINDOW: u64 = 16 << 20;
 
 /// A data set on the device.
 pub struct GpuSet {
     pub(super) images: wgpu::Buffer,
     pub(super) labels: wgpu::Buffer,
-    /// Images of the set.
+    /// Number of images in the set.
     pub len: usize,
-    /// Images that lie on the device at a time.
+    /// Number of images on the device at a time.
     pub held: usize,
-    /// What the window is filled from.
+    /// Source of the window's images.
     streamed: Option<Streamed>,
 }
 
@@ -33,12 +33,11 @@ struct Streamed {
 }
 
 impl GpuSet {
-    /// Brings images to the device as they are, a byte a pixel, and takes them out of `set`. Where they are more than the
-    /// device has room for, a window is made, for `batch` images at least. Kernels believe every label that comes through
-    /// here.
+    /// Moves the images of `set` to the device, one byte per pixel. If the device has no room for all of them, makes a
+    /// window for at least `batch` images. Labels are checked here because kernels trust them.
     ///
     /// # Errors
-    /// Labels beyond so many classes, or not even a batch fits.
+    /// If a label is not below `classes`, or if not even a batch fits.
     pub fn new(device: &Device, set: &mut DataSet, batch: usize, classes: usize) -> Result<GpuSet, TrainError> {
         set.check("a set on its way to the device", classes)?;
         let (len, pixels) = (set.labels.len(), set.images.pixels());
@@ -71,20 +70,20 @@ impl GpuSet {
         })
     }
 
-    /// Whether only a window lies on the device.
+    /// Whether the device holds only a window of the set.
     pub fn is_streamed(&self) -> bool {
         self.streamed.is_some()
     }
 
-    /// Batches of a submission, at most.
+    /// Maximum number of batches in a submission.
     pub fn batches(&self, batch: usize) -> usize {
         if self.is_streamed() { self.held / batch } else { usize::MAX }
     }
 
-    /// Before the first submission: says to the kernels, through `buffer`, in which order the images come.
+    /// Writes the order of the images to `buffer`. Call it before the first submission.
     ///
     /// # Panics
-    /// If one of them is none of the set's.
+    /// If an index is out of range.
     pub fn begin(&self, device: &Device, buffer: &wgpu::Buffer, order: &[u32]) {
         assert!(order.iter().all(|&index| (index as usize) < self.len), "an order holds places of the set");
         if !self.is_streamed() {
@@ -92,7 +91,7 @@ impl GpuSet {
         }
     }
 
-    /// Before each submission: brings the images of these rows of the order.
+    /// Uploads the images of these rows of the order. Call it before each submission.
     pub fn provide(&self, device: &Device, buffer: &wgpu::Buffer, order: &[u32], rows: Range<usize>) {
         let Some(Streamed { bytes, labels, pixels }) = &self.streamed else { return };
         let indices = || order[rows.clone()].iter().map(|&index| index as usize);

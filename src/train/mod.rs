@@ -1,7 +1,7 @@
-//! The loop around the plan: epochs, submissions of the right length, events, evaluation, checkpoints, stopping, resuming.
+//! The loop around the plan: epochs, size of submissions, events, evaluation, checkpoints, stopping, resuming.
 
-/// Makes a type be written as its text and read from it, in every format that serde knows: `#[serde(try_from = "String", into
-/// = "String")]` asks for it.
+/// Serializes a type as its text in every format that serde supports, with `#[serde(try_from = "String", into =
+/// "String")]` on the type.
 macro_rules! serde_as_text {
     ($type:ty) => {
         impl TryFrom<String> for $type {
@@ -55,7 +55,7 @@ use crate::model::{ArchitectureError, CheckpointError, NetworkError};
 use crate::recorder::RecordError;
 use crate::text::Shown;
 
-/// What can end a training run or an evaluation.
+/// Errors of a training run or an evaluation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -90,6 +90,8 @@ pub enum TrainError {
          compute with, so none of its answers can be trusted"
     )]
     NoAnswer { image: usize },
+    #[error("{bytes} bytes are no whole number of images of {pixels} pixels")]
+    PartialImage { bytes: usize, pixels: usize },
     #[error("{0} is not a run folder; give the one that `mnist-gpu train` or `finetune` made")]
     NoRun(Shown),
     #[error("{path} cannot be written: {reason}")]

@@ -1,11 +1,11 @@
-//! What an optimizer's kernel is told: its constants, and what each step of an epoch decides.
+//! Parameters of an optimizer's kernel: its constants, and the values of each step of an epoch.
 
 use super::Config;
 use crate::optimizers::Settings;
 use crate::text::Shown;
 
 impl Config {
-    /// The optimizer with the settings that matter to it, as a person would say it.
+    /// The optimizer and the settings that matter to it, in words.
     pub fn describe(&self) -> String {
         let said = (self.optimizer.definition().describe)(&self.hyper());
         let mut text = format!("{}, lr {}, {said}", self.optimizer, self.lr);
@@ -43,8 +43,8 @@ impl Config {
         Settings { lr, momentum, nesterov, weight_decay, beta1, beta2, eps }
     }
 
-    /// Four values for each of an epoch's batches: the learning rate, and what else the optimizer makes of the step, of which
-    /// there are so many in an epoch. `epoch` counts from 1.
+    /// Four values for each of the `steps` batches of an epoch: the learning rate, the optimizer's two values for the
+    /// step, and 0. Epochs count from 1.
     pub fn step_rates(&self, epoch: usize, steps: usize) -> Vec<f32> {
         let (of_step, settings) = (self.optimizer.definition().of_step, self.hyper());
         let of_step = |i: usize| {
@@ -69,7 +69,7 @@ mod tests {
         for (found, expected) in rates[4..8].iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{rates:?}");
         }
-        // The second epoch goes on where the first ended.
+        // The second epoch continues where the first ended.
         assert_eq!(config.step_rates(2, 1)[..3], rates[4..7]);
     }
 }

@@ -2,28 +2,30 @@
 
 use std::time::Duration;
 
-/// Aimed at for a submission. Windows and macOS end work that keeps a GPU for seconds, and a display stutters long before.
+/// Target duration of a submission. Windows and macOS abort work that occupies a GPU for seconds, and a display
+/// stutters well before that.
 const AIM: Duration = Duration::from_millis(80);
-/// So that the encoding of a submission stays short on a fast device too.
+/// Maximum number of batches, so that encoding a submission stays short on a fast device.
 const MOST: usize = 512;
 
-/// Adapts the length of submissions to the speed of the device. Nothing that is computed depends on it.
+/// Adapts the length of submissions to the speed of the device. It does not affect the results.
 pub struct Pace {
     batches: usize,
 }
 
 impl Pace {
-    /// Starts with one batch, for a device of which nothing is known.
+    /// Starts with one batch, because the speed of the device is unknown.
     pub fn new() -> Pace {
         Pace { batches: 1 }
     }
 
-    /// Batches for the next submission, at most `left`.
+    /// Number of batches in the next submission, at most `left`.
     pub fn next(&self, left: usize) -> usize {
         self.batches.min(left)
     }
 
-    /// Learns that a submission of `batches` took so long. Grows at most twofold at once, since one measurement is little.
+    /// Records how long a submission of `batches` took. The length at most doubles per measurement, since one alone
+    /// says little.
     pub fn measured(&mut self, batches: usize, took: Duration) {
         let each = took.as_secs_f64() / batches.max(1) as f64;
         let wanted = (AIM.as_secs_f64() / each.max(1e-7)) as usize;

@@ -1,4 +1,4 @@
-//! What a network says about images without labels: all its classes, each with its probability.
+//! Probabilities of all classes for images without labels.
 
 use super::TrainError;
 use super::evaluate::{BATCH, bits, floats, largest_batch};
@@ -17,10 +17,10 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Brings a model onto a device, for batches of up to so many images.
+    /// Uploads a model to a device, for batches of up to `images` images.
     ///
     /// # Errors
-    /// It does not fit the device.
+    /// If the model does not fit the device.
     pub fn new(device: &Device, model: &Model, images: usize) -> Result<Predictor, TrainError> {
         let held = images.clamp(1, BATCH);
         let options = Options { work: Work::Infer, ..Options::new(held, held, held, device.tiles) };
@@ -40,12 +40,15 @@ impl Predictor {
         })
     }
 
-    /// The probabilities of every class for each of some images, which lie one behind the other.
+    /// The probabilities of all classes for each of the consecutive images in `images`.
     ///
     /// # Errors
-    /// What the driver says, and an answer that is no finite number.
+    /// If the driver reports an error, or if a result is not finite.
     pub fn run(&self, device: &Device, images: &[u8]) -> Result<Vec<Vec<f64>>, TrainError> {
         let pixels = self.pixels;
+        if !images.len().is_multiple_of(pixels) {
+            return Err(TrainError::PartialImage { bytes: images.len(), pixels });
+        }
         let mut all = Vec::with_capacity(images.len() / pixels);
         for part in images.chunks(self.batch * pixels) {
             let rows = part.len() / pixels;

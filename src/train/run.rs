@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Why a run stops before its last epoch.
+/// Reasons why a run stops before its last epoch.
 const INTERRUPTED: &str = "interrupted";
 const STEPS: &str = "--steps reached";
 
@@ -25,37 +25,37 @@ const STEPS: &str = "--steps reached";
 pub struct Trainer<'a> {
     device: &'a Device,
     run: Prepared,
-    /// Where it is kept, and what is told of it there; none where it stays in memory.
+    /// The run folder and its log; `None` for a run in memory.
     kept: Option<(RunFolder, Log)>,
-    /// The model of the epoch with the best validation, where it stays in memory.
+    /// The model of the epoch with the best validation, for a run in memory.
     best: Option<Model>,
     player: Player,
     learner: Learner,
-    /// Layers that do not learn with this player.
+    /// Layers that are frozen in `player`.
     frozen: Vec<String>,
-    /// Looks at the images held out, or at a batch of the others, before each checkpoint, so that a network whose loss is no
-    /// longer finite is never saved.
+    /// Evaluates the validation images, or a batch of training images if there are none, before each checkpoint, so
+    /// that a network whose loss is not finite is never saved.
     judge: Evaluator,
     train_set: GpuSet,
     test: Option<(GpuSet, Evaluator)>,
     stop: &'a AtomicBool,
     tell: &'a dyn Fn(&Event),
     pace: Pace,
-    /// Whether there was a checkpoint before it began.
+    /// Whether there was a checkpoint when the run began.
     resumed: bool,
-    /// When the run was last seen to be whole on disk.
+    /// Step of the last checkpoint that was saved.
     saved: Option<u64>,
 }
 
-/// What learns, on the device: it outlives the players that play on it.
+/// The trained state on the device. It outlives the players that use it.
 struct Learner {
     parameters: wgpu::Buffer,
-    /// What the optimizer remembers, by name.
+    /// The optimizer's state, by name.
     states: Vec<(&'static str, wgpu::Buffer)>,
 }
 
 impl Learner {
-    /// Makes the player of the epoch that is under way, and of those after it in which the same layers learn.
+    /// Makes the player of the current epoch and of those after it in which the same layers are trained.
     fn player(
         &self,
         device: &Device,
@@ -76,7 +76,7 @@ impl Learner {
             teacher: run.teacher.as_ref().map(|teacher| teacher.network.clone()),
             ..Options::new(config.batch.min(rows), set.held, rows, device.tiles)
         };
-        // Whatever is wrong with the network is said before anything is computed.
+        // Report errors in the network before anything is computed.
         record(network, &options)?;
 
         let normalisation = run.model.normalisation;
@@ -115,25 +115,25 @@ impl Learner {
     }
 }
 
-/// What a run comes to.
+/// The result of a run.
 pub struct Outcome {
-    /// Where it is kept; empty for a run in memory.
+    /// The run folder; empty for a run in memory.
     pub folder: PathBuf,
     pub model: Model,
-    /// The model of the epoch with the best validation, of a run in memory.
+    /// The model of the epoch with the best validation, for a run in memory.
     pub best: Option<Model>,
     pub steps: u64,
     pub dispatches_per_step: usize,
     pub reports: Vec<EpochReport>,
-    /// Empty where there is no test part.
+    /// Empty without a test part.
     pub test: Summary,
     pub correct: usize,
     pub train_time: Duration,
-    /// Whether a run in memory was broken off.
+    /// Whether a run in memory was interrupted.
     pub stopped: bool,
 }
 
-/// A submission that is under way.
+/// A submission in flight.
 struct Submission {
     pending: Pending,
     rows: std::ops::Range<usize>,
@@ -142,11 +142,11 @@ struct Submission {
 }
 
 impl<'a> Trainer<'a> {
-    /// Brings a prepared run onto a device and makes its folder, or keeps it in memory where there is none. Nothing is written
-    /// before everything else is known to work.
+    /// Brings a prepared run onto a device and creates its folder; without `out` a new run stays in memory. Nothing is
+    /// written before everything else has succeeded.
     ///
     /// # Errors
-    /// It does not fit the device, or the folder is taken.
+    /// If the run does not fit the device, or if the folder is taken.
     pub fn new(
         device: &'a Device,
         mut run: Prepared,
@@ -208,10 +208,10 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Trains to the end, or until it is stopped, and measures the result on the test part.
+    /// Trains to the end or until stopped, then evaluates the test part.
     ///
     /// # Errors
-    /// Divergence, a device that gives up, a disk that is full. The last checkpoint stays as it was.
+    /// If the training diverges, the device fails or the disk is full. The last checkpoint is kept unchanged.
     pub fn train(mut self) -> Result<Outcome, TrainError> {
         match self.run_epochs() {
             Ok((test, correct, train_time, stopped)) => Ok(Outcome {
@@ -229,7 +229,7 @@ impl<'a> Trainer<'a> {
             Err(error) => {
                 let (step, epoch) = (self.run.progress.step, self.run.progress.epoch);
                 if !matches!(error, TrainError::Stopped { .. }) {
-                    // The first error counts, not one of writing it down.
+                    // Report the first error, not a failure to log it.
                     let _ = self.event(&Event::Stopped { step, epoch, reason: &error.to_string() });
                 }
                 Err(error)
@@ -237,7 +237,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// What is measured on the test part, how much of it is right, how long the training took, and whether it was broken off.
+    /// Returns the results on the test part, the number of correct ones, the training time, and whether it was
+    /// interrupted.
     fn run_epochs(&mut self) -> Result<(Summary, usize, Duration, bool), TrainError> {
         let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
         let step = self.run.progress.step;
@@ -270,7 +271,7 @@ impl<'a> Trainer<'a> {
         Ok((test, correct, train_time, interrupted))
     }
 
-    /// Trains the rest of an epoch. Returns why it stopped, if it did not come to the end.
+    /// Trains the rest of an epoch. Returns the reason if it stopped early.
     fn epoch(&mut self) -> Result<Option<&'static str>, TrainError> {
         let began = Instant::now();
         let (epoch, config) = (self.run.progress.epoch, self.run.config.clone());
@@ -363,7 +364,7 @@ impl<'a> Trainer<'a> {
         Submission { pending, rows, batches, step_after }
     }
 
-    /// Takes in a submission: checks that it came to its end, looks at its losses, and tells of them.
+    /// Completes a submission: checks that all of its steps ran, checks its losses, and reports them.
     fn land(&mut self, submission: Submission) -> Result<(), TrainError> {
         let read = self.device.wait(submission.pending).map_err(|e| self.interrupted(e))?;
         check_steps(submission.step_after, read[0][0]).map_err(|e| self.interrupted(e))?;
@@ -389,21 +390,21 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Looks at the images held out, or where there are none at the first batch of the others.
+    /// Evaluates the validation images, or the first batch of training images if there are none.
     fn judge(&self) -> Result<Summary, TrainError> {
         let (held, indices, batch) = (&self.run.held_out, &self.run.indices, self.run.config.batch);
         let indices = if held.is_empty() { &indices[..batch.min(indices.len())] } else { held };
         self.look(&self.judge, &self.train_set, indices)
     }
 
-    /// Looks at some images with the parameters as they are; their losses must be finite.
+    /// Evaluates images with the current parameters; their losses must be finite.
     fn look(&self, evaluator: &Evaluator, set: &GpuSet, indices: &[u32]) -> Result<Summary, TrainError> {
         let seen = evaluator.run(self.device, set, indices).map_err(|e| self.interrupted(e))?;
         self.finite(&seen.loss, self.run.progress.step)?;
         Ok(seen)
     }
 
-    /// Checks that what was computed of a step is a number.
+    /// Checks that all values of a step are finite.
     fn finite<'v>(&self, values: impl IntoIterator<Item = &'v f32>, step: u64) -> Result<(), TrainError> {
         match values.into_iter().all(|value| value.is_finite()) {
             true => Ok(()),
@@ -411,7 +412,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Writes model and state. Parameters that are not finite are never written.
+    /// Writes the model and the state. Parameters that are not finite are never written.
     fn save(&mut self) -> Result<(), TrainError> {
         let network = &self.run.model.network;
         let len = network.arena_len();
@@ -444,7 +445,7 @@ impl<'a> Trainer<'a> {
             "images": self.run.indices.len(),
             "steps": step,
             "epochs": progress.epoch - 1,
-            // `steps` above says where it stands; where it was told to pause is no part of how it was trained.
+            // `steps` above is the position; `--steps` is not part of how the model was trained.
             "config": Config { steps: None, ..config.clone() },
         });
         let reports = &self.run.progress.reports;
@@ -456,7 +457,7 @@ impl<'a> Trainer<'a> {
             }
             return Ok(());
         };
-        // The model first: should the disk be full behind it, there is something to evaluate.
+        // The model first: if the disk fills up after it, there is still a model to evaluate.
         self.run.model.save(&folder.path().join(MODEL))?;
         if is_best {
             self.run.model.save(&folder.path().join(BEST))?;
@@ -466,7 +467,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Writes an event to the log and tells it.
+    /// Logs an event and reports it.
     fn event(&mut self, event: &Event) -> Result<(), TrainError> {
         if let Some((folder, log)) = &mut self.kept {
             let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {

@@ -1,28 +1,28 @@
-//! How the learning rate changes from step to step.
+//! Learning rate schedules.
 
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// How the learning rate changes.
+/// A learning rate schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Schedule {
     #[default]
     Constant,
-    /// Multiplied by `factor` after each `every` epochs (PyTorch's `StepLR`).
+    /// Multiplied by `factor` every `every` epochs (PyTorch's `StepLR`).
     Step { every: u32, factor: f64 },
     /// Half a cosine from the rate to 0, step by step (I. Loshchilov, F. Hutter: SGDR, 2017, without restarts).
     Cosine,
-    /// Up to the rate and down to almost nothing, along cosines (L. Smith, N. Topin: Super-Convergence, 2018, in the form of
-    /// PyTorch's `OneCycleLR`: from a 25th of the rate, over 30 % of the steps, down to a 10,000th of where it began).
+    /// Up to the rate and down to almost 0, along cosines (L. Smith, N. Topin: Super-Convergence, 2018, in the form of
+    /// PyTorch's `OneCycleLR`: from 1/25 of the rate, over 30 % of the steps, down to 1/10,000 of the initial rate).
     OneCycle,
 }
 
 impl Schedule {
-    /// The rate of step `i`, from 0, of an epoch, from 1, of `steps` steps, in a run of `epochs`. During the first `warmup`
-    /// epochs, which need not be whole, it is multiplied by the part of them that has passed.
+    /// The rate of step `i`, from 0, of `epoch`, from 1, with `steps` steps in each of `epochs` epochs. During the
+    /// first `warmup` epochs, possibly a fraction, it is multiplied by the part of them that has passed.
     pub fn rate(self, rate: f64, warmup: f64, epoch: usize, i: usize, steps: usize, epochs: usize) -> f64 {
         let done = (epoch - 1) as f64 * steps as f64 + i as f64;
         let total = epochs as f64 * steps as f64;
@@ -43,13 +43,13 @@ impl Schedule {
         if warmup > 0.0 { scheduled * ((done + 1.0) / (warmup * steps as f64)).min(1.0) } else { scheduled }
     }
 
-    /// Whether the rate of a step depends on how many epochs the run will have.
+    /// Whether the rate of a step depends on the number of epochs of the run.
     pub fn knows_its_end(self) -> bool {
         matches!(self, Schedule::Cosine | Schedule::OneCycle)
     }
 }
 
-/// From one value to another along half a cosine; `part` runs from 0 to 1.
+/// Goes from one value to another along half a cosine; `part` runs from 0 to 1.
 fn between(from: f64, to: f64, part: f64) -> f64 {
     to + (from - to) * (1.0 + libm::cos(PI * part)) / 2.0
 }
@@ -68,7 +68,7 @@ impl Display for Schedule {
 impl FromStr for Schedule {
     type Err = String;
 
-    /// `constant`, `cosine`, `one-cycle`, or `step`, to which `:EPOCHS` and `:FACTOR` may be added.
+    /// Parses `constant`, `cosine`, `one-cycle`, or `step`, optionally followed by `:EPOCHS` and `:FACTOR`.
     fn from_str(text: &str) -> Result<Schedule, String> {
         match text {
             "constant" => return Ok(Schedule::Constant),
@@ -99,7 +99,7 @@ mod tests {
         (0..20).map(|s| schedule.rate(0.1, warmup, 1 + s / 5, s % 5, 5, 4)).collect()
     }
 
-    /// What PyTorch 2.15's schedulers give for 20 steps.
+    /// Values of PyTorch 2.15's schedulers for 20 steps.
     #[test]
     fn the_rates_are_pytorchs() {
         let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} {expected}");
@@ -113,7 +113,7 @@ mod tests {
         for (at, expected) in COSINE {
             close(cosine[at], expected);
         }
-        // StepLR(step_size=2, gamma=0.1), stepped once an epoch
+        // StepLR(step_size=2, gamma=0.1), stepped once per epoch
         let step = rates(Schedule::Step { every: 2, factor: 0.1 }, 0.0);
         close(step[9], 0.1);
         close(step[10], 0.01);

@@ -1,4 +1,4 @@
-//! Figures of an evaluation.
+//! Metrics of an evaluation.
 
 use super::{Evaluator, GpuSet, Summary, TrainError, evaluate::bits, setup::check_size};
 use crate::data::DataSet;
@@ -6,10 +6,10 @@ use crate::gpu::Device;
 use crate::model::Model;
 use crate::plan::names;
 
-/// A model's answers for a whole set, in file order. Takes the images out of the set.
+/// A model's predictions for a whole set, in file order. Takes the images out of the set.
 ///
 /// # Errors
-/// They do not fit each other, or the device; an answer is no finite number.
+/// If the model does not fit the set or the device, or if a result is not finite.
 pub fn evaluate_model(device: &Device, model: &Model, set: &mut DataSet) -> Result<Summary, TrainError> {
     check_size(&model.network, set)?;
     let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
@@ -25,7 +25,7 @@ pub fn evaluate_model(device: &Device, model: &Model, set: &mut DataSet) -> Resu
 }
 
 impl Summary {
-    /// Places of the wrong answers, the most confident first.
+    /// Indices of the wrong predictions, the most confident first.
     pub fn wrong(&self, labels: &[u8]) -> Vec<usize> {
         let is_wrong = |&at: &usize| self.predicted[at] != u32::from(labels[at]);
         let mut wrong: Vec<usize> = (0..labels.len()).filter(is_wrong).collect();
@@ -34,14 +34,14 @@ impl Summary {
     }
 }
 
-/// How often each label was taken for each class.
+/// Confusion matrix of labels and predictions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     /// `counts[label][prediction]`.
     pub counts: Vec<Vec<usize>>,
 }
 
-/// How well a class is told from the others; 0 where there is nothing to divide by.
+/// Scores of a class; a ratio with a zero denominator is 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
     pub precision: f64,
@@ -60,7 +60,7 @@ impl Confusion {
         Confusion { counts }
     }
 
-    /// Right answers.
+    /// Number of correct predictions.
     pub fn correct(&self) -> usize {
         (0..self.counts.len()).map(|class| self.counts[class][class]).sum()
     }
@@ -77,7 +77,7 @@ impl Confusion {
     }
 }
 
-/// The 95 % interval of a proportion (E. B. Wilson, 1927).
+/// The 95 % score interval of a proportion (E. B. Wilson, 1927).
 pub fn wilson(correct: usize, total: usize) -> (f64, f64) {
     let (z, n) = (1.959_963_984_540_054, total as f64);
     let p = correct as f64 / n;
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_interval_is_wilsons() {
-        // 9,887 of 10,000, worked out by hand from the formula.
+        // 9,887 of 10,000, computed by hand from the formula.
         let (low, high) = wilson(9887, 10_000);
         assert!((low - 0.986_432_6).abs() < 1e-7 && (high - 0.990_592_1).abs() < 1e-7, "{low} {high}");
         assert!(wilson(10, 10).1 <= 1.0 && wilson(0, 10).0 >= 0.0);

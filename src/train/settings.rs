@@ -1,8 +1,8 @@
-//! What the numbers of a training may be: one list for flags, recipe files and the record that a run resumes from.
+//! Valid ranges of the numbers of a training: one list for flags, recipe files and the record that a run resumes from.
 
 use toml::{Table, Value};
 
-/// What a number may be. Kernels compute in float32, so it is checked as that.
+/// Range of a number. Kernels compute in float32, so the number is checked as float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
     AboveZero,
@@ -11,23 +11,23 @@ pub enum Range {
     Share,
     /// From 0 to below 1.
     Fraction,
-    /// The same, in whole percent.
+    /// From 0 to below 1, in whole percent.
     Percent,
 }
 
 impl Range {
-    /// Reads a number.
+    /// Parses a number and checks it.
     ///
     /// # Errors
-    /// What it should be.
+    /// If the number is out of range; the text names the range.
     pub fn parse(self, text: &str) -> Result<f64, String> {
         self.check(text.parse().unwrap_or(f64::NAN))
     }
 
-    /// Accepts a number, and gives it back without the sign of a zero.
+    /// Checks a number, and returns it with a negative zero made positive.
     ///
     /// # Errors
-    /// What it should be.
+    /// If the number is out of range; the text names the range.
     pub fn check(self, value: f64) -> Result<f64, String> {
         let seen = value as f32;
         let (accepted, what) = match self {
@@ -51,7 +51,7 @@ impl Range {
     }
 }
 
-/// Settings that are numbers, by their names.
+/// Settings that are numbers, by name.
 const NUMBERS: [(&str, Range); 13] = [
     ("lr", Range::AboveZero),
     ("momentum", Range::Fraction),
@@ -68,7 +68,7 @@ const NUMBERS: [(&str, Range); 13] = [
     ("unfreeze-rate", Range::AboveZero),
 ];
 
-/// Settings that are counts, with the least and the largest.
+/// Settings that are counts: name, minimum and maximum.
 const COUNTS: [(&str, i64, i64); 9] = [
     ("epochs", 1, MOST),
     ("batch", 1, 65_535),
@@ -81,16 +81,16 @@ const COUNTS: [(&str, i64, i64); 9] = [
     ("classes", 2, 256),
 ];
 
-/// A count at most. The product of two fits 64 bits.
+/// Maximum of a count. The product of two fits in 64 bits.
 const MOST: i64 = 1_000_000_000;
 
-/// Reads a count by the name of its setting.
+/// Parses the count of the setting with this name.
 ///
 /// # Errors
-/// What it should be.
+/// If the count is out of range; the text names the range.
 ///
 /// # Panics
-/// If no setting has that name.
+/// If no setting has this name.
 pub fn count(name: &str, text: &str) -> Result<usize, String> {
     let bounds = COUNTS.iter().find(|(of, ..)| *of == name).expect("every count is in the list");
     counted(*bounds, text.parse().ok()).map(|count| count as usize)
@@ -104,7 +104,7 @@ fn counted((_, least, most): (&str, i64, i64), count: Option<i64>) -> Result<i64
 /// Checks settings that come from a file.
 ///
 /// # Errors
-/// The first that no flag would take.
+/// The first setting that a flag would reject.
 pub fn check(settings: &Table) -> Result<(), String> {
     let told = |name: &str, reason: String| format!("{name}: {reason}");
     for (name, range) in NUMBERS {
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(check(&table), Ok(()));
         let numbers = table.values().filter(|value| value.is_float()).count();
         assert_eq!(numbers, NUMBERS.len(), "every number is in the list");
-        // All but the seed, which may be any.
+        // All but the seed, which has no limits.
         let counts = table.values().filter(|value| value.is_integer()).count();
         assert_eq!(counts, COUNTS.len() + 1, "every count is in the list");
     }

@@ -1,7 +1,7 @@
-//! From what was asked for to what can run: data, network, split, normalisation; or the same from a run that goes on.
+//! Prepares a run from its settings or from a run to resume: data, network, split, normalisation.
 
 use super::folder::{RESUME, RunFolder};
-use super::{Config, EpochReport, TrainError, settings};
+use super::{Config, EpochReport, TrainError};
 use crate::data::{Classes, DataError, DataSet, Images, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
 use crate::model::{
     Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
@@ -10,29 +10,29 @@ use crate::text;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Where a run stands: the record in `resume.safetensors`.
+/// Position of a run: the record in `resume.safetensors`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub command: String,
     pub config: Config,
     /// SHA-256 of the training images and labels.
     pub fingerprint: String,
-    /// Steps done in all.
+    /// Total number of steps done.
     pub step: u64,
-    /// The epoch that is under way, from 1; one more than `config.epochs` when all are done.
+    /// The current epoch, from 1; one more than `config.epochs` when all are done.
     pub epoch: usize,
-    /// Images of it that are trained on.
+    /// Number of images of that epoch already trained on.
     pub rows: usize,
     pub reports: Vec<EpochReport>,
 }
 
-/// The optimizer's state and the position to go on with.
+/// The optimizer's state and the position to continue from.
 pub struct Position {
-    /// What the optimizer remembers of each parameter, in the order of its `states`.
+    /// The optimizer's state for every parameter, in the order of its `states`.
     pub states: Vec<Vec<f32>>,
     pub step: u64,
     pub epoch: usize,
-    /// Losses of the images of the epoch that are trained on.
+    /// Losses of the images already trained on in the current epoch.
     pub losses: Vec<f32>,
     pub reports: Vec<EpochReport>,
 }
@@ -41,52 +41,60 @@ pub struct Position {
 pub struct Prepared {
     pub command: &'static str,
     pub config: Config,
-    /// Where its data are from; none where they came from memory.
+    /// Source of the data; `None` for data in memory.
     pub source: Option<Source>,
     pub model: Model,
     pub train: DataSet,
     pub test: DataSet,
-    /// Places in `train` to learn from, and to validate on.
+    /// Indices into `train` of the images to train on, and of those to validate on.
     pub indices: Vec<u32>,
     pub held_out: Vec<u32>,
-    /// A model of the same classes, on images of the same size, which are normalised in the same way.
+    /// A model with the same classes, image size and normalisation.
     pub teacher: Option<Model>,
     pub fingerprint: String,
     pub progress: Position,
     pub unfit: Unfit,
-    /// What a person should know before it begins.
+    /// What the user should know before the run begins.
     pub notes: Vec<String>,
-    /// The run folder to go on in.
+    /// The run folder to continue in.
     pub resume: Option<RunFolder>,
 }
 
 impl Prepared {
-    /// A fresh run of a network.
+    /// A new run of a network.
     ///
     /// # Errors
-    /// Data, network or parameters that do not fit each other.
+    /// If data, network and parameters do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
         let data = load(&config, &source)?;
         Prepared::fresh(config, Some(source), data)
     }
 
-    /// A run of data in memory, of a network that `config` describes, or that goes on from a model.
+    /// A run on data in memory, of the network that `config` describes, or starting from a model.
     ///
     /// # Errors
-    /// Data, network or parameters that do not fit each other.
+    /// If data, network and parameters do not fit each other.
     pub fn in_memory(
         config: Config,
         model: Option<Model>,
         train: DataSet,
         test: Option<DataSet>,
     ) -> Result<Prepared, TrainError> {
+        let idle = |text: String| Err(TrainError::Idle(text));
+        if config.init.is_some() || config.limit.is_some() || config.model.is_some() {
+            return idle("init, limit and model do not apply to data in memory".into());
+        }
+        if model.is_some() && config.activation.is_some() {
+            return idle("a model has its activations already; leave activation out".into());
+        }
+        config.check_values().and_then(|()| config.check_optimizer()).map_err(TrainError::Idle)?;
         let none = || Images { bytes: Vec::new(), ..train.images };
         let test = test.unwrap_or_else(|| DataSet { images: none(), labels: Vec::new() });
         let size = |set: &DataSet| (set.images.height, set.images.width);
         if size(&train) != size(&test) {
             return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
         }
-        let classes = Classes::of_labels(&train, &test, config.classes)?;
+        let classes = Classes::of("the data", None, &train, &test, config.classes)?;
         let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes };
         match model {
             Some(model) => Prepared::further(config, None, data, model),
@@ -121,11 +129,11 @@ impl Prepared {
         Prepared { notes, ..prepared }.with_teacher()
     }
 
-    /// A run that starts from a model, some of whose layers are frozen. A different number of classes gets a new last
-    /// layer.
+    /// A run that starts from a model, some of whose layers may be frozen. A different number of classes gets a new
+    /// last layer.
     ///
     /// # Errors
-    /// Data and model that do not fit each other.
+    /// If data and model do not fit each other.
     pub fn finetune(config: Config, source: Source, model: Model) -> Result<Prepared, TrainError> {
         model.network.check_frozen(&config.frozen)?;
         let data = load(&config, &source)?;
@@ -138,7 +146,7 @@ impl Prepared {
         check_size(&model.network, &train)?;
         let mut notes = Vec::from_iter(classes.oddity());
         let Classes { count, mut names, .. } = classes;
-        // The same classes in another order are those of the model.
+        // The same classes in another order get the order of the model.
         let same = |own: &Vec<String>| {
             own.len() == model.class_names.len() && own.iter().all(|name| model.class_names.contains(name))
         };
@@ -185,18 +193,17 @@ impl Prepared {
         Prepared { notes, ..prepared }.with_teacher()
     }
 
-    /// A run that goes on where it stopped or ended. `change` may give it a new total of epochs or another place for its
-    /// data.
+    /// Resumes a run that stopped or ended. `change` may set a new total of epochs or another location of the data.
     ///
     /// # Errors
-    /// The run cannot be read, its data has changed, or nothing is left to do.
+    /// If the run cannot be read, its data has changed, or nothing is left to do.
     pub fn resume(
         run: &Path,
         locator: &Locator,
         change: impl FnOnce(&mut Config),
         progress: crate::data::OnProgress,
     ) -> Result<Prepared, TrainError> {
-        // Nobody else changes what is read from now on.
+        // The lock keeps other processes from changing what is read from now on.
         let folder = RunFolder::reopen(run)?;
         let model = Model::load(run)?;
         let states = |record: &Record| record.config.optimizer.definition().states;
@@ -210,7 +217,8 @@ impl Prepared {
             return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs: before });
         }
         if epoch > config.epochs || config.is_stalled(&reports) {
-            // It will not begin again, so an epoch that was saved but not logged when it was killed is logged here.
+            // The run does not begin again, so an epoch that was saved but not logged when it was killed is logged
+            // here.
             folder.open_log(&reports)?;
         }
         if epoch > config.epochs {
@@ -258,12 +266,12 @@ impl Prepared {
         prepared.with_teacher()
     }
 
-    /// What its data are called.
+    /// Name of the data.
     pub fn data_name(&self) -> &str {
         self.source.as_ref().map_or("memory", |source| &source.name)
     }
 
-    /// Checks layers that are named, and reads the teacher, if there is one, and checks that it fits.
+    /// Checks that the layers named in `rates` exist. Loads the teacher, if there is one, and checks that it fits.
     fn with_teacher(mut self) -> Result<Prepared, TrainError> {
         let known = self.model.network.learning_layers();
         if let Some((unknown, _)) = self.config.rates.0.iter().find(|(layer, _)| !known.contains(layer)) {
@@ -272,7 +280,7 @@ impl Prepared {
         let Some(path) = &self.config.teacher else { return Ok(self) };
         let (teacher, model) = (Model::load(path)?, &mut self.model);
         if self.command == "train" && self.resume.is_none() {
-            // Both look at the same pixels.
+            // Both see the same pixels.
             model.normalisation = teacher.normalisation;
         }
         let text = if teacher.class_names != model.class_names {
@@ -336,14 +344,13 @@ impl Prepared {
 }
 
 impl Record {
-    /// Checks what is read as what is written: settings as flags are, and the rest against itself and the tensors beside it.
+    /// Checks a loaded record: settings like flags, and the rest for consistency with itself and with the tensors.
     fn check(&self, network: &Network, losses: usize) -> Result<(), String> {
         let Record { command, config, epoch, rows, reports, .. } = self;
         if !["train", "finetune"].contains(&command.as_str()) {
             return Err(format!("there is no command {command:?}"));
         }
-        let table = toml::Table::try_from(config).map_err(|e| e.to_string())?;
-        settings::check(&table)?;
+        config.check_values()?;
         network.check_frozen(&config.frozen).map_err(|e| e.to_string())?;
         if *epoch == 0 || *epoch > config.epochs + 1 {
             return Err(format!("epoch {epoch} is out of the range of its {} epochs", config.epochs));
@@ -367,7 +374,7 @@ impl Record {
     }
 }
 
-/// With the dropout that is asked for, if any: layers know it in whole percent.
+/// Adds the configured dropout, if any. Layers take it in whole percent.
 fn with_dropout(network: Network, config: &Config) -> Result<Network, NetworkError> {
     match config.dropout {
         Some(share) => network.with_dropout(libm::round(share * 100.0) as u32),
@@ -381,7 +388,8 @@ pub fn image_size(network: &Network) -> [usize; 2] {
     [height, width]
 }
 
-/// Places to learn from and to validate on: the images at the end that the set has for it, else some by seed.
+/// Indices to train on and to validate on: the images at the end that the set provides for it, else some chosen by
+/// seed.
 fn parts(train: &DataSet, held_out: usize, config: &Config) -> Result<(Vec<u32>, Vec<u32>), DataError> {
     let images = train.labels.len();
     if held_out > 0 && config.validation > 0 {
@@ -403,7 +411,7 @@ struct Data {
 /// Both parts, checked against each other.
 fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     let (test, train) = match (source.load(Part::Test), source.load(Part::Train)) {
-        // What is wrong with pictures is said at once.
+        // Report unreadable pictures of both parts at once.
         (Err(DataError::BadPictures(test)), Err(DataError::BadPictures(train))) => {
             return Err(DataError::BadPictures([train, test].into_iter().flatten().collect()).into());
         }
@@ -412,7 +420,7 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     let mut unfit = train.unfit;
     unfit.extend(test.unfit);
     let (mut train, test, held_out) = (train.set, test.set, train.held_out);
-    // By all of the labels, whatever the limit leaves of them.
+    // Classes come from all of the labels, regardless of the limit.
     let classes = source.classes(&train, &test, config.classes)?;
     if let Some(limit) = config.limit {
         train.limit(limit, held_out);
@@ -427,7 +435,7 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
 /// Checks that a network takes these images.
 ///
 /// # Errors
-/// They have another size.
+/// If they have another size.
 pub(crate) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainError> {
     let input = network.input();
     let data = [1, set.images.height, set.images.width];

@@ -1,15 +1,15 @@
-//! The cases of each kernel: its sizes, with inputs that follow from a seed.
+//! Test cases of each kernel: its sizes, with seeded inputs.
 
 use crate::kernels::{Activation, Fill, Kernel, Port, Values};
 use crate::random::{Purpose, Stream};
 
-/// A kernel with its inputs, which follow from the seed.
+/// A kernel with seeded inputs.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub(super) name: String,
     pub(super) kernel: Kernel,
     fill: Fill,
-    /// Step, first row and rows in all, where the kernel reads a cursor.
+    /// Step, first row and total rows, if the kernel reads a cursor.
     cursor: [u32; 3],
     seed: u64,
 }
@@ -39,17 +39,17 @@ pub fn cases(stem: &str) -> Vec<Case> {
 }
 
 impl Case {
-    /// Its sizes, what its inputs look like, and their seed.
+    /// Sizes, kind of inputs, and seed.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is run.
+    /// The kernel under test.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }
 
-    /// Whether every result must be exact.
+    /// Whether results must be exact.
     pub fn exact(&self) -> bool {
         self.fill == Fill::Integers
     }
@@ -58,7 +58,7 @@ impl Case {
         Stream::new(self.seed, Purpose::Verification, port)
     }
 
-    /// Floats for a port.
+    /// Float inputs of a port.
     pub(super) fn floats(&self, at: u32, port: &Port) -> Vec<f64> {
         let mut stream = self.stream(at);
         if let Values::Within(low, high) = port.values {
@@ -76,14 +76,14 @@ impl Case {
             },
         };
         let mut values: Vec<f64> = (0..port.len).map(|i| f64::from(value(i))).collect();
-        // So that a relu of a single value is not 0, which would prove nothing.
+        // Keeps the relu of a single value from being 0, which would prove nothing.
         if let (Some(first), Fill::Random | Fill::Integers) = (values.first_mut(), self.fill) {
             *first = first.abs().max(1.0);
         }
         values
     }
 
-    /// Whole numbers that make sense for a port.
+    /// Integer inputs that are valid for a port.
     pub(super) fn integers(&self, at: u32, port: &Port) -> Vec<u32> {
         let mut stream = self.stream(at);
         let mut below = |bound: u32| (0..port.len).map(|_| stream.below(bound)).collect::<Vec<_>>();
@@ -97,16 +97,17 @@ impl Case {
         }
     }
 
-    /// Bounds of random changes: all of them in every image, or one kind a case where bytes of 255 are frequent.
+    /// Augmentation bounds: all kinds in every image, or one kind per case where bytes of 255 are frequent.
     fn augment(&self) -> Vec<u32> {
-        // 2 pixels, 180 degrees, 15 percent, a slope of a quarter, 1.5 pixels, 2 pixels, half of the images, mirrored.
+        // Shift 2 pixels, rotation 180 degrees, scale 15 percent, shear 1/4, bend 1.5 pixels, crop 2 pixels, half of
+        // the images erased in part, mirroring.
         let all = [512, 12_868, 614, 1024, 384, 2, 32_768, 1];
         let one = |at: usize| if self.fill == Fill::Random || self.seed as usize % 8 == at { all[at] } else { 0 };
         let bounds = (0..8).map(one);
         [77 + self.seed as u32, 2].into_iter().chain(bounds).chain([0, 0]).collect()
     }
 
-    /// Values of an image's logits: those of each are extreme in their own way.
+    /// Number of logits per image; each image has its own kind of extreme values.
     fn classes(&self) -> usize {
         self.kernel.spec().constants.iter().find(|(name, _)| *name == "classes").map_or(1, |&(_, n)| n as usize)
     }

@@ -1,19 +1,19 @@
-//! The comparison. It is phrased as what is accepted, so that NaN never slips through.
+//! Comparison with the reference, phrased as what is accepted so that NaN never passes.
 
 use crate::reference::{Expected, Near};
 
 /// The outcome of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Judgement {
-    /// The largest difference, as a part of what was allowed; 0 where everything is equal.
+    /// Largest difference as a fraction of the bound; 0 if everything is equal.
     pub ratio: f64,
-    /// What is wrong, with the first place.
+    /// What is wrong, with the first position.
     pub failure: Option<String>,
 }
 
-/// Compares what a device wrote with what its twin expects. `exact` allows no rounding at all.
+/// Compares a device's output with what its twin expects. With `exact`, no rounding is allowed.
 ///
-/// An expectation that is zero throughout is refused: it would prove nothing.
+/// An expectation of all zeros is refused, since it would prove nothing.
 pub fn compare(name: &str, found: &[u32], expected: &Expected, exact: bool) -> Judgement {
     let mut judge = Judge { name, wrong: 0, first: None, ratio: 0.0 };
     match expected {
@@ -35,7 +35,7 @@ pub fn compare(name: &str, found: &[u32], expected: &Expected, exact: bool) -> J
                 let at = i * group;
                 let best = at + first as usize;
                 let chosen = at + found as usize;
-                // Another candidate may win by rounding, if the two intervals meet.
+                // Another candidate may win by rounding if the two intervals overlap.
                 let accepted = found == first
                     || !exact
                         && (found as usize) < *group
@@ -97,7 +97,7 @@ impl Judge<'_> {
     }
 }
 
-/// The distance between neighbouring float32 numbers around a value.
+/// Distance between adjacent float32 values around `value`.
 fn ulp(value: f64) -> f64 {
     let x = (value.abs() as f32).max(f32::MIN_POSITIVE);
     f64::from(f32::from_bits(x.to_bits() + 1)) - f64::from(x)

@@ -1,8 +1,8 @@
-//! Proof on the user's own device: every kernel and whole steps against the reference.
+//! Verification on the user's own device: every kernel and whole steps against the reference.
 //!
-//! This is one of the two places where `gpu` and `reference` meet; the tests are the other, and run the same cases. Each
-//! output starts as NaN and lies between guards; a value is accepted only if it is within the rounding-error bound that
-//! its twin gives, so nothing is a matter of taste and a NaN is never accepted.
+//! This is one of the two places where `gpu` and `reference` meet; the tests are the other, and run the same cases.
+//! Outputs start as NaN between guards. A value is accepted only within the rounding-error bound given by its twin, so
+//! no tolerance is arbitrary and NaN is never accepted.
 
 mod cases;
 mod compare;
@@ -18,22 +18,22 @@ pub use crate::kernels::{Fill, STEMS};
 
 use crate::gpu::{Device, GpuError};
 
-/// How a kernel did.
+/// Result of verifying a kernel.
 #[derive(Clone, Debug)]
 pub struct KernelReport {
     pub kernel: &'static str,
     pub cases: usize,
     pub passed: usize,
-    /// The case that came nearest to its bound, and the largest difference as a part of what was allowed.
+    /// The case closest to its bound, and its largest difference as a fraction of the bound.
     pub worst: (String, f64),
-    /// What was wrong, case by case.
+    /// Failures, case by case.
     pub failures: Vec<String>,
 }
 
 /// Runs every case of a kernel.
 ///
 /// # Errors
-/// What the driver says. A wrong result is no error but a failure in the report.
+/// If the driver reports an error or does not respond. A wrong result is not an error but a failure in the report.
 pub fn kernel(device: &Device, stem: &'static str) -> Result<KernelReport, GpuError> {
     let mut report =
         KernelReport { kernel: stem, cases: 0, passed: 0, worst: (String::new(), 0.0), failures: Vec::new() };

@@ -6,17 +6,17 @@ use crate::kernels::{Access, Element};
 use crate::plan::{Arg, Buffer, Plan, Step};
 use crate::reference::{Tensor, play_in_order};
 
-/// Elements before and after each tensor that nothing may write to: one binding alignment.
+/// Guard elements before and after each tensor, which nothing may write: one binding alignment.
 const GUARD: usize = 64;
-/// What the guards hold; as a float it is a NaN, so that reading one shows as well.
+/// Content of the guards: NaN as a float, so that reading one shows too.
 const PATTERN: u32 = 0x7fc0_beef;
-/// What outputs hold before the kernel runs.
+/// Content of outputs before the kernel runs.
 const UNWRITTEN: u32 = 0x7fc0_dead;
 
-/// Runs a case and judges what the device wrote. `wgsl` replaces the kernel's shader, and runs with run-time checks.
+/// Runs a case and judges the device's output. `wgsl` replaces the kernel's shader, and runs with run-time checks.
 ///
 /// # Errors
-/// What the driver or naga says.
+/// If naga or the driver reports an error.
 pub fn run(device: &Device, case: &Case, wgsl: Option<&str>) -> Result<Judgement, GpuError> {
     let spec = case.kernel.spec();
     let inputs = case.inputs();
@@ -67,7 +67,7 @@ pub fn run(device: &Device, case: &Case, wgsl: Option<&str>) -> Result<Judgement
 }
 
 impl Case {
-    /// What each port holds before the kernel runs.
+    /// Content of each port before the kernel runs.
     fn inputs(&self) -> Vec<Tensor> {
         let ports = self.kernel.spec().ports;
         let fill = |(at, port): (usize, &crate::kernels::Port)| match (port.access, port.element) {

@@ -1,4 +1,4 @@
-//! Whole steps: each kernel of a recorded batch, on what the kernels before it really left, against its twin.
+//! Whole steps: each kernel of a recorded batch against its twin, on the actual output of the kernels before it.
 
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
@@ -12,7 +12,7 @@ use crate::random::{Purpose, Stream};
 use crate::recorder::{Options, record};
 use crate::reference::{Tensor, play_in_order};
 
-/// How the steps did.
+/// Result of verifying steps.
 #[derive(Clone, Debug, Default)]
 pub struct StepReport {
     pub cases: usize,
@@ -20,7 +20,7 @@ pub struct StepReport {
     pub failures: Vec<String>,
 }
 
-/// The networks that are stepped beside the [`example`]s, with their input's height and width.
+/// Networks that are stepped besides the [`example`]s, with their input shape.
 const NETWORKS: [(&str, [usize; 3]); 7] = [
     ("tutorial", [1, 28, 28]),
     ("lenet-sigmoid", [1, 28, 28]),
@@ -73,7 +73,7 @@ fn layers(name: &str) -> Vec<Layer> {
             Layer::dropout(50),
             linear(4),
         ],
-        // Before pooling, behind it, behind an activation and behind a linear layer.
+        // Before pooling, after it, after an activation and after a linear layer.
         "batch-norm" => vec![
             conv(5, 3),
             Layer::batch_norm(),
@@ -89,7 +89,7 @@ fn layers(name: &str) -> Vec<Layer> {
             Activation::Relu.into(),
             linear(3),
         ],
-        // Too large for a kernel that convolves and pools, as is a kernel of 17.
+        // Too large for a kernel that convolves and pools, as is a kernel size of 17.
         "large-cell" => {
             vec![
                 conv(3, 3),
@@ -105,12 +105,12 @@ fn layers(name: &str) -> Vec<Layer> {
     }
 }
 
-/// Steps every network for an epoch of two batches, the second of them short, fused and unfused, with and without a frozen
-/// layer, with the tile sizes of these classes of devices, whatever the device is. Where a class works in parts, a batch of
-/// twelve is two parts and some padding.
+/// Steps every network for an epoch of two batches, the second one short: fused and unfused, with and without a frozen
+/// layer, with the tile sizes of the given device classes, regardless of the actual device. For a class that splits
+/// batches, a batch of twelve is two parts plus padding.
 ///
 /// # Errors
-/// What the driver says.
+/// If the driver reports an error or does not respond.
 pub fn steps(device: &Device, classes: &[DeviceClass]) -> Result<StepReport, GpuError> {
     let mut report = StepReport::default();
     classes.iter().try_for_each(|class| steps_of(device, *class, &mut report))?;
@@ -130,7 +130,7 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
         let frozen = Options { frozen: vec![second.clone()], ..options(class) };
         case(&net, &frozen, &format!("{name}, {second} frozen"), report)?;
     }
-    // Tiles that cut a batch into parts exercise all of a layer; kernels have cases with every class's tiles.
+    // Tiles that split a batch exercise all of a layer; the kernels' cases cover every class's tiles.
     if class == DeviceClass::Software {
         for (name, net) in examples() {
             case(&net, &options(class), &name, report)?;
@@ -158,7 +158,7 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
 /// The networks that are stepped, with their names.
 ///
 /// # Panics
-/// If one of them is none.
+/// If one of them is invalid.
 pub fn networks() -> Vec<(String, Network)> {
     named().chain(examples()).collect()
 }
@@ -172,13 +172,13 @@ fn examples() -> impl Iterator<Item = (String, Network)> {
     Layer::examples().into_iter().map(example)
 }
 
-/// A network of [`networks`], by its name.
+/// A network of [`networks`] by name, other than the layer examples.
 pub fn network(name: &str) -> Option<Network> {
     let (_, input) = NETWORKS.iter().find(|(of, _)| *of == name)?;
     Network::new(*input, &layers(name)).ok()
 }
 
-/// A layer between two others.
+/// A network with the layer between two others.
 fn example(layer: Layer) -> (String, Network) {
     let name = format!("a layer of {}, {}", layer.kind(), layer.describe());
     let layers = [Layer::conv(4, 3), layer, Layer::linear(6), Activation::Sigmoid.into(), Layer::linear(3)];
@@ -208,19 +208,19 @@ fn case(
             names::TEACHING => vec![3.0_f32.to_bits(), 0.6_f32.to_bits(), 0, 0],
             names::PARAMETERS | names::TEACHER => {
                 let mut values: Vec<f32> = (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2)).collect();
-                // A variance must not be negative.
+                // Variances must not be negative.
                 for p in net.parameters().iter().filter(|p| p.initial == Initial::Constant(1.0)) {
                     values[p.start..][..p.len()].iter_mut().for_each(|v| *v += 1.0);
                 }
                 values.into_iter().map(f32::to_bits).collect()
             }
-            // Constants that make sense to each optimizer, wherever it looks for which.
+            // Valid constants for every optimizer, whatever their order.
             names::HYPER => [0.9_f32, 0.1, 0.75, 0.25, 0.01, 0.02, 0.0, 0.0].map(f32::to_bits).to_vec(),
             names::RATES => [0.05_f32, 1.25, 0.5, 0.0].repeat(buffer.len / 4).into_iter().map(f32::to_bits).collect(),
             names::SMOOTHING => vec![0.1_f32.to_bits(); buffer.len],
             names::PLACES => below(60_000),
             names::DROPOUT => below(u32::MAX as usize),
-            // 2 pixels, 11 degrees, 10 percent, 10 degrees, 1 pixel.
+            // Shift 2 pixels, rotation 11 degrees, scale 10 percent, shear 10 degrees, bend 1 pixel.
             names::AUGMENT => vec![7, 1, 512, 786, 410, 722, 256, 0, 0, 0, 0, 0],
             names::LIMIT => vec![0.5_f32.to_bits(); buffer.len],
             _ => continue,

@@ -5,7 +5,7 @@ use mnist_gpu::gpu::{Device, adapters};
 /// Opens every adapter, with each of these settings of wgpu's run-time checks.
 ///
 /// # Panics
-/// If there is none: a test that proves nothing must not pass. `MNIST_GPU_TESTS=off` says aloud that this is meant.
+/// If there is none, since a test that proves nothing must not pass, unless `MNIST_GPU_TESTS=off`.
 pub fn every(checked: &[bool]) -> Vec<Device> {
     if std::env::var("MNIST_GPU_TESTS").is_ok_and(|v| v == "off") {
         println!("MNIST_GPU_TESTS=off: nothing is run on a device");

@@ -1,11 +1,12 @@
-//! Pictures of digits as people send them: drawn with Bézier curves and a slanted nib, on coloured, shaded, grainy paper.
+//! Pictures of digits as users send them: Bézier curves drawn with a slanted nib on coloured, shaded, grainy paper.
 //!
-//! It shares nothing with the generator of the synthetic set: other shapes, another pen, other sizes.
+//! Independent of the generator of the synthetic set: different shapes, pen and sizes.
 
 use image::{Rgb, RgbImage};
 use mnist_gpu::random::{Purpose, Stream};
 
-/// Paths of each digit, in several hands: `M` moves, `L` draws a line, `C` a cubic curve, in a box of 100 by 140.
+/// Paths of each digit, in several handwritings: `M` moves, `L` draws a line, `C` a cubic curve, in a box of 100 by
+/// 140.
 const HANDS: [&[&str]; 10] = [
     &[
         "M 52 4 C 20 2 8 40 10 74 C 12 112 28 138 52 136 C 80 134 92 104 90 68 C 88 30 78 6 52 4",
@@ -57,14 +58,14 @@ pub struct Drawn {
     pub picture: RgbImage,
 }
 
-/// Draws picture `number` of a seed; every ten are ten digits.
+/// Draws picture `number` of a seed; every ten consecutive pictures are ten digits.
 pub fn draw(seed: u64, number: u32) -> Drawn {
     let mut random = Stream::new(seed ^ 0x5ca1_ab1e, Purpose::Verification, number);
     let digit = (number % 10) as u8;
     let hands = HANDS[usize::from(digit)];
     let strokes = flatten(hands[random.below(hands.len() as u32) as usize]);
 
-    // 200 to 2,000 pixels, small ones as frequent as large ones.
+    // 200 to 2,000 pixels, log-uniformly distributed.
     let side = 200.0 * 10.0_f32.powf(random.unit());
     let (width, height) = (side * random.uniform(0.75, 1.0), side * random.uniform(0.75, 1.0));
     let size = width.min(height) * random.uniform(0.3, 0.8);
@@ -91,7 +92,7 @@ pub fn draw(seed: u64, number: u32) -> Drawn {
     };
     let strokes: Vec<Vec<[f32; 2]>> = strokes.iter().map(&mut placed).collect();
 
-    // A nib, wider one way than the other: a fine liner up to a brush.
+    // A nib, wider in one direction than the other: from a fine liner to a brush.
     let pen = size * 0.012 * 12.0_f32.powf(random.unit());
     let (nib, slant) = (random.uniform(0.55, 1.0), random.uniform(0.0, 3.1));
     let (paper, ink) = colours(&mut random);
@@ -110,14 +111,14 @@ pub fn draw(seed: u64, number: u32) -> Drawn {
     Drawn { digit, picture }
 }
 
-/// Paper and ink: white and coloured paper, dark ink, and chalk on a board.
+/// Colours of paper and ink: white and coloured paper with dark ink, and chalk on a board.
 fn colours(random: &mut Stream) -> ([f32; 3], [f32; 3]) {
     let mut tint = |low: f32, high: f32| [0; 3].map(|_| random.uniform(low, high));
     let (light, dark) = (tint(165.0, 255.0), tint(0.0, 80.0));
     if random.below(3) == 0 { (dark, light) } else { (light, dark) }
 }
 
-/// The strokes of a path, in short straight pieces.
+/// Splits the strokes of a path into short line segments.
 fn flatten(path: &str) -> Vec<Vec<[f32; 2]>> {
     let mut words = path.split_whitespace().peekable();
     let mut strokes: Vec<Vec<[f32; 2]>> = Vec::new();
@@ -147,7 +148,7 @@ fn flatten(path: &str) -> Vec<Vec<[f32; 2]>> {
     strokes
 }
 
-/// From a point to the nearest stroke, where one direction counts more: that of the nib's narrow side.
+/// Distance from a point to the nearest stroke, scaled up along the nib's narrow side.
 fn distance(strokes: &[Vec<[f32; 2]>], [x, y]: [f32; 2], nib: f32, slant: f32, pen: f32) -> f32 {
     let (sin, cos) = (slant.sin(), slant.cos());
     let turned = |[u, v]: [f32; 2]| [(cos * u + sin * v) / nib, cos * v - sin * u];

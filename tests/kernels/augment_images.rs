@@ -1,5 +1,5 @@
-//! The twin of `shaders/augment_images.wgsl` on an example worked by hand. What each change does to a
-//! picture is tested where a user names it, in `src/train/augment.rs`.
+//! The twin of `shaders/augment_images.wgsl` on an example worked by hand. The effect of each kind of change on a
+//! picture is tested in `src/train/augment.rs`.
 
 use crate::common::{f, floats, twin, u};
 use mnist_gpu::kernels::{AugmentImages, AugmentShape, DeviceClass, Tiles};
@@ -17,11 +17,11 @@ fn the_twin_does_a_worked_example() {
         let inputs = [&known[..], &[f("table", &table), u("augment", &augment)]].concat();
         floats(&twin(&AugmentImages(shape, Tiles::of(DeviceClass::Discrete)), &inputs)[0])
     };
-    // Only one row is left of the batch.
+    // The batch has only one row left.
     assert_eq!(y([1, 0], 0), [0.0, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     for place in 0..50 {
         let y = y([place, 0], 128);
-        // Moved to one side by f < 1/2, and by g up or down, the mark leaves (1 - g) of itself, in parts of f and 1 - f.
+        // Shifted sideways by f < 1/2 and vertically by g, the mark keeps (1 - g) of itself, split into f and 1 - f.
         let (mark, rest) = (y[1], y[0] + y[2]);
         assert!(mark >= 24.0 && mark >= rest - 1.0 && mark + rest <= 101.0 && y[3] == 0.0, "{y:?}");
         assert!(y[0] == 0.0 || y[2] == 0.0, "{y:?}");

@@ -1,4 +1,4 @@
-//! The twin of `shaders/batch_norm_backward_input.wgsl` on an example of PyTorch's.
+//! The twin of `shaders/batch_norm_backward_input.wgsl` on an example from PyTorch.
 
 use crate::common::{NORM, close, floats, norm, twin};
 use mnist_gpu::kernels::{BatchNormBackwardInput, DeviceClass, Tiles};

@@ -1,4 +1,4 @@
-//! What the kernel tests share.
+//! Shared by the kernel tests.
 
 use mnist_gpu::kernels::{Activation, ConvShape, Kernel, NormShape, Range, UpdateShape};
 use mnist_gpu::reference::{Expected, Tensor, play};
@@ -27,7 +27,7 @@ pub fn conformance(stem: &'static str) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The twin on explicit inputs.
+/// Runs the twin on explicit inputs.
 pub fn twin<K: Clone + Into<Kernel>>(kernel: &K, inputs: &[(&str, Tensor)]) -> Vec<Expected> {
     let kernel: Kernel = kernel.clone().into();
     for port in kernel.spec().ports {
@@ -50,8 +50,8 @@ pub fn floats(expected: &Expected) -> Vec<f64> {
     expected.tensor().floats().to_vec()
 }
 
-/// The update of one weight, whose neighbours are frozen, by two slices of a gradient, clipped to a half, in the second of two
-/// steps of two images; with all that it reads but what depends on the optimizer.
+/// The update of one weight, with frozen neighbours, from two gradient slices, clipped by a factor of a half, in the
+/// second of two steps of two images. The inputs are those common to all optimizers.
 pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
     let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
     let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2, at_once: 1 };
@@ -65,12 +65,12 @@ pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
     (shape, inputs)
 }
 
-/// One image of 3x3 pixels, one output channel, a kernel of 2x2.
+/// One image of 3x3 pixels, one output channel, a 2x2 kernel.
 pub fn conv(activation: Activation, activation_in: Activation) -> ConvShape {
     ConvShape { batch: 1, c_in: 1, h_in: 3, w_in: 3, c_out: 1, k: 2, stride: 1, padding: 0, activation, activation_in }
 }
 
-/// Two images of two channels of two values, in a batch with a row of padding.
+/// Two images of two channels of two values, in a batch with one row of padding.
 pub const NORM: NormShape = NormShape {
     batch: 2,
     padded: 3,
@@ -80,7 +80,7 @@ pub const NORM: NormShape = NormShape {
     activation_in: Activation::Identity,
 };
 
-/// What batch normalisation reads of [`NORM`]; its results are those of PyTorch 2.6's BatchNorm1d in float64.
+/// Inputs of batch normalisation for [`NORM`]; its results are those of PyTorch 2.6's BatchNorm1d in float64.
 pub fn norm() -> Vec<(&'static str, Tensor)> {
     vec![
         f("x", &[1.0, 2.0, 5.0, -1.0, 3.0, 6.0, 0.0, 2.0, 9.0, 9.0, 9.0, 9.0]),
@@ -97,7 +97,7 @@ pub fn norm() -> Vec<(&'static str, Tensor)> {
     ]
 }
 
-/// Compares what comes of 32-bit constants with what PyTorch says.
+/// Compares results of 32-bit constants with those of PyTorch.
 pub fn close(found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {

@@ -5,7 +5,7 @@ use mnist_gpu::kernels::{Activation, ConvPoolBackwardInput, ConvPoolShape, ConvS
 
 #[test]
 fn the_twin_does_a_worked_example() {
-    // A 1x1 kernel of weight 2 over 4x4 pixels: what wins gets twice the gradient.
+    // A 1x1 kernel of weight 2 over 4x4 pixels: each winner gets twice the gradient.
     let shape = ConvPoolShape {
         conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::Identity) },
         pool: 2,

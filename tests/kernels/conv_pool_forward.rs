@@ -14,6 +14,6 @@ fn the_twin_does_a_worked_example() {
     let x = [1.0, 3.0, 7.0, 7.0, 2.0, 0.0, 7.0, 7.0, -1.0, -2.0, 0.0, 0.0, -3.0, -4.0, 0.0, 5.0];
     let expected = twin(&kernel, &[f("x", &x), f("w", &[2.0]), f("b", &[-1.0])]);
     assert_eq!(floats(&expected[0]), [5.0, 13.0, 0.0, 9.0]);
-    // Where all are equal the first wins.
+    // The first of equal values wins.
     assert_eq!(expected[1].tensor().integers(), [1, 0, 0, 3]);
 }

@@ -22,7 +22,7 @@ fn the_twin_does_a_worked_example() {
     assert!((floats(&expected[0])[0] - 4.0_f64.ln()).abs() < 1e-15);
     assert_eq!(expected[1].tensor().integers(), [1]);
     assert!((floats(&expected[2])[0] - 0.75).abs() < 1e-15);
-    // A fifth of the label is spread: 0.9 of the loss for class 0, 0.1 of that for class 1, which is ln(4 / 3).
+    // A fifth of the label is spread: 0.9 of the loss for class 0 and 0.1 of that for class 1, which is ln(4 / 3).
     let smoothed =
         inputs.map(|(name, tensor)| if name == "smoothing" { f("smoothing", &[0.2]) } else { (name, tensor) });
     let expected = twin(&CrossEntropyForward(shape), &smoothed);

@@ -1,4 +1,4 @@
-//! The twin of `shaders/distillation_backward.wgsl` against slopes of the loss that it is the gradient of.
+//! The twin of `shaders/distillation_backward.wgsl` against finite differences of its loss.
 
 use crate::common::{f, floats, twin, u};
 use mnist_gpu::kernels::{DistillationBackward, LossShape};

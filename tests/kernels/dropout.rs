@@ -1,10 +1,10 @@
-//! `shaders/dropout.wgsl` on every device, and what its twin leaves out.
+//! `shaders/dropout.wgsl` on every device, and which values its twin drops.
 
 use crate::common::{f, floats, twin, u};
 use mnist_gpu::kernels::{Dropout, DropoutShape};
 
-/// The twin: what is kept is scaled by 1 / (1 - p), as many as were asked for are left out, and others in another step,
-/// layer or run.
+/// Kept values are scaled by 1 / (1 - p), the requested share is dropped, and another step, layer or run drops other
+/// values.
 #[test]
 fn the_twin_leaves_out_a_share_and_scales_the_rest() {
     const COUNT: usize = 10_000;

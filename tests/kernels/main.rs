@@ -2,7 +2,7 @@
 
 mod common;
 
-/// The examples of each twin in the file of its stem, and all cases of its kernel on every device.
+/// The examples of each twin, in a file named after its stem, and all cases of its kernel on every device.
 macro_rules! tests {
     ($($family:ident: $($stem:ident $kernel:ident),+;)+) => {
         $($(mod $stem;)+)+
@@ -19,14 +19,14 @@ macro_rules! tests {
 }
 mnist_gpu::each_kernel!(tests);
 
-/// A shader that no kernel runs would go unnoticed.
+/// Every shader file belongs to a kernel.
 #[test]
 fn every_shader_is_a_kernels() {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut stems: Vec<String> = std::fs::read_dir(format!("{root}/shaders"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        // Probes are no part of a step: `bench` checks their results itself.
+        // Probes are not part of a step; `bench` checks their results itself.
         .filter(|path| path.is_file())
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();

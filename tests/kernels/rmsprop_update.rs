@@ -8,7 +8,7 @@ fn the_twin_does_a_worked_example() {
     let (shape, mut inputs) = update();
     inputs.extend([
         f("rates", &[9.0, 9.0, 9.0, 9.0, 2.0, 0.0, 0.0, 0.0]),
-        // alpha and what it leaves, eps, momentum, decay.
+        // alpha, 1 - alpha, eps, momentum, decay.
         f("hyper", &[0.75, 0.25, 1.0, 0.5, 0.1, 0.0, 0.0, 0.0]),
         f("v", &[3.0, 2.0, 3.0]),
         f("s", &[3.0, 16.0, 3.0]),

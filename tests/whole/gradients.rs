@@ -1,8 +1,8 @@
-//! The reference's gradients against central differences of its own loss, in float64: the judge judged.
+//! The reference's gradients against central differences of its own loss, in float64.
 //!
-//! A parameter is moved by ±EPS and the loss of a batch computed anew; the slope between is the gradient up to EPS^2 (the
-//! idea of PyTorch's gradcheck). Where a step crosses a kink of relu or changes a pool's winner there is no such slope:
-//! those few are left out, and counted.
+//! A parameter is moved by ±EPS and the loss of a batch recomputed; the slope is the gradient up to EPS^2 (the idea of
+//! PyTorch's gradcheck). If a step crosses a kink of relu or changes the winner of a pooling cell, there is no such
+//! slope: these few are skipped and counted.
 
 use crate::play;
 use mnist_gpu::kernels::DeviceClass;
@@ -16,14 +16,14 @@ use mnist_gpu::train::Config;
 use mnist_gpu::verify::networks;
 
 const EPS: f64 = 1e-5;
-/// Central differences are off by EPS^2 and by the loss's rounding over EPS.
+/// Error of central differences: EPS^2, and the loss's rounding over EPS.
 const ABSOLUTE: f64 = 2e-9;
 const RELATIVE: f64 = 1e-5;
-/// Elements looked at in each tensor.
+/// Elements checked per tensor.
 const LOOKED_AT: usize = 12;
 const BATCH: usize = 3;
 
-/// The mean loss of the batch, and on which side of each kink it was computed.
+/// Mean loss of the batch, and the side of each kink it was computed on.
 fn loss(plan: &Plan, content: &[(&str, Vec<u32>)], parameters: &[f64]) -> (f64, Vec<u32>) {
     let mut player = Player::new(plan);
     play::fill_reference(&mut player, plan, content);
@@ -46,7 +46,7 @@ fn check(name: &str, net: &Network, unfused: bool) {
     let set = play::noise(net, BATCH, &mut stream);
     let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
-    // Evaluation leaves no values out and takes the running statistics, so the loss of such a network is that of its training.
+    // Evaluation has no dropout and uses the running statistics, so networks with either use the loss of training.
     let differs = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout(_) | Layer::BatchNorm(_)));
     let work = if differs { Work::Train } else { Work::Infer };
     let forward = record(net, &Options { work, ..options }).unwrap();

@@ -1,8 +1,8 @@
 //! The whole step against PyTorch in float64, on every device and on the reference.
 //!
-//! `tests/oracle` holds a small oracle of this project's own, so that a clone proves the agreement by itself. A larger one,
-//! of the real MNIST, is at hand where `MNIST_GPU_ORACLE` names a folder with `data/mnist` and `oracle`: `cargo test --test
-//! whole -- --ignored on_mnist`.
+//! `tests/oracle` holds this project's own small oracle, so that a clone can verify the agreement by itself. Where
+//! `MNIST_GPU_ORACLE` names a folder with `data/mnist` and `oracle`, a larger one of the real MNIST is available:
+//! `cargo test --test whole -- --ignored on_mnist`.
 
 use crate::{devices, play};
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
@@ -23,7 +23,7 @@ const STEPS: usize = 20;
 
 type Tensors = BTreeMap<String, Vec<f64>>;
 
-/// What PyTorch says, in the names of a plan.
+/// PyTorch's results, under the names of a plan.
 struct Oracle {
     set: DataSet,
     batch: usize,
@@ -31,12 +31,12 @@ struct Oracle {
     /// Outputs of the stages on the first batch, and its gradients.
     first: Tensors,
     losses: Vec<f64>,
-    /// Parameters, and where it is known momentum, after the last step.
+    /// Parameters and, if known, momentum after the last step.
     after: Tensors,
     momentum: Tensors,
 }
 
-/// How far from float64 a run may be: activations, gradients, losses, parameters and momentum.
+/// Maximum difference from float64: activations, gradients, losses, parameters and momentum.
 struct Bounds {
     out: f64,
     grad: f64,
@@ -44,9 +44,9 @@ struct Bounds {
     after: f64,
 }
 
-/// Measured of PyTorch's own float32, with margin for another order of summation.
+/// Measured on PyTorch's own float32, with a margin for a different order of summation.
 const FLOAT32: Bounds = Bounds { out: 1e-5, grad: 1e-6, loss: 5e-6, after: 1e-5 };
-/// Two runs in float64 differ by the rounding of what is stored as float32: half a unit in the last place.
+/// Two runs in float64 differ by the rounding of values stored as float32: half a unit in the last place.
 const FLOAT64: Bounds = Bounds { out: 1e-6, grad: 3e-8, loss: 2e-7, after: 3e-8 };
 
 fn tensors(path: &Path) -> Tensors {
@@ -58,7 +58,7 @@ fn tensors(path: &Path) -> Tensors {
     kept.map(|(name, t)| (name.to_string(), floats(t.data()))).collect()
 }
 
-/// The tensors whose names start with this, without it.
+/// The tensors whose names start with `prefix`, with it removed.
 fn under(tensors: &Tensors, prefix: &str) -> Tensors {
     tensors.iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_string(), t.clone()))).collect()
 }
@@ -99,7 +99,7 @@ fn small() -> Oracle {
     }
 }
 
-/// The folder that `MNIST_GPU_ORACLE` names. Whoever asks for these tests has it.
+/// The folder named by `MNIST_GPU_ORACLE`, which these tests require.
 fn large_root() -> PathBuf {
     let root = std::env::var_os("MNIST_GPU_ORACLE").map(PathBuf::from);
     root.expect("MNIST_GPU_ORACLE names the folder with the oracle of the real MNIST")
@@ -141,14 +141,14 @@ fn close(what: &str, found: &[f64], expected: &[f64], bound: f64) -> f64 {
     worst
 }
 
-/// What a player has to say for itself.
+/// A player under test.
 trait Played {
     fn step(&mut self);
     /// The first `len` elements of a buffer of floats.
     fn floats(&mut self, buffer: &str, len: usize) -> Vec<f64>;
 }
 
-/// Plays the steps and holds everything against the oracle.
+/// Plays the steps and compares everything with the oracle.
 fn check(who: &str, oracle: &Oracle, plan: &mnist_gpu::plan::Plan, played: &mut impl Played, bounds: &Bounds) {
     let net = network();
     played.step();
@@ -270,7 +270,7 @@ fn on_mnist_frozen_layers_stay_bit_for_bit_and_the_others_train_as_pytorch_does(
     }
 }
 
-/// An optimizer with its oracle, and how far from it float32 may be.
+/// An optimizer with its oracle, and the maximum difference of float32 from it.
 struct Trained {
     name: &'static str,
     config: Config,
@@ -298,7 +298,7 @@ fn optimizers() -> Vec<Trained> {
         of("adamw", adam(Optimizer::Adamw, 0.01), [Some(2e-6); 2]),
         of("sgd_weight_decay", sgd.clone().with(|c| c.weight_decay = 5e-4), [Some(2e-6); 2]),
         of("sgd_sigmoid", sgd.clone(), [Some(2e-6); 2]),
-        // An input of a relu turns by rounding at step 12.
+        // At step 12, rounding changes the sign of a relu's input.
         of("sgd_nesterov", nesterov, [Some(1e-6), None]),
         // Its first step is 10 lr sign(g): a gradient that rounds to the other side moves the parameter by 0.02.
         of(
@@ -314,7 +314,7 @@ fn optimizers() -> Vec<Trained> {
     ]
 }
 
-/// The optimizers of `tests/oracle/make_optimizers.py`, whose constants are all different.
+/// The optimizers of `tests/oracle/make_optimizers.py`, with constants that are all different.
 fn small_optimizers() -> [(&'static str, Config); 5] {
     let of = |optimizer, lr, weight_decay| {
         Config::default().with(|c| {
@@ -460,8 +460,8 @@ fn on_mnist_pytorchs_network_gets_pytorchs_images_wrong() {
     }
 }
 
-/// Makes the oracle's images anew, from the generator: `cargo test --test whole -- --ignored make_digits`. They are kept as
-/// files, so that the script that makes the oracle can read them.
+/// Regenerates the oracle's images: `cargo test --test whole -- --ignored make_digits`. They are kept as files for the
+/// script that makes the oracle.
 #[test]
 #[ignore = "writes into assets/digits"]
 fn make_digits() {

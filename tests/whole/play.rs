@@ -10,10 +10,10 @@ use mnist_gpu::recorder::Options;
 use mnist_gpu::reference;
 use mnist_gpu::train::Config;
 
-/// MNIST's mean and deviation.
+/// Mean and standard deviation of MNIST.
 pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
 
-/// Images of noise with labels, for a network.
+/// Noise images with labels, for a network.
 pub fn noise(net: &Network, count: usize, stream: &mut Stream) -> DataSet {
     let [_, height, width] = net.input();
     let bytes = (0..count * height * width).map(|_| stream.below(256) as u8).collect();
@@ -26,7 +26,7 @@ pub fn options(set: &DataSet, batch: usize, class: DeviceClass) -> Options {
     Options::new(batch, set.labels.len(), set.labels.len(), Tiles::of(class))
 }
 
-/// What the caller of a plan puts into its shared buffers: a set in file order, parameters, and what its optimizer is told.
+/// Shared buffers that the caller of a plan fills: a set in file order, parameters, and the optimizer's settings.
 pub fn content(set: &DataSet, parameters: &[f32], config: &Config) -> Vec<(&'static str, Vec<u32>)> {
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
@@ -51,7 +51,7 @@ pub fn fill_device(device: &Device, player: &Player, content: &[(&str, Vec<u32>)
     }
 }
 
-/// Fills the buffers of a plan of the reference.
+/// Fills the buffers of a plan on the reference.
 pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&str, Vec<u32>)]) {
     for (name, bits) in content {
         if let Some(at) = plan.buffer(name) {
@@ -61,7 +61,7 @@ pub fn fill_reference(player: &mut reference::Player, plan: &Plan, content: &[(&
     }
 }
 
-/// A parameter's gradient out of the buffer of slices: their sum.
+/// A parameter's gradient: the sum of its slices in the gradient buffer.
 pub fn gradient(plan: &Plan, net: &Network, name: &str, slices: &[f64]) -> Vec<f64> {
     let start = net.parameters().iter().find(|p| p.name == name).map(|p| p.start as u32);
     let ranges = plan.steps().iter().find_map(|step| match &step.kernel {

@@ -1,5 +1,5 @@
-//! Whole steps on every device: kernel by kernel on what the kernels before it left, and whole epochs against the reference
-//! played by itself.
+//! Whole steps on every device: kernel by kernel on the output of the kernels before it, and whole epochs against the
+//! reference played separately.
 
 use crate::{devices, play};
 use mnist_gpu::gpu::Player;
@@ -21,10 +21,11 @@ fn every_step_of_every_network_agrees_with_its_twin() {
     }
 }
 
-/// Six steps of seven images, the last of them short: parameters and momentum as the reference has them, all in float64.
+/// Six steps of seven images, the last one short: parameters and momentum against the reference, which is all in
+/// float64.
 ///
-/// A step moves a parameter by at most lr * |gradient| and float32 gradients are off by some 1e-6, so that 2e-6 is what
-/// rounding explains; a missing term, slice or layer is off by a thousand times as much.
+/// A step moves a parameter by at most lr * |gradient|, and float32 gradients are off by about 1e-6, so rounding
+/// explains 2e-6; a missing term, slice or layer is off by a thousand times as much.
 #[test]
 fn an_epoch_ends_where_the_reference_ends() {
     const BOUND: f64 = 2e-6;

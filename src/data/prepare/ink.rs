@@ -1,13 +1,13 @@
-//! Where a picture is inked.
+//! Detection of the ink in a picture.
 
 use crate::data::picture::Grey;
 
-/// The least that ink must stand out from its ground: less is noise or a shade.
+/// Minimum contrast of ink with its ground: less is noise or shading.
 const CONTRAST: f32 = 0.1;
-/// Parts of the largest piece of ink that another must have, so that it is no speck.
+/// Minimum area of a piece of ink as a fraction of the largest piece; smaller ones are specks.
 const SPECK: f32 = 0.02;
 
-/// Places of the outermost pixels: a fiftieth of each side, at least one.
+/// Indices of the border pixels: a fiftieth of each side, at least one pixel.
 fn border(grey: &Grey) -> impl Iterator<Item = usize> + '_ {
     let (h, w) = (grey.height, grey.width);
     let (m, n) = ((h / 50).max(1), (w / 50).max(1));
@@ -25,13 +25,13 @@ pub(super) fn usual(grey: &Grey) -> f32 {
     median(&mut border(grey).map(|at| grey.values[at]).collect::<Vec<_>>())
 }
 
-/// How much of the ink there is at each pixel, from 0 to 1; none where nothing stands out from the ground.
+/// Amount of ink at every pixel, from 0 to 1; `None` if nothing stands out from the ground.
 pub(super) fn ink(grey: &Grey) -> Option<Vec<f32>> {
     let ground = Ground::of(grey);
     let away: Vec<f32> = (0..grey.values.len())
         .map(|at| grey.values[at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32))
         .collect();
-    // Ink is what deviates from the ground to the side on which more does.
+    // Ink deviates from the ground to the side with more deviation.
     let weight = |sign: f32| away.iter().map(|a| (sign * a).max(0.0).powi(2)).sum::<f32>();
     let sign = if weight(1.0) > weight(-1.0) { 1.0 } else { -1.0 };
     let ink: Vec<f32> = away.iter().map(|a| (sign * a).max(0.0)).collect();
@@ -43,15 +43,15 @@ pub(super) fn ink(grey: &Grey) -> Option<Vec<f32>> {
     Some(ink.iter().map(|v| ((v - 0.5 * threshold) / threshold).clamp(0.0, 1.0)).collect())
 }
 
-/// How far from the rest of the border a part of it is ink that reaches it: never below the first, always above the second.
+/// Bounds of the deviation from the rest of the border above which a border pixel is ink.
 const FAR: [f32; 2] = [0.06, 0.25];
 
-/// The ground as a plane fitted to the border, so that a shadow across the paper is no ink.
+/// The ground as a plane fitted to the border, so that a shadow across the paper is not ink.
 struct Ground {
     level: f32,
     slope: [f32; 2],
     middle: [f32; 2],
-    /// The standard deviation of the border from it.
+    /// Standard deviation of the border from the plane.
     noise: f32,
 }
 
@@ -61,16 +61,16 @@ impl Ground {
         let middle = [grey.height as f32 / 2.0, grey.width as f32 / 2.0];
         let mut ground = Ground { level: usual(grey), slope: [0.0; 2], middle, noise: 0.0 };
         let offset = |at: usize| [(at / grey.width) as f32 - middle[0], (at % grey.width) as f32 - middle[1]];
-        // Each plane tells better than the last what is far from it.
+        // Each plane separates outliers better than the last.
         for _ in 0..3 {
             let away = |at: usize| grey.values[at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32);
             let spread = |places: &[usize]| median(&mut places.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
             let far = (4.0 * spread(&places)).clamp(FAR[0], FAR[1]);
             let near: Vec<usize> = places.iter().copied().filter(|&at| away(at).abs() <= far).collect();
-            // The median of what is off, as a standard deviation: ink on the border changes it little.
+            // Standard deviation from the median absolute deviation, which ink on the border changes little.
             let noise = 1.4826 * spread(&near);
             let level = near.iter().map(|&at| grey.values[at]).sum::<f32>() / near.len() as f32;
-            // The border is nearly symmetrical, so that each slope can be fitted by itself.
+            // The border is nearly symmetrical, so each slope can be fitted separately.
             let slope = [0, 1].map(|d| {
                 let up = near.iter().map(|&at| offset(at)[d] * (grey.values[at] - level)).sum::<f32>();
                 up / near.iter().map(|&at| offset(at)[d].powi(2)).sum::<f32>().max(1e-6)
@@ -107,7 +107,7 @@ fn otsu(values: &[f32], most: f32) -> f32 {
     best.1 as f32 / 255.0 * most
 }
 
-/// The ink without pieces that are far smaller than the largest. None if nothing is left.
+/// The ink without pieces that are far smaller than the largest; `None` if nothing is left.
 pub(super) fn without_specks(mut ink: Vec<f32>, height: usize, width: usize) -> Option<Vec<f32>> {
     let mut piece = vec![0_u32; ink.len()];
     let mut areas = vec![0_usize];

@@ -1,8 +1,9 @@
-//! From a picture to what a network was trained on.
+//! Turns pictures into images like those that a network was trained on.
 //!
-//! MNIST's digits were black ink on white forms, found, cut out, fitted into 20x20 pixels with their aspect kept, and placed
-//! by their centre of mass in the middle of 28x28; their grey levels come from that scaling (Y. LeCun, C. Cortes, C. J. C.
-//! Burges: The MNIST database). [`Prepare::Mnist`] does the same to any picture of one character.
+//! MNIST's digits were black ink on white forms. They were located, cut out, fitted into 20x20 pixels with their aspect
+//! ratio kept, and placed by their centre of mass in the middle of 28x28; the scaling produced their grey levels (Y.
+//! LeCun, C. Cortes, C. J. C. Burges: The MNIST database). [`Prepare::Mnist`] does the same to any picture of one
+//! character.
 
 mod ink;
 mod strokes;
@@ -40,17 +41,17 @@ impl Display for Prepare {
     }
 }
 
-/// An image as a network takes it.
+/// An image in the form that a network takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     pub height: usize,
     pub width: usize,
     pub bytes: Vec<u8>,
-    /// False for a blank picture. Only [`Prepare::Mnist`] looks for ink; it is true for the others.
+    /// False for a blank picture. Only [`Prepare::Mnist`] detects ink; the others always set it.
     pub ink: bool,
 }
 
-/// The part of an image's side that a character is fitted into.
+/// Size of the box that a character is fitted into, as a fraction of the image's side.
 const BOX: f32 = 20.0 / 28.0;
 
 type Plane = ImageBuffer<Luma<f32>, Vec<f32>>;
@@ -59,7 +60,7 @@ impl Prepare {
     /// Prepares a picture for images of this height and width.
     ///
     /// # Errors
-    /// [`Prepare::None`] and another size.
+    /// If [`Prepare::None`] gets a picture of another size.
     pub fn apply(self, path: &Path, grey: &Grey, [height, width]: [usize; 2]) -> Result<Image, DataError> {
         match self {
             Prepare::Mnist => Ok(mnist(grey, [height, width])),
@@ -84,7 +85,7 @@ fn exact(grey: &Grey) -> Image {
 }
 
 fn plane(height: usize, width: usize, values: Vec<f32>) -> Plane {
-    // As long as its sides say, by construction.
+    // The length matches the sides by construction.
     ImageBuffer::from_raw(width as u32, height as u32, values).unwrap_or_default()
 }
 
@@ -106,7 +107,7 @@ fn mnist(grey: &Grey, size: [usize; 2]) -> Image {
     let [height, width] = size;
     let blank = || Image { height, width, bytes: vec![0; height * width], ink: false };
     let ink = ink(grey);
-    // Light on black and of the right size: it is prepared already.
+    // Light on black and of the right size: already prepared.
     if [grey.height, grey.width] == size && usual(grey) < 0.2 {
         return Image { ink: ink.is_some(), ..exact(grey) };
     }
@@ -114,7 +115,7 @@ fn mnist(grey: &Grey, size: [usize; 2]) -> Image {
     place(&fit(&ink, grey, size), size)
 }
 
-/// Puts a character into an image, its centre of mass in the middle, and its darkest ink white.
+/// Places a character in an image with its centre of mass in the middle, and scales its darkest ink to white.
 fn place(character: &Plane, [height, width]: [usize; 2]) -> Image {
     let sum = |f: &dyn Fn(u32, u32) -> f32| character.enumerate_pixels().map(|(j, i, v)| f(i, j) * v.0[0]).sum::<f32>();
     let mass = sum(&|_, _| 1.0).max(1e-6);
@@ -140,7 +141,7 @@ mod tests {
     use super::strokes::STROKES;
     use super::*;
 
-    /// A ring on a ground, as large as asked for, off the centre.
+    /// A ring off the centre, on a ground, in a picture of this side.
     fn ring(side: usize, pen: f32, ground: f32, ink: f32) -> Grey {
         let (centre, radius) = ([0.3 * side as f32, 0.6 * side as f32], 0.2 * side as f32);
         let value = |at: usize| {
@@ -216,7 +217,7 @@ mod tests {
                 assert!(ink_at(20, 11) && !ink_at(20, 18), "{side}, {ink} on {ground}: {:?}", image.bytes);
             }
         }
-        // A bold one that was scaled up: black, white and what lies between them share the border.
+        // A bold letter that was scaled up: black, white and the shades between them share the border.
         let shade = |j: usize| match j {
             ..4 => 0.68,
             4..140 => 0.05,
@@ -227,7 +228,7 @@ mod tests {
         assert!(image.ink && image.bytes.iter().filter(|&&b| b > 200).count() > 20, "{:?}", image.bytes);
     }
 
-    /// Ten times the pixels must not take a hundred times as long: as many steps for each, whatever the size.
+    /// The time per pixel must not depend on the size.
     #[test]
     fn large_images_are_prepared_like_small_ones() {
         for side in [128, 1024] {

@@ -1,19 +1,20 @@
-//! Ink cut out and fitted into the box, with strokes as wide as MNIST's.
+//! Cuts out ink and fits it into the box, with strokes as wide as MNIST's.
 
 use super::{BOX, Plane, plane};
 use crate::data::picture::Grey;
 use image::imageops::{FilterType, crop_imm, resize};
 
-/// A character is brought to this multiple of its final size before its strokes are looked at, as long as its side then stays
-/// below the second: large images need no finer grid than their own.
+/// A character is scaled to this multiple of its final size to measure its strokes, as long as its side stays below the
+/// second constant: large images need no finer grid than their own.
 const FINE: f32 = 4.0;
 const FINEST: f32 = 400.0;
-/// Shades of ink that are told apart while strokes are spread; what is scaled down afterwards needs no more.
+/// Number of ink levels that are distinguished while strokes are spread; more would be lost when the result is scaled
+/// down.
 const LEVELS: usize = 4;
-/// Widths of strokes, in parts of the side of the box, that are left alone: MNIST's are 2 to 4 of 20 pixels.
+/// Stroke widths that are left unchanged, as a fraction of the box's side: MNIST's are 2 to 4 of 20 pixels.
 pub(super) const STROKES: std::ops::Range<f32> = 0.1..0.21;
 
-/// Cuts the ink out and fits it into the box, with strokes of a width that MNIST's have.
+/// Cuts out the ink and fits it into the box, with strokes as wide as MNIST's.
 pub(super) fn fit(ink: &[f32], grey: &Grey, [height, width]: [usize; 2]) -> Plane {
     let w = grey.width;
     let drawn = || ink.iter().enumerate().filter(|(_, v)| **v > 0.5).map(|(at, _)| (at / w, at % w));
@@ -33,7 +34,7 @@ pub(super) fn fit(ink: &[f32], grey: &Grey, [height, width]: [usize; 2]) -> Plan
     let (h_fine, w_fine) = (sized(h_in, fine), sized(w_in, fine));
     let wanted = stroke(&cut, h_in, w_in) * scale / side;
     let mut drawn = if wanted < STROKES.start && fine < 1.0 {
-        // Averaging would wash thin lines out: each fine pixel takes the most ink that it covers.
+        // Averaging would wash out thin lines, so each fine pixel takes the maximum of the ink that it covers.
         most(&cut, h_in, w_in, h_fine as usize, w_fine as usize)
     } else {
         resize(&plane(h_in, w_in, cut), w_fine, h_fine, FilterType::Triangle)
@@ -44,19 +45,19 @@ pub(super) fn fit(ink: &[f32], grey: &Grey, [height, width]: [usize; 2]) -> Plan
         let radius = (target * side * finer - now) / 2.0;
         drawn = spread(&drawn, radius);
     }
-    // Spread, it may reach further than the box.
+    // Spread ink may extend beyond the box.
     let longest = drawn.width().max(drawn.height()) as f32;
     let back = (side / longest).min(1.0 / finer);
     let (h, w) = (sized(drawn.height() as usize, back), sized(drawn.width() as usize, back));
     resize(&drawn, w, h, FilterType::Triangle)
 }
 
-/// By how much the grid on which strokes are looked at is finer than the image, whose character has this side.
+/// How much finer than the image the grid for measuring strokes is. `side` is the side of the character.
 fn finer(side: f32) -> f32 {
     FINE.min(FINEST / side).max(1.0)
 }
 
-/// The mean width of strokes, in pixels: a long stroke has two pixels of edge for each of its length.
+/// Mean width of strokes in pixels: a long stroke has two edge pixels per pixel of its length.
 fn stroke(ink: &[f32], height: usize, width: usize) -> f32 {
     let at = |i: usize, j: usize| ink[i * width + j] > 0.5;
     let (mut area, mut edge) = (0, 0);
@@ -73,7 +74,7 @@ fn stroke(ink: &[f32], height: usize, width: usize) -> f32 {
     2.0 * area as f32 / edge.max(1) as f32
 }
 
-/// Scaled down, each pixel with the most that it covers.
+/// Scales down; each pixel is the maximum of the pixels that it covers.
 fn most(values: &[f32], height: usize, width: usize, h_out: usize, w_out: usize) -> Plane {
     let mut out = vec![0.0_f32; h_out * w_out];
     for (at, &value) in values.iter().enumerate() {
@@ -83,12 +84,12 @@ fn most(values: &[f32], height: usize, width: usize, h_out: usize, w_out: usize)
     plane(h_out, w_out, out)
 }
 
-/// Strokes made wider by a radius, or narrower by a negative one: the most, or least, of a disc, in so many [`LEVELS`] of ink.
-/// At each of them a pixel is covered that is near enough to the ink, or far enough from the ground, and how far it is costs
-/// the same for any radius.
+/// Strokes widened by a radius, or narrowed by a negative one: the maximum, or minimum, over a disc, in [`LEVELS`]
+/// levels of ink. At each level a pixel is covered if it is close enough to the ink, or far enough from the ground. The
+/// cost does not depend on the radius.
 fn spread(ink: &Plane, radius: f32) -> Plane {
     let (width, height) = (ink.width() as usize, ink.height() as usize);
-    // Wider strokes need room, and narrower ones end where there is ground all around.
+    // Wider strokes need room, and narrower ones end where the ground surrounds them.
     let room = if radius > 0.0 { radius.ceil() as usize } else { 1 };
     let (w, h) = (width + 2 * room, height + 2 * room);
     let at = |at: usize| {
@@ -112,10 +113,10 @@ fn spread(ink: &Plane, radius: f32) -> Plane {
     if radius > 0.0 { out } else { crop_imm(&out, 1, 1, ink.width(), ink.height()).to_image() }
 }
 
-/// The square of how far each pixel is from the nearest one that is marked (P. Felzenszwalb, D. Huttenlocher: Distance
-/// Transforms of Sampled Functions, 2012): along columns, then along rows.
+/// Squared distance of each pixel to the nearest marked one (P. Felzenszwalb, D. Huttenlocher: Distance Transforms of
+/// Sampled Functions, 2012): along columns, then along rows.
 fn squared_distances(height: usize, width: usize, marked: impl Fn(usize) -> bool) -> Vec<f32> {
-    // Further than any pixel is from any other, and its square is still exact.
+    // More than any distance between two pixels, with a square that is still exact.
     let none = ((height + width) * (height + width)) as f32;
     let mut squares: Vec<f32> = (0..height * width).map(|at| if marked(at) { 0.0 } else { none }).collect();
     let mut envelope = Envelope::default();
@@ -130,7 +131,7 @@ fn squared_distances(height: usize, width: usize, marked: impl Fn(usize) -> bool
     squares
 }
 
-/// The lower envelope of parabolas: the places where they stand, and from where on each is the lowest.
+/// The lower envelope of parabolas: their vertices, and where each starts to be the lowest.
 #[derive(Default)]
 struct Envelope {
     places: Vec<usize>,
@@ -138,7 +139,7 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// The least of `(x - q)^2 + values[q]` over all q, for each x.
+    /// The minimum of `(x - q)^2 + values[q]` over all q, for each x.
     fn lowest(&mut self, values: &[f32], mut put: impl FnMut(usize, f32)) {
         let height = |q: usize| f64::from(values[q]) + (q * q) as f64;
         self.places.clear();
@@ -188,7 +189,7 @@ mod tests {
         }
     }
 
-    /// A bar of four pixels, made two wider on each side, and one narrower.
+    /// A bar of four pixels, widened by two on each side, and narrowed by one.
     #[test]
     fn strokes_are_spread_by_their_radius() {
         let bar: Vec<f32> = (0..20 * 20).map(|at| f32::from((8..12).contains(&(at % 20)))).collect();

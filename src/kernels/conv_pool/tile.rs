@@ -1,10 +1,12 @@
-//! How the weight gradient of a fused convolution divides its work among the workgroups of a GPU.
+//! Tiling of the weight gradient of a fused convolution among the workgroups of a GPU.
 
-use super::{ConvPoolShape, WORKGROUP_MEMORY, product};
+use super::{Constants, ConvPoolShape, WORKGROUP_MEMORY, product};
 
-/// What a workgroup of the weight gradient's text for GPUs brings to workgroup memory at a time.
+/// The tile that a workgroup of the weight gradient's GPU shader loads into workgroup memory at a time.
 #[derive(Clone, Copy)]
 pub(super) struct WeightTile {
+    /// Workgroup size.
+    wg: u32,
     /// Output and input channels.
     pub o: u32,
     pub c: u32,
@@ -14,64 +16,72 @@ pub(super) struct WeightTile {
 }
 
 impl WeightTile {
-    /// Invocations of a workgroup, and cells that one reads before it uses them; the shader's `WG` and `AT_ONCE`.
-    const WG: u32 = 256;
+    /// Number of cells that an invocation reads before it uses them: the shader's `AT_ONCE`.
     const AT_ONCE: u32 = 4;
 
-    /// The tile for which all workgroups together take the least time, of those that fit workgroup memory.
+    /// The tile that minimises the total time of all workgroups, among those that fit in workgroup memory, of the
+    /// largest workgroups for which one does: large kernels leave many sums.
     pub fn of(s: &ConvPoolShape) -> WeightTile {
-        let (mut best, mut least) = (WeightTile { o: 1, c: 1, i: 1, j: 1 }, u64::MAX);
-        let divisors = |n: u32| (1..=n.min(Self::WG)).filter(move |d| n.is_multiple_of(*d));
+        let found = [256, 128, 64].into_iter().find_map(|wg| WeightTile::with(wg, s));
+        found.expect("a cell of one pair of channels fits wherever pooling is fused")
+    }
+
+    fn with(wg: u32, s: &ConvPoolShape) -> Option<WeightTile> {
+        let mut best: Option<(WeightTile, u64)> = None;
+        let divisors = |n: u32| (1..=n.min(wg)).filter(move |d| n.is_multiple_of(*d));
         let halves = |n: u32| std::iter::successors(Some(n), |&n| (n > 1).then(|| n.div_ceil(2)));
         for o in divisors(s.conv.c_out) {
-            for c in divisors(s.conv.c_in).filter(|c| o * c * s.conv.k <= Self::WG) {
+            for c in divisors(s.conv.c_in).filter(|c| o * c * s.conv.k <= wg) {
                 for i in halves(s.h_out()) {
-                    for tile in halves(s.w_out()).map(|j| WeightTile { o, c, i, j }) {
-                        let time = if tile.memory(s) <= WORKGROUP_MEMORY { tile.time(s) } else { u64::MAX };
-                        if time < least {
-                            (best, least) = (tile, time);
+                    for tile in halves(s.w_out()).map(|j| WeightTile { wg, o, c, i, j }) {
+                        let time = tile.time(s);
+                        if tile.memory(s) <= WORKGROUP_MEMORY && best.is_none_or(|(_, least)| time < least) {
+                            best = Some((tile, time));
                         }
                     }
                 }
             }
         }
-        best
+        best.map(|(tile, _)| tile)
     }
 
-    pub fn sizes(&self) -> [u32; 4] {
-        [self.o, self.c, self.i, self.j]
+    /// The constants of the shader.
+    pub fn constants(&self) -> Constants {
+        let WeightTile { wg, o, c, i, j } = *self;
+        vec![("tile_o", o), ("tile_c", c), ("tile_i", i), ("tile_j", j), ("wg", wg)]
     }
 
-    /// Invocations that do the same for other cells.
+    /// Number of invocations that do the same work on different cells.
     fn shares(&self, s: &ConvPoolShape) -> u32 {
-        Self::WG / (self.o * self.c * s.conv.k)
+        self.wg / (self.o * self.c * s.conv.k)
     }
 
-    /// Cells of a channel, with those that fill them up.
+    /// Number of cells of a channel, including padding.
     fn cells(&self, s: &ConvPoolShape) -> u32 {
         (self.i * self.j).next_multiple_of(self.shares(s) * Self::AT_ONCE)
     }
 
-    /// Inputs of a channel.
+    /// Number of inputs of a channel under the tile.
     fn under(&self, s: &ConvPoolShape) -> u32 {
         let side = |cells: u32| (cells * s.pool - 1) * s.conv.stride + s.conv.k;
         side(self.i) * side(self.j)
     }
 
-    /// Inputs and cells that an invocation brings.
+    /// Number of inputs and cells that an invocation loads.
     fn each(&self, s: &ConvPoolShape) -> [u32; 2] {
-        [self.c * self.under(s), self.o * self.cells(s)].map(|n| n.div_ceil(Self::WG))
+        [self.c * self.under(s), self.o * self.cells(s)].map(|n| n.div_ceil(self.wg))
     }
 
-    /// Elements of workgroup memory.
+    /// Elements of workgroup memory used.
     fn memory(&self, s: &ConvPoolShape) -> u32 {
         let (under, [inputs, cells]) = (self.under(s), self.each(s));
-        let inputs = (inputs * Self::WG / under + 1) * (under | 1);
-        inputs.max(Self::WG * s.conv.k) + (2 * cells + 1) * Self::WG
+        let inputs = (inputs * self.wg / under + 1) * (under | 1);
+        inputs.max(self.wg * s.conv.k) + (2 * cells + 1) * self.wg
     }
 
-    /// An estimate of the time of all workgroups for an image, in instructions: some 15 for each input or cell that is brought,
-    /// a read of workgroup memory for each product and one more for each cell, and as many as 100 to wait at barriers.
+    /// Estimated time of all workgroups for an image, in instructions: about 15 for each input or cell loaded, one read
+    /// of workgroup memory for each product and one more for each cell, and the equivalent of 100 for waiting at
+    /// barriers.
     fn time(&self, s: &ConvPoolShape) -> u64 {
         let [inputs, cells] = self.each(s);
         let one = 15 * (inputs + cells) + self.cells(s) / self.shares(s) * (2 * s.conv.k + 2) + 100;
@@ -79,8 +89,11 @@ impl WeightTile {
         maps * product([s.h_out().div_ceil(self.i), s.w_out().div_ceil(self.j), one])
     }
 
-    /// How often an invocation goes through its loops for so many rows of cells as a tile has.
-    pub fn iterations(&self, s: &ConvPoolShape) -> u64 {
-        product([s.w_out().div_ceil(self.j), self.cells(s) / (self.shares(s) * Self::AT_ONCE) + 1])
+    /// Maximum number of loop iterations of an invocation for a slice of so many rows of cells.
+    pub fn iterations(&self, s: &ConvPoolShape, rows: u32) -> u64 {
+        // A tile ends with its image and with the slice.
+        let tiles = (rows / s.h_out() + 2) * s.h_out().div_ceil(self.i);
+        let cells = self.cells(s) / (self.shares(s) * Self::AT_ONCE) + 1;
+        product([tiles.min(rows), s.w_out().div_ceil(self.j), cells]) + u64::from(2 * self.wg)
     }
 }

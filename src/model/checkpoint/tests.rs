@@ -1,4 +1,4 @@
-//! What is saved is read back, and what is no model is told.
+//! Saved models are loaded unchanged, and invalid files are rejected.
 
 use super::*;
 use crate::model::initialise;

@@ -1,5 +1,5 @@
-//! `y = x` where `x > 0`, else a hundredth of x (A. Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models,
-//! 2013), which is PyTorch's slope.
+//! `y = x` where `x > 0`, else `x / 100` (A. Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic
+//! Models, 2013, with PyTorch's slope).
 
 use super::{Rounded, Twin};
 

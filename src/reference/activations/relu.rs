@@ -1,4 +1,4 @@
-//! `y = max(x, 0)`; the derivative is 0 at 0, as PyTorch has it.
+//! `y = max(x, 0)`; the derivative is 0 at 0, as in PyTorch.
 
 use super::{Rounded, Twin};
 

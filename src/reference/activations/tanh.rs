@@ -6,14 +6,14 @@ pub const TWIN: Twin = Twin {
     act: |z| {
         let (y, size) = (z.tanh(), z.abs());
         let mut error = f64::from(f32::MIN_POSITIVE);
-        // A shader changes its formula at 0.1, and its x may be a little off.
+        // A shader switches formulas at 0.1, and its x may have a small error.
         if size < 0.11 {
-            // The first term that is left out, and three roundings: what is taken from 1 is small.
+            // The first omitted term of the series, and three roundings: the value subtracted from 1 is small.
             error += 17.0 / 315.0 * size.powi(7) + 3.0 * UNIT * size;
         }
         if size > 0.09 {
-            // The exponential of WGSL is exact to 3 + 2 |x| ULP, the division to 2.5 (WGSL, section 15.7.4.1); an ULP is at
-            // most two units. The difference and the sum round once each.
+            // WGSL's exponential is accurate to 3 + 2 |x| ULP and its division to 2.5 ULP (WGSL, section 15.7.4.1); an
+            // ULP is at most two units. The difference and the sum round once each.
             let power = (-2.0 * size).exp();
             let exponential = 2.0 * (3.0 + 4.0 * size) * UNIT * power;
             error += exponential * 2.0 / (1.0 + power).powi(2) + 7.0 * UNIT * y.abs();
@@ -22,7 +22,7 @@ pub const TWIN: Twin = Twin {
     },
     steepest: 1.0,
     derivative: |y| (1.0 - y) * (1.0 + y),
-    // A difference, a sum, and two products.
+    // A difference, a sum and two products.
     roundings: 4.0,
     faults: &[
         ("sign(z) * ", ""),
@@ -37,7 +37,7 @@ pub const TWIN: Twin = Twin {
 mod tests {
     use super::TWIN;
 
-    /// The shader's formula in float32 is within the bound, which is not so wide that it proves nothing.
+    /// The shader's formula in float32 is within the bound, which is tight enough to be meaningful.
     #[test]
     fn float32_stays_within_the_bound() {
         for i in -40_000..40_000 {

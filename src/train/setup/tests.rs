@@ -1,4 +1,4 @@
-//! Whatever a run stores is read back to the bit.
+//! Everything that a run stores is read back to the bit.
 
 use super::*;
 use crate::model::Architecture;
@@ -7,7 +7,7 @@ use crate::random::{Purpose, Stream};
 use crate::train::settings::Range;
 use crate::train::{Augment, Rates, Schedule};
 
-/// Any number that a setting may be, from the smallest to the largest, with all of its bits.
+/// Any valid number of a range, from the smallest to the largest, with all of its bits.
 fn any(stream: &mut Stream, range: Range) -> f64 {
     loop {
         let value = f64::from_bits(u64::from(stream.bits()) << 32 | u64::from(stream.bits()));
@@ -60,7 +60,7 @@ fn any_config(stream: &mut Stream) -> Config {
     }
 }
 
-/// Losses and rates decide which epoch is the best and what the next step does, so a last bit is not lost either.
+/// Losses and rates decide which epoch is the best and what the next step does, so no bit may be lost.
 #[test]
 fn whatever_a_run_stores_is_read_back_to_the_bit() {
     let network = Architecture::default().network([1, 28, 28], 10).unwrap();
