@@ -21,7 +21,7 @@ const wg = 64u;
 // Distance between the inputs of one tile, so that neighbouring lanes read adjacent elements.
 const LANES = c_in / tile_i;
 const SLICE = (batch + slices - 1u) / slices;
-// Whether every slice is full, so that images need no bounds check.
+// True if every slice is full: then no image needs a bounds check.
 const FULL = batch % (slices * tile_n) == 0u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;

@@ -51,7 +51,7 @@ impl Report {
         }
     }
 
-    /// Whether runs spread so widely that something else was probably running.
+    /// Returns true if the runs vary so much that the machine was probably busy.
     pub fn is_busy(&self) -> bool {
         let ceilings = self.ceilings.iter().flat_map(|c| [c.multiply_add, c.copy]);
         let steps = self.steps.iter().map(|s| s.step);

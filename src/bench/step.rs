@@ -11,14 +11,14 @@ use crate::recorder::{Options, RecordError, record};
 use crate::train::TrainError;
 use serde::{Deserialize, Serialize};
 
-/// What to measure.
+/// Settings of a measurement.
 pub struct Setting<'a> {
     pub network: &'a Network,
     pub batch: usize,
     pub tiles: Tiles,
     pub unfused: bool,
     pub runs: usize,
-    /// Whether to measure each kernel too.
+    /// Also times each kernel.
     pub kernels: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::train::TrainError;
 pub struct Candidate {
     pub entry: &'static str,
     pub value: u32,
-    /// Whether it is the table's value.
+    /// True for the table's own value.
     pub current: bool,
     /// Time of a training step relative to one with the unchanged table, from alternating runs; `None` if it does not
     /// fit the device.
@@ -45,7 +45,7 @@ pub fn sweep(
             let tiles = setting.tiles.with(entry, value);
             let other = match stepper(&Setting { tiles, ..*setting }) {
                 Ok(other) => Some(other),
-                // What a plan or a driver rejects does not fit; a lost device is lost for the other candidates too.
+                // A candidate that the plan or the driver rejects is skipped; a lost device ends the sweep.
                 Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,
                 Err(error) => return Err(error),
             };

@@ -55,7 +55,7 @@ pub struct Reading {
 type Classes = BTreeMap<String, Vec<PathBuf>>;
 
 impl Folder {
-    /// Whether a folder has pictures in its subfolders or in theirs.
+    /// Returns true if a folder has pictures one or two levels below it.
     pub fn is_one(path: &Path) -> bool {
         let inner = match folders(path) {
             Ok(inner) => inner,
@@ -201,7 +201,7 @@ fn part_of(name: &str, folder: &Path) -> Option<usize> {
     is_one.then_some(part)
 }
 
-/// Whether a path is hidden, or is one that macOS leaves in archives and on other disks.
+/// Returns true for hidden files, and for the metadata that macOS leaves in archives and on other disks.
 pub fn is_left_over(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "__MACOSX" || name.to_string_lossy().starts_with('.'))
 }

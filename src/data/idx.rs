@@ -38,7 +38,7 @@ impl Images {
         (self.height, self.width) = (width, height);
     }
 
-    /// Whether there are no images.
+    /// Returns true if there are no images.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -43,7 +43,7 @@ const LARGE: u64 = 64_000_000;
 const FILLED: f64 = 0.9;
 const MARKED: f64 = 0.005;
 
-/// Whether a file has the extension of a picture.
+/// Returns true if a file has the extension of a supported picture format.
 pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))

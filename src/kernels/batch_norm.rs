@@ -175,7 +175,7 @@ impl Definition for BatchNormForward {
 
     fn ports(&self) -> Vec<Port> {
         let BatchNormForward(s, _) = self;
-        let mut ports = vec![gather(self.software().is_some(), "x", Element::F32, s.elements())];
+        let mut ports = vec![gather(self.is_software(), "x", Element::F32, s.elements())];
         ports.extend(s.of_channel(&["w", "b", "mean", "variance"]));
         ports.push(write("y", s.elements()));
         ports

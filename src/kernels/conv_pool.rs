@@ -120,7 +120,7 @@ impl Tiles {
     /// Number of slices of `conv_pool_backward_weight`, whose unit is a row of cells.
     pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
         let rows = s.conv.batch * s.h_out();
-        if ConvPoolBackwardWeight(*s, 1, *self).software().is_none() {
+        if !ConvPoolBackwardWeight(*s, 1, *self).is_software() {
             let tile = WeightTile::of(s);
             // Slices and images end at tile boundaries.
             let unit = if s.h_out().is_multiple_of(tile.i) { tile.i } else { s.h_out() };
@@ -144,6 +144,11 @@ impl Tiles {
     }
 }
 
+/// The constants that set the workgroup size: those of the software shader, or of the one for GPUs.
+fn workgroup_of(software: bool, [lanes, split]: [u32; 2]) -> Constants {
+    if software { vec![("wg", lanes)] } else { vec![("lanes", lanes), ("split", split)] }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvPoolForward(pub ConvPoolShape, pub Tiles);
 
@@ -158,19 +163,19 @@ impl ConvPoolForward {
         [tile_o, divisor(s.h_out(), tiles.conv_i.min(room(tile_j * tile_o))), tile_j]
     }
 
-    /// Number of tiles in all maps of a channel.
-    fn tiles_of_batch(&self) -> u64 {
+    /// Number of tiles in a map.
+    fn tiles_of_map(&self) -> u32 {
         let (ConvPoolForward(s, _), [_, tile_i, tile_j]) = (self, self.tile());
-        product([s.conv.batch, s.h_out() / tile_i, s.w_out() / tile_j])
+        (s.h_out() / tile_i) * (s.w_out() / tile_j)
     }
 
     /// Tiles per workgroup, and invocations among which the sums of each tile are split.
     fn split(&self) -> [u32; 2] {
         let (ConvPoolForward(s, tiles), [tile_o, tile_i, tile_j]) = (self, self.tile());
-        if self.software().is_some() {
+        if self.is_software() {
             return [tiles.workgroup, 1];
         }
-        let invocations = product([s.h_out() / tile_i, s.w_out() / tile_j, s.conv.c_out / tile_o]);
+        let invocations = product([self.tiles_of_map(), s.conv.c_out / tile_o]);
         tiles.split(invocations, s.conv.c_in, product([tile_o, tile_i, tile_j, s.pool, s.pool]))
     }
 }
@@ -217,13 +222,13 @@ impl Definition for ConvPoolForward {
     }
 
     fn constants(&self) -> Constants {
-        let ConvPoolForward(s, tiles) = self;
+        let ConvPoolForward(s, _) = self;
         let [tile_o, tile_i, tile_j] = self.tile();
         let mut constants = constants![
             s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
             s => pool, @tile_o = tile_o, @tile_i = tile_i, @tile_j = tile_j
         ];
-        constants.extend(tiles.rows_of(self.software().is_some(), self.split()));
+        constants.extend(workgroup_of(self.is_software(), self.split()));
         constants
     }
 
@@ -233,7 +238,7 @@ impl Definition for ConvPoolForward {
 
     fn ports(&self) -> Vec<Port> {
         let ConvPoolForward(s, _) = self;
-        let (software, (x, w, y)) = (self.software().is_some(), s.lens());
+        let (software, (x, w, y)) = (self.is_software(), s.lens());
         vec![
             gather(software, "x", Element::F32, x),
             gather(software, "w", Element::F32, w),
@@ -246,7 +251,7 @@ impl Definition for ConvPoolForward {
     fn workgroups(&self) -> [u32; 3] {
         let ConvPoolForward(s, _) = self;
         let [tile_o, ..] = self.tile();
-        [groups_of(self.split()[0], self.tiles_of_batch()), s.conv.c_out / tile_o, 1]
+        [groups_of(self.split()[0], product([s.conv.batch, self.tiles_of_map()])), s.conv.c_out / tile_o, 1]
     }
 
     fn iterations(&self) -> u64 {
@@ -282,21 +287,20 @@ impl ConvPoolBackwardInput {
         [divisor(s.conv.c_in, tiles.conv_c.min(room(tile_j * tile_i))), tile_i, tile_j]
     }
 
-    /// Number of tiles in all maps of a channel.
-    fn tiles_of_batch(&self) -> u64 {
+    /// Number of tiles in a map.
+    fn tiles_of_map(&self) -> u32 {
         let (ConvPoolBackwardInput(s, _), [_, tile_i, tile_j]) = (self, self.tile());
         let (rows, columns) = s.blocks();
-        product([s.conv.batch, rows / tile_i, columns / tile_j])
+        (rows / tile_i) * (columns / tile_j)
     }
 
     /// Tiles per workgroup, and invocations among which the sums of each tile are split.
     fn split(&self) -> [u32; 2] {
         let (ConvPoolBackwardInput(s, tiles), [tile_c, tile_i, tile_j]) = (self, self.tile());
-        if self.software().is_some() {
+        if self.is_software() {
             return [tiles.workgroup, 1];
         }
-        let (rows, columns) = s.blocks();
-        let invocations = product([rows / tile_i, columns / tile_j, s.conv.c_in / tile_c]);
+        let invocations = product([self.tiles_of_map(), s.conv.c_in / tile_c]);
         tiles.split(invocations, s.conv.c_out, product([tile_c, tile_i, tile_j, s.block(), s.block()]))
     }
 }
@@ -338,13 +342,13 @@ impl Definition for ConvPoolBackwardInput {
     }
 
     fn constants(&self) -> Constants {
-        let ConvPoolBackwardInput(s, tiles) = self;
+        let ConvPoolBackwardInput(s, _) = self;
         let [tile_c, tile_i, tile_j] = self.tile();
         let mut constants = constants![
             s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
             s => pool, @tile_c = tile_c, @tile_i = tile_i, @tile_j = tile_j
         ];
-        constants.extend(tiles.rows_of(self.software().is_some(), self.split()));
+        constants.extend(workgroup_of(self.is_software(), self.split()));
         constants
     }
 
@@ -354,7 +358,7 @@ impl Definition for ConvPoolBackwardInput {
 
     fn ports(&self) -> Vec<Port> {
         let ConvPoolBackwardInput(s, _) = self;
-        let (software, (x, w, y)) = (self.software().is_some(), s.lens());
+        let (software, (x, w, y)) = (self.is_software(), s.lens());
         vec![
             gather(software, "dy", Element::F32, y),
             gather(software, "winner", Element::U32, y).of(s.winners()),
@@ -365,8 +369,8 @@ impl Definition for ConvPoolBackwardInput {
     }
 
     fn workgroups(&self) -> [u32; 3] {
-        let [tile_c, ..] = self.tile();
-        [groups_of(self.split()[0], self.tiles_of_batch()), self.0.conv.c_in / tile_c, 1]
+        let (ConvPoolBackwardInput(s, _), [tile_c, ..]) = (self, self.tile());
+        [groups_of(self.split()[0], product([s.conv.batch, self.tiles_of_map()])), s.conv.c_in / tile_c, 1]
     }
 
     fn iterations(&self) -> u64 {
@@ -445,7 +449,7 @@ impl Definition for ConvPoolBackwardWeight {
             s.conv => batch, c_in, h_in, w_in, c_out, k, stride, padding;
             s => pool, @slices = *slices
         ];
-        constants.extend(match self.software().is_some() {
+        constants.extend(match self.is_software() {
             true => vec![("tile_o", tiles.conv_pool_weight_o(s)), ("wg", tiles.workgroup)],
             false => WeightTile::of(s).constants(),
         });
@@ -453,7 +457,7 @@ impl Definition for ConvPoolBackwardWeight {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let software = self.software().is_some();
+        let software = self.is_software();
         let ConvPoolBackwardWeight(s, _, _) = self;
         let (x, _, y) = s.lens();
         let [dw, db] = self.sums();
@@ -470,7 +474,7 @@ impl Definition for ConvPoolBackwardWeight {
 
     fn workgroups(&self) -> [u32; 3] {
         let ConvPoolBackwardWeight(s, slices, tiles) = self;
-        if self.software().is_some() {
+        if self.is_software() {
             return [tiles.groups(product([*slices, s.conv.c_in, s.conv.c_out / tiles.conv_pool_weight_o(s)])), 1, 1];
         }
         let tile = WeightTile::of(s);
@@ -480,7 +484,7 @@ impl Definition for ConvPoolBackwardWeight {
     fn iterations(&self) -> u64 {
         let ConvPoolBackwardWeight(s, slices, _) = self;
         let rows = (s.conv.batch * s.h_out()).div_ceil(*slices);
-        match self.software().is_some() {
+        match self.is_software() {
             true => product([rows, s.w_out() + 1]),
             false => WeightTile::of(s).iterations(s, rows),
         }

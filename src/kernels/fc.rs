@@ -70,10 +70,18 @@ impl Tiles {
 pub struct FcForward(pub FcShape, pub Tiles);
 
 impl FcForward {
+    /// Faults of both software shaders, which differ only in where they read from.
+    const OF_SOFTWARE: Faults = &[
+        ("act(bias + sum[s][t])", "act(sum[s][t])"),
+        ("if n + s < batch {", "if n + s + 1u < batch {"),
+        ("first += tile_i", "first += tile_i + 1u"),
+        ("min(n + s, batch - 1u)", "n"),
+    ];
+
     /// Images and outputs, per invocation in the software shader and per workgroup in the GPU shader.
     fn tile(&self) -> [u32; 2] {
         let FcForward(s, tiles) = self;
-        match self.software().is_some() {
+        match self.is_software() {
             true => [s.batch.min(tiles.fc_n), divisor(s.c_out, tiles.fc_o)],
             false => [4, 4],
         }
@@ -81,7 +89,7 @@ impl FcForward {
 
     /// Invocations of a workgroup. More than the default would need too much workgroup memory on a GPU.
     fn workgroup(&self) -> u32 {
-        if self.software().is_some() { self.1.workgroup } else { WORKGROUP }
+        if self.is_software() { self.1.workgroup } else { WORKGROUP }
     }
 }
 
@@ -101,25 +109,11 @@ impl Definition for FcForward {
         ("    workgroupBarrier();\n    for (var result = lane;", "    for (var result = lane;"),
     ];
     const SOFTWARE: &'static [Text] = &[
-        Text {
-            file: "software/fc_forward",
-            wgsl: shader!("software/fc_forward"),
-            faults: &[
-                ("act(bias + sum[s][t])", "act(sum[s][t])"),
-                ("if n + s < batch {", "if n + s + 1u < batch {"),
-                ("first += tile_i", "first += tile_i + 1u"),
-                ("min(n + s, batch - 1u)", "n"),
-            ],
-        },
+        Text { file: "software/fc_forward", wgsl: shader!("software/fc_forward"), faults: FcForward::OF_SOFTWARE },
         Text {
             file: "software/fc_forward_large",
             wgsl: shader!("software/fc_forward_large"),
-            faults: &[
-                ("act(bias + sum[s][t])", "act(sum[s][t])"),
-                ("if n + s < batch {", "if n + s + 1u < batch {"),
-                ("first += tile_i", "first += tile_i + 1u"),
-                ("min(n + s, batch - 1u)", "n"),
-            ],
+            faults: FcForward::OF_SOFTWARE,
         },
     ];
 
@@ -134,7 +128,7 @@ impl Definition for FcForward {
         let mut constants = constants![
             s => batch, c_in, c_out, @tile_n = tile_n, @tile_o = tile_o, @wg = self.workgroup()
         ];
-        if self.software().is_some() {
+        if self.is_software() {
             constants.push(("tile_i", tiles.terms(s.c_in)));
         }
         constants
@@ -156,7 +150,7 @@ impl Definition for FcForward {
 
     fn workgroups(&self) -> [u32; 3] {
         let (FcForward(s, tiles), [tile_n, tile_o]) = (self, self.tile());
-        match self.software().is_some() {
+        match self.is_software() {
             true => [tiles.groups(product([s.batch.div_ceil(tile_n), s.c_out / tile_o])), 1, 1],
             false => [s.c_out.div_ceil(tile_o), s.batch.div_ceil(tile_n), 1],
         }
@@ -164,7 +158,7 @@ impl Definition for FcForward {
 
     fn iterations(&self) -> u64 {
         let FcForward(s, tiles) = self;
-        match self.software().is_some() {
+        match self.is_software() {
             true => (s.c_in / tiles.terms(s.c_in)).into(),
             false => (s.c_in.div_ceil(WORKGROUP) + 2 * WORKGROUP).into(),
         }
@@ -227,7 +221,7 @@ impl Definition for FcBackwardInput {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let (FcBackwardInput(s, _), software) = (self, self.software().is_some());
+        let (FcBackwardInput(s, _), software) = (self, self.is_software());
         vec![
             gather(software, "dy", Element::F32, s.y()),
             gather(software, "w", Element::F32, s.w()),
@@ -313,7 +307,7 @@ impl Definition for FcBackwardWeight {
     }
 
     fn ports(&self) -> Vec<Port> {
-        let (FcBackwardWeight(s, _, _), software) = (self, self.software().is_some());
+        let (FcBackwardWeight(s, _, _), software) = (self, self.is_software());
         let [dw, db] = self.sums();
         vec![
             gather(software, "dy", Element::F32, s.y()),

@@ -80,6 +80,11 @@ pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
         None
     }
 
+    /// Whether a software shader is used at these sizes.
+    fn is_software(&self) -> bool {
+        self.software().is_some()
+    }
+
     /// Values of the constants that the plan sets.
     fn constants(&self) -> Constants;
 

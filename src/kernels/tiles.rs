@@ -250,11 +250,6 @@ impl Tiles {
         }
     }
 
-    /// The workgroup size constants, of the software or the GPU shader.
-    pub(super) fn rows_of(&self, software: bool, [lanes, split]: [u32; 2]) -> super::Constants {
-        if software { vec![("wg", lanes)] } else { vec![("lanes", lanes), ("split", split)] }
-    }
-
     pub(super) fn groups(&self, invocations: u64) -> u32 {
         super::groups_of(self.workgroup, invocations)
     }

@@ -90,14 +90,14 @@ impl Prepared {
         config.check_values().and_then(|()| config.check_optimizer()).map_err(TrainError::Idle)?;
         let none = || Images { bytes: Vec::new(), ..train.images };
         let test = test.unwrap_or_else(|| DataSet { images: none(), labels: Vec::new() });
-        let size = |set: &DataSet| (set.images.height, set.images.width);
-        if size(&train) != size(&test) {
-            return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
-        }
+        check_parts(&train, &test)?;
         let classes = Classes::of("the data", None, &train, &test, config.classes)?;
         let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes };
         match model {
-            Some(model) => Prepared::further(config, None, data, model),
+            Some(model) => {
+                model.network.check_frozen(&config.frozen)?;
+                Prepared::further(config, None, data, model)
+            }
             None => Prepared::fresh(config, None, data),
         }
     }
@@ -141,7 +141,6 @@ impl Prepared {
     }
 
     fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
-        model.network.check_frozen(&config.frozen)?;
         let Data { mut train, mut test, held_out, unfit, classes } = data;
         check_size(&model.network, &train)?;
         let mut notes = Vec::from_iter(classes.oddity());
@@ -304,7 +303,7 @@ impl Prepared {
         Err(TrainError::Teacher { path: path.into(), text: text.into() })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one index")]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a struct that is made in one place")]
     fn new(
         command: &'static str,
         config: Config,
@@ -425,11 +424,17 @@ fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
     if let Some(limit) = config.limit {
         train.limit(limit, held_out);
     }
-    let size = |set: &DataSet| (set.images.height, set.images.width);
-    if size(&train) != size(&test) {
-        return Err(DataError::Sizes { train: size(&train), test: size(&test) }.into());
-    }
+    check_parts(&train, &test)?;
     Ok(Data { train, test, held_out, unfit, classes })
+}
+
+/// Checks that the images of both parts have the same size.
+fn check_parts(train: &DataSet, test: &DataSet) -> Result<(), DataError> {
+    let size = |set: &DataSet| (set.images.height, set.images.width);
+    match (size(train), size(test)) {
+        (train, test) if train != test => Err(DataError::Sizes { train, test }),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that a network takes these images.
