@@ -21,7 +21,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     println!("{} of {} parameters learn", model.network.trainable_count(&frozen), model.network.parameter_count());
 
     let config = Config::default()
-        .with(|c| (c.classes, c.frozen, c.epochs, c.lr, c.validation) = (Some(2), frozen, 10, 0.05, 0));
+        .with(|c| (c.classes, c.freeze, c.epochs, c.lr, c.validation) = (Some(2), frozen, 10, 0.05, 0));
     let fitted = Fit::from_model(&device, model, config).run(parity(0, 500)?, None)?;
 
     let conv1 = &fitted.model.network.parameters()[0];

@@ -20,7 +20,8 @@
 use crate::data::DataSet;
 use crate::gpu::Device;
 use crate::model::{Architecture, Model, Network};
-use crate::train::{Config, EpochReport, Event, Outcome, Prepared, Summary, TrainError, Trainer, check_size};
+use crate::settings::Config;
+use crate::train::{EpochReport, Event, Outcome, Prepared, Summary, TrainError, Trainer, check_size};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +69,7 @@ impl<'a> Fit<'a> {
         Fit::from(device, Start::Network(network.clone()), config)
     }
 
-    /// Trains a model further, optionally with `config.frozen` layers. It keeps its classes unless `config.classes` or a
+    /// Trains a model further, optionally with `config.freeze` layers. It keeps its classes unless `config.classes` or a
     /// larger label asks for others, which get a new last layer.
     pub fn from_model(device: &'a Device, model: Model, config: Config) -> Fit<'a> {
         Fit::from(device, Start::Model(model.into()), config)

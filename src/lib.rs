@@ -30,6 +30,7 @@
 //! | [`recorder`] | records a network as a plan |
 //! | [`mod@reference`], [`gpu`] | the two players, independent of each other |
 //! | [`verify`] | kernels and whole steps on a device against the reference |
+//! | [`settings`] | the settings of a training, each defined once |
 //! | [`train`] | the training loop: submissions, events, evaluation, checkpoints, resuming |
 //! | [`mod@fit`] | training on images in memory |
 //! | `bench` | what a device can do, and times of kernels, steps, epochs and startup |
@@ -63,6 +64,7 @@ pub mod random;
 pub mod recorder;
 #[doc(hidden)]
 pub mod reference;
+pub mod settings;
 pub mod text;
 pub mod threads;
 pub mod train;
@@ -77,7 +79,8 @@ pub use kernels::Activation;
 pub use layers::Layer;
 pub use model::{Model, Network};
 pub use optimizers::Optimizer;
-pub use train::{Config, EpochReport, Event, Predictor, TrainError, evaluate_model as evaluate};
+pub use settings::{Config, Recipe};
+pub use train::{EpochReport, Event, Predictor, TrainError, evaluate_model as evaluate};
 
 /// The parts of a training step: plans, the kernels in them, their two players, and the comparison of these. Less
 /// stable than the rest.

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Replaces characters that would control the terminal.
 const REPLACEMENT: char = '\u{fffd}';
@@ -70,6 +71,60 @@ pub fn json(value: &serde_json::Value) -> String {
     }
     out
 }
+
+/// The name of a setting in a message: a field for users of the library, such as `batch`, and a flag for users of the
+/// program, such as `--batch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argument(pub &'static str);
+
+/// Whether this process is the program.
+static IS_PROGRAM: AtomicBool = AtomicBool::new(false);
+
+impl Argument {
+    /// Displays every setting as a flag from now on.
+    pub fn show_flags() {
+        IS_PROGRAM.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match IS_PROGRAM.load(Ordering::Relaxed) {
+            true => write!(f, "--{}", self.0),
+            false => write!(f, "`{}`", self.0.replace('-', "_")),
+        }
+    }
+}
+
+/// `; did you mean "lr"?` if a known name is similar, and a list of the known names otherwise.
+pub fn nearest(unknown: &str, known: &[&str]) -> String {
+    let score = |name: &str| strsim::jaro_winkler(unknown, name);
+    let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
+    match best.filter(|name| score(name) > 0.7) {
+        Some(name) => format!("; did you mean {name:?}?"),
+        None => format!("; known are {}", known.join(", ")),
+    }
+}
+
+/// Serializes a type as its text in every format that serde supports, with `#[serde(try_from = "String", into =
+/// "String")]` on the type.
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl TryFrom<String> for $type {
+            type Error = String;
+            fn try_from(text: String) -> Result<$type, String> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> String {
+                value.to_string()
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;
 
 #[cfg(test)]
 mod tests {

@@ -2,11 +2,11 @@
 
 /// Defines an enum without fields from the word and the name of each value.
 macro_rules! words {
-    ($(#[$doc:meta])* pub enum $name:ident { $($(#[$of:meta])* $word:ident $value:ident),+ $(,)? }) => {
+    ($(#[$doc:meta])* pub enum $name:ident { $($(#[doc = $about:literal])* $word:ident $value:ident),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
-            $($(#[$of])* $value),+
+            $($(#[doc = $about])* $value),+
         }
 
         impl $name {
@@ -15,6 +15,9 @@ macro_rules! words {
 
             /// The words, in the same order.
             pub const WORDS: &'static [&'static str] = &[$(stringify!($word)),+];
+
+            /// Their meaning, in the same order; empty for values that need no explanation.
+            pub const ABOUT: &'static [&'static str] = &[$(concat!($($about),*)),+];
 
             /// The word of this value.
             pub const fn word(self) -> &'static str {

@@ -3,6 +3,7 @@
 #[path = "common/devices.rs"]
 mod devices;
 
+use mnist_gpu::Config;
 use mnist_gpu::data::{DataSet, Images, Locator};
 use mnist_gpu::gpu::{GpuError, Player};
 use mnist_gpu::kernels::{Activation, Tiles};
@@ -10,7 +11,7 @@ use mnist_gpu::layers::Layer;
 use mnist_gpu::model::{Model, Network, Normalisation};
 use mnist_gpu::plan::names;
 use mnist_gpu::recorder::{Options, Work, record};
-use mnist_gpu::train::{Config, Evaluator, Event, GpuSet, Prepared, TrainError, Trainer};
+use mnist_gpu::train::{Evaluator, Event, GpuSet, Prepared, TrainError, Trainer};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -78,7 +79,7 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
         };
         let set = device.buffer(names::IMAGES, 4).unwrap();
         let text = Player::new(&device, plan, &[(names::IMAGES, &set)]).err().unwrap().to_string();
-        let fits = format!("a --batch of {} would fit", batch - 1);
+        let fits = format!("a `batch` of {} would fit", batch - 1);
         assert!(text.contains("\"conv1.out\"") && text.contains(limit) && text.contains(&fits), "{text}");
     }
 }
@@ -87,11 +88,11 @@ fn a_batch_that_does_not_fit_names_the_limit_and_one_that_does() {
 #[test]
 fn a_batch_of_images_that_does_not_fit_names_the_limit_and_how_many_do() {
     for mut device in devices::every(&[false]) {
-        device.memory = Some(10_000);
+        device.device_memory = Some(10_000);
         let images = Images { height: 28, width: 28, bytes: vec![1; 20 * 784] };
         let mut set = DataSet { images, labels: vec![0; 20] };
         let text = GpuSet::new(&device, &mut set, 16, 10).err().unwrap().to_string();
-        assert!(text.contains("--device-memory is 10000") && text.contains("12 images would fit"), "{text}");
+        assert!(text.contains("`device_memory` is 10000") && text.contains("12 images would fit"), "{text}");
     }
 }
 
@@ -101,7 +102,7 @@ fn a_batch_of_images_that_does_not_fit_names_the_limit_and_how_many_do() {
 fn a_streamed_set_trains_to_the_same_bits() {
     for mut device in devices::every(&[false]) {
         let mut train = |memory: Option<u64>| {
-            device.memory = memory;
+            device.device_memory = memory;
             let folder = tempfile::tempdir().unwrap();
             let mut run = prepared_with(2, |config| config.validation = 50);
             assert!(run.held_out.len() == 50 && run.config.shuffle);
@@ -125,11 +126,11 @@ fn a_streamed_set_trains_to_the_same_bits() {
 fn features_that_are_kept_train_to_the_same_bits_as_computed_ones() {
     for mut device in devices::every(&[false]) {
         let mut train = |memory: Option<u64>| {
-            device.memory = memory;
+            device.device_memory = memory;
             let folder = tempfile::tempdir().unwrap();
             // A short last batch, and held-out images.
             let run = prepared_with(2, |config| {
-                config.frozen = vec!["conv1".into(), "conv2".into()];
+                config.freeze = vec!["conv1".into(), "conv2".into()];
                 (config.batch, config.validation) = (48, 50);
             });
             let (stop, kept) = (AtomicBool::new(false), AtomicBool::new(false));

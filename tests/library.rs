@@ -4,7 +4,8 @@
 mod devices;
 
 use mnist_gpu::data::synthetic;
-use mnist_gpu::train::{Prepared, Schedule, Trainer};
+use mnist_gpu::settings::Schedule;
+use mnist_gpu::train::{Prepared, Trainer};
 use mnist_gpu::{Config, DataSet, Event, Fit, Model, Network, Optimizer, Predictor, evaluate};
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
@@ -63,7 +64,7 @@ fn frozen_layers_of_a_model_stay_as_they_are_and_new_classes_get_a_new_head() {
         let frozen = model.network.convolutions();
         let mut few = digits(0, 100);
         few.labels.iter_mut().for_each(|label| *label %= 3);
-        let config = config().with(|c| (c.validation, c.classes, c.frozen) = (0, Some(3), frozen.clone()));
+        let config = config().with(|c| (c.validation, c.classes, c.freeze) = (0, Some(3), frozen.clone()));
         let fitted = Fit::from_model(&device, model.clone(), config).run(few, None).unwrap();
         assert_eq!(fitted.model.network.classes(), 3);
         assert!(fitted.best.is_none());
@@ -117,7 +118,7 @@ fn what_does_not_fit_is_an_error() {
     let none = DataSet::new([28, 28], vec![], vec![]).unwrap();
     assert!(!run(&network(), config(), none, None).is_empty(), "no images");
     for (wrong, said) in [
-        (config().with(|c| c.label_smoothing = 2.0), "label-smoothing"),
+        (config().with(|c| c.label_smoothing = 2.0), "label_smoothing"),
         (config().with(|c| c.epochs = 0), "epochs"),
         (config().with(|c| c.schedule = Schedule::Step { every: 0, factor: 0.1 }), "step"),
         (config().with(|c| c.limit = Some(10)), "limit"),

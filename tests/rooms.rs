@@ -15,6 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["reference"],
     &["gpu"],
     &["verify"],
+    &["settings"],
     &["train"],
     &["fit"],
     &["bench"],

@@ -1,6 +1,6 @@
 //! `bench`: how fast this device is, and how near each kernel comes to what it can do.
 
-use super::{CacheArgs, Console, DeviceArgs};
+use super::{CacheArgs, Console, DeviceArgs, flags::parser};
 use crate::bench::{
     EpochTimes, KernelTimes, Report, Setting, StartUp, StepTimes, ceilings, compare, epoch, start_up,
     start_up_of_children, step, sweep,
@@ -9,8 +9,9 @@ use crate::files;
 use crate::gpu::Device;
 use crate::kernels::Tiles;
 use crate::model::{Architecture, Network};
+use crate::settings::{Config, Count};
 use crate::text::Shown;
-use crate::train::{Config, Prepared};
+use crate::train::Prepared;
 use crate::verify::network;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -26,8 +27,6 @@ use std::time::Instant;
 /// once and each output once. Times are medians; those of a step and its kernels are taken in turn.
 #[derive(Args)]
 pub struct BenchArgs {
-    #[command(flatten)]
-    device: DeviceArgs,
     /// What to measure
     #[arg(long, value_enum, default_value_t = What::All)]
     what: What,
@@ -47,10 +46,8 @@ pub struct BenchArgs {
     /// What epochs and starts are measured with, as for `train`
     #[arg(long, value_name = "SET", default_value = "synthetic")]
     data: PathBuf,
-    #[command(flatten)]
-    cache: CacheArgs,
     /// Only the first N training images
-    #[arg(long, value_name = "N", value_parser = super::recipe::limit)]
+    #[arg(long, value_name = "N", value_parser = parser::<usize>(Count(1, Count::MAX)))]
     limit: Option<usize>,
     /// Print ratios against what an earlier `bench --json` printed into this file
     #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
@@ -61,6 +58,10 @@ pub struct BenchArgs {
     /// Start, take a step, print when: what `--what startup` runs as a process of its own
     #[arg(long, hide = true)]
     start: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

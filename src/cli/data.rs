@@ -1,7 +1,8 @@
 //! `data`: what data sets there are, where they come from and where they lie.
 
-use super::{CacheArgs, Console, show::ShowArgs};
+use super::{CacheArgs, Console, flags::parser, show::ShowArgs};
 use crate::data::{Check, Checking, Fetcher, File, KNOWN, Known, Part, Pictures, find, is_right};
+use crate::settings::CLASSES;
 use crate::text::Shown;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -31,12 +32,12 @@ enum What {
         /// A name of `data list`, or a folder [default: all known sets]
         name: Option<PathBuf>,
         /// Classes, where the labels of a folder are not to be counted
-        #[arg(long, value_name = "N", value_parser = super::recipe::classes)]
+        #[arg(long, value_name = "N", value_parser = parser::<usize>(CLASSES))]
         classes: Option<usize>,
         #[command(flatten)]
         cache: CacheArgs,
     },
-    Show(ShowArgs),
+    Show(Box<ShowArgs>),
 }
 
 /// Runs `data`.

@@ -1,25 +1,26 @@
 //! `eval`: how good a model is, and at what.
 
-use super::{Console, DeviceArgs, LISTED, SourceArgs, train::model_path};
+use super::{Console, DeviceArgs, LISTED, SourceArgs, recipe, train::model_path};
 use crate::data::{DataSet, Part, Pictures};
 use crate::model::Model;
+use crate::settings::seed;
 use crate::text::Shown;
-use crate::train::{Confusion, evaluate_model, image_size, seed_of, wilson};
+use crate::train::{Confusion, evaluate_model, image_size, wilson};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Accuracy, loss, confusion matrix, and what was wrong
 #[derive(Args)]
 pub struct EvalArgs {
     /// A model file, a run folder, or `pretrained` [default: the newest run under ./runs]
     model: Option<PathBuf>,
-    #[command(flatten)]
-    source: SourceArgs,
     /// Which images to look at
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
+    #[command(flatten)]
+    source: SourceArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -38,13 +39,13 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let path = model_path(args.model.as_deref())?;
     let model = Model::load(&path)?;
     let pictures = Pictures {
-        prepare: super::agreed(args.source.prepare, Some(&model))?,
-        skip_bad: args.source.skip_bad,
+        prepare: super::agreed(args.source.settings.recipe.prepare, Some(&model))?,
+        skip_bad: args.source.settings.recipe.skip_bad.unwrap_or(false),
         // Where the test part is split off by seed, that of the training is wanted.
-        seed: seed_of(&model.training),
+        seed: seed::deserialize(&model.training["config"]["seed"]).unwrap_or(0),
         size: Some(image_size(&model.network)),
     };
-    let wanted = args.source.data.as_deref().unwrap_or(Path::new("auto"));
+    let wanted = recipe::data(&args.source.settings.recipe);
     let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
     super::tell_unfit(&loaded.unfit, console);

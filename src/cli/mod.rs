@@ -8,10 +8,12 @@ mod console;
 mod data;
 mod draw;
 mod eval;
+mod flags;
 mod network;
 mod plan;
 mod predict;
 mod recipe;
+mod run;
 mod show;
 mod train;
 mod verify;
@@ -21,12 +23,13 @@ use crate::files;
 use crate::gpu::{Device, GpuError, Selection};
 use crate::kernels::{DeviceClass, Tiles};
 use crate::model::Model;
-use crate::text;
+use crate::text::{self, Argument};
 use crate::train::TrainError;
 pub use bench::step_lines;
 use clap::error::ContextValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use console::Console;
+use flags::Flags;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +60,7 @@ enum Command {
 }
 
 #[derive(Args)]
+#[command(next_display_order = 1000)]
 struct Output {
     /// Print one JSON object to standard output
     #[arg(long, global = true)]
@@ -70,6 +74,7 @@ struct Output {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Device")]
 struct DeviceArgs {
     /// auto, vulkan, metal, dx12, gl, a number as `adapters` lists it, or part of a name
     ///
@@ -133,7 +138,7 @@ impl DeviceArgs {
     }
 
     fn opened(&self, mut device: Device, console: &Console) -> anyhow::Result<Device> {
-        device.memory = self.device_memory;
+        device.device_memory = self.device_memory;
         console.note(format!("adapter {}", device.info));
         if let Some(class) = self.tiles {
             device.tiles = Tiles::of(class.into());
@@ -148,19 +153,8 @@ impl DeviceArgs {
 
 #[derive(Args)]
 struct SourceArgs {
-    /// auto, a name of `data list`, synthetic, synthetic:N, or a folder with the four IDX files, gzipped or not,
-    /// or a folder with a folder of pictures for each class [default: auto]
-    ///
-    /// `auto` is MNIST, or the built-in synthetic digits if MNIST is neither here nor to be fetched.
-    /// `synthetic:N` draws N training images in place of 60,000.
-    #[arg(long, value_name = "SET")]
-    data: Option<PathBuf>,
-    /// How pictures become images: as MNIST's were made, scaled to fit, or not at all [default: mnist, or the model's]
-    #[arg(long, value_enum, value_name = "HOW")]
-    prepare: Option<Prepare>,
-    /// Leave out pictures that cannot be read
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    settings: Flags<flags::Data>,
     #[command(flatten)]
     cache: CacheArgs,
 }
@@ -215,6 +209,14 @@ fn tell_unfit(unfit: &Unfit, console: &Console) {
     }
 }
 
+/// `conv1, bn1 and conv2`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 /// Things of one kind, such as mistakes, that are named for a person.
 const LISTED: usize = 10;
 
@@ -241,6 +243,7 @@ impl CacheArgs {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Cache of data sets")]
 struct CacheArgs {
     /// Where fetched sets live [default: MNIST_GPU_CACHE, else the platform's cache folder]
     #[arg(long, value_name = "DIR")]
@@ -258,6 +261,7 @@ impl CacheArgs {
 
 /// The program: reads its command line, runs it, and says how it ended. `began` is when the program did.
 pub fn main(began: Instant) -> ExitCode {
+    Argument::show_flags();
     let cli = match Cli::try_parse_from(wild::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage(error),
@@ -296,6 +300,10 @@ fn end_at_once(code: i32) -> ! {
 
 /// Says what is wrong with a command line, or what was asked about it.
 fn usage(mut error: clap::Error) -> ExitCode {
+    if let Some(problem) = std::error::Error::source(&error).filter(|_| flags::is_of_file(&error)) {
+        let _ = writeln!(std::io::stderr(), "mnist-gpu: {}", text::lines(problem));
+        return ExitCode::FAILURE;
+    }
     // It repeats what was typed, or what a wildcard stood for.
     let typed: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in typed {

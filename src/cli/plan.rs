@@ -1,13 +1,15 @@
 //! `plan`: the steps of a batch.
 
-use super::{Class, Console};
+use super::{Class, Console, flags::parser};
 use crate::kernels::Tiles;
 use crate::model::Architecture;
 use crate::recorder::{Options, Work, record};
-use crate::train::layers;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
+
+/// Names of layers.
+type Layers = Vec<String>;
 
 /// Print the steps of a batch; needs no device
 #[derive(Args)]
@@ -16,8 +18,8 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
     network: PathBuf,
     /// Layers that do not learn, separated by commas, or none
-    #[arg(long, value_name = "LAYERS", default_value = "none")]
-    freeze: String,
+    #[arg(long, value_name = "LAYERS", default_value = "none", value_parser = parser::<Layers>(()))]
+    freeze: Layers,
     /// Images in a batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: u32,
@@ -40,8 +42,8 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
     /// Images of MNIST.
     const SET: usize = 60_000;
     let network = Architecture::find(&args.network)?.network([1, 28, 28], 10)?;
-    let frozen = layers(&args.freeze);
-    network.check_frozen(&frozen)?;
+    let frozen = &args.freeze;
+    network.check_frozen(frozen)?;
     let options = Options {
         frozen: frozen.clone(),
         work: if args.inference { Work::Infer } else { Work::Train },

@@ -1,7 +1,8 @@
 //! `predict`: what a model takes pictures for.
 
+use super::flags::{self, Flags};
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Image, Prepare, Reading, is_left_over, is_picture, pictures_in, read_pictures};
+use crate::data::{DataError, Image, Reading, is_left_over, is_picture, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
 use crate::text::Shown;
 use crate::train::{Predictor, TrainError, image_size};
@@ -24,12 +25,8 @@ pub struct PredictArgs {
     /// Draw what the network is really fed
     #[arg(long)]
     show: bool,
-    /// How pictures become images; only the model's own way is accepted [default: the model's]
-    #[arg(long, value_enum, value_name = "HOW")]
-    prepare: Option<Prepare>,
-    /// Leave out pictures that cannot be read
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    settings: Flags<flags::Pictures>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -49,13 +46,14 @@ const LONGEST: u64 = 1 << 16;
 pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     let (model_path, files) = split(&args.what)?;
     let (name, model) = model_or_pretrained(model_path, console)?;
-    super::agreed(args.prepare, Some(&model))?;
+    super::agreed(args.settings.recipe.prepare, Some(&model))?;
     anyhow::ensure!(!files.is_empty(), "no picture is named, and none lies in the folders that are");
     let device = args.device.open(console)?;
     console.note(format!("model {name}"));
 
     let size = image_size(&model.network);
-    let reading = Reading { prepare: model.prepare, size, skip_bad: args.skip_bad };
+    let skip_bad = args.settings.recipe.skip_bad.unwrap_or(false);
+    let reading = Reading { prepare: model.prepare, size, skip_bad };
     let predictor = Predictor::new(&device, &model, files.len())?;
     let (mut lines, mut predictions, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for portion in files.chunks(PORTION) {
@@ -89,7 +87,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         }
     }
     // All or nothing: a script that reads half of a list would not know.
-    if !skipped.is_empty() && !args.skip_bad {
+    if !skipped.is_empty() && !skip_bad {
         return Err(DataError::BadPictures(skipped).into());
     }
     if skipped.len() == files.len() {

@@ -1,16 +1,16 @@
 //! `data show`: what a network is really fed, in the terminal and as a contact sheet.
 
-use super::{Console, SourceArgs, draw::draw};
+use super::{Console, SourceArgs, draw::draw, recipe};
 use crate::data::{DataSet, Part, Pictures};
 use crate::files;
 use crate::model::numbered_classes;
 use crate::reference::image_of;
+use crate::settings::Augment;
 use crate::text::{self, Shown};
-use crate::train::Augment;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Show images as the network is fed them: prepared, and changed at random if that is asked for
 #[derive(Args)]
@@ -66,9 +66,10 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     {
         anyhow::bail!("{} would be a PNG; give an --out that ends in .png", Shown::from(out));
     }
-    let (prepare, skip_bad) = (args.source.prepare, args.source.skip_bad);
+    let settings = &args.source.settings.recipe;
+    let (prepare, skip_bad) = (settings.prepare, settings.skip_bad.unwrap_or(false));
     let pictures = Pictures { prepare, skip_bad, seed: args.seed, size: None };
-    let wanted = args.name.as_deref().or(args.source.data.as_deref()).unwrap_or(Path::new("auto"));
+    let wanted = args.name.as_deref().unwrap_or(recipe::data(settings));
     let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.test { Part::Test } else { Part::Train })?;
     super::tell_unfit(&loaded.unfit, console);

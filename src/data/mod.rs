@@ -22,7 +22,7 @@ pub use set::{Classes, DataSet, Part, fingerprint};
 pub use source::{Loaded, Locator, Pictures, Source, Unfit};
 pub use split::{epoch_order, hold_out};
 
-use crate::text::{self, Shown};
+use crate::text::{self, Argument, Shown};
 
 /// Errors of data sets. Every message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +43,12 @@ pub enum DataError {
     #[error("{path} cannot be used as a picture: {reason}")]
     Picture { path: Shown, reason: Shown },
     #[error(
-        "{path} has {}x{} pixels (height, width) and {}x{} are wanted; with --prepare mnist or resize it is fitted",
-        .found[0], .found[1], .wanted[0], .wanted[1]
+        "{path} has {}x{} pixels (height, width), not {}x{}; {} mnist or resize fits it",
+        .found[0], .found[1], .wanted[0], .wanted[1], Argument("prepare")
     )]
     PictureSize { path: Shown, found: [usize; 2], wanted: [usize; 2] },
     #[error(
-        "{} of the pictures cannot be used; repair or remove them, or leave them out with --skip-bad:\n{}", .0.len(),
+        "{} of the pictures cannot be used; repair or remove them, or skip them with {}:\n{}", .0.len(), Argument("skip-bad"),
         listed(.0)
     )]
     BadPictures(Vec<DataError>),
@@ -82,7 +82,7 @@ pub enum DataError {
     Label { path: Shown, label: u8, index: usize, classes: usize },
     #[error("{path}: all of its labels are {label}; with one class there is nothing to tell apart")]
     OneClass { path: Shown, label: u8 },
-    #[error("{name} has names for {classes} classes, and --classes {asked} is asked for; leave it out")]
+    #[error("{name} has names for {classes} classes, but {} is {asked}; omit it", Argument("classes"))]
     Classes { name: Shown, classes: usize, asked: usize },
     #[error("a set has {images} images and {labels} labels; there must be as many of one as of the other")]
     Uneven { images: usize, labels: usize },
@@ -109,7 +109,10 @@ pub enum DataError {
     Unknown(Shown),
     #[error("\"{0}\": synthetic:N takes a whole number of training images from 2 to 10000000")]
     SyntheticCount(Shown),
-    #[error("{name} is not in {cache} and --offline forbids to fetch it; run `mnist-gpu data fetch {name}` once")]
+    #[error(
+        "{name} is not in {cache}, and {} forbids downloading it; run `mnist-gpu data fetch {name}` once",
+        Argument("offline")
+    )]
     Offline { name: String, cache: Shown },
     #[error("{path} is damaged: {reason}. Fetch it again with `mnist-gpu data fetch {name}`")]
     Damaged { path: Shown, reason: Shown, name: String },
@@ -122,9 +125,9 @@ pub enum DataError {
     Archive { path: Shown, name: String, reason: Shown },
     #[error("cannot write {path}: {reason}")]
     Unwritable { path: Shown, reason: Shown },
-    #[error("this system has no cache folder; set MNIST_GPU_CACHE or --cache")]
+    #[error("this system has no cache folder; set MNIST_GPU_CACHE or {}", Argument("cache"))]
     NoCache,
-    #[error("--validation {validation} leaves nothing to train on: there are {images} training images")]
+    #[error("{} {validation} leaves nothing to train on: there are {images} training images", Argument("validation"))]
     Validation { validation: usize, images: usize },
 }
 

@@ -2,6 +2,7 @@
 
 use super::fetch::hex;
 use super::{DataError, Images};
+use crate::text::Argument;
 use sha2::{Digest, Sha256};
 
 /// One part of a data set.
@@ -121,8 +122,8 @@ impl Classes {
     pub fn oddity(&self) -> Option<String> {
         let (missing, count) = (self.missing.len(), self.count);
         let remedy = match &self.names {
-            Some(_) => "",
-            None => ". If a label is wrong, mend it; with --classes N, labels from N on are refused",
+            Some(_) => String::new(),
+            None => format!(". If a label is wrong, correct it; {} N rejects labels from N on", Argument("classes")),
         };
         (missing > 0).then(|| {
             let (verb, runs) = (if missing == 1 { "has" } else { "have" }, runs(&self.missing));

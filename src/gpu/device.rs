@@ -2,7 +2,7 @@
 
 use super::{AdapterInfo, GpuError, Selection, adapter};
 use crate::kernels::Tiles;
-use crate::text::Shown;
+use crate::text::{Argument, Shown};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ pub struct Device {
     /// Whether kernels keep wgpu's run-time checks.
     pub checked: bool,
     /// Maximum bytes of a data set on the device, if set by the user.
-    pub memory: Option<u64>,
+    pub device_memory: Option<u64>,
     /// Tile sizes of plans: those of the device's class unless overridden.
     pub tiles: Tiles,
     /// How long to wait for an answer.
@@ -111,7 +111,7 @@ impl Device {
         Ok(Device {
             info,
             checked,
-            memory: None,
+            device_memory: None,
             tiles,
             patience: PATIENCE,
             device,
@@ -154,11 +154,11 @@ impl Device {
     }
 
     /// Maximum bytes on the device for a data set, or for data computed once from it, and the limit that determines it.
-    pub fn room_limit(&self) -> (u64, &'static str) {
-        let largest = self.largest();
-        match self.memory {
-            Some(memory) if memory < largest.0 => (memory, "--device-memory"),
-            _ => largest,
+    pub fn room_limit(&self) -> (u64, String) {
+        let (largest, name) = self.largest();
+        match self.device_memory {
+            Some(memory) if memory < largest => (memory, Argument("device-memory").to_string()),
+            _ => (largest, name.into()),
         }
     }
 
@@ -180,8 +180,9 @@ impl Device {
         let size = (len.max(4) * 4) as u64;
         let (allowed, limit) = self.largest();
         if size > allowed {
-            let remedy = format!("{} float32 values would fit; use a smaller --batch or network", allowed / 4);
-            return Err(GpuError::Limit { buffer: name.into(), needed: size, limit, allowed, remedy });
+            let remedy =
+                format!("{} float32 values would fit; use a smaller {} or network", allowed / 4, Argument("batch"));
+            return Err(GpuError::Limit { buffer: name.into(), needed: size, limit: limit.into(), allowed, remedy });
         }
         // Parameters are read as uniforms and written as storage, so every buffer allows both.
         let usage = wgpu::BufferUsages::STORAGE
@@ -345,7 +346,7 @@ mod tests {
     fn what_a_driver_says_is_told_with_the_thing_it_says_it_of() {
         let source = || Box::<dyn std::error::Error + Send + Sync>::from("no room");
         let text = rejected("buffer input", wgpu::Error::OutOfMemory { source: source() }).to_string();
-        assert!(text.contains("out of memory for buffer input") && text.contains("--batch"), "{text}");
+        assert!(text.contains("out of memory for buffer input") && text.contains("`batch`"), "{text}");
         let error = wgpu::Error::Validation { source: source(), description: "too many groups".into() };
         assert_eq!(rejected("update", error).to_string(), "the driver rejects update: too many groups");
     }

@@ -16,7 +16,7 @@ pub(crate) use standalone::Standalone;
 pub use timer::Timer;
 
 use crate::plan::shader::ShaderError;
-use crate::text::Shown;
+use crate::text::{Argument, Shown};
 
 /// Errors of the GPU backend.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +31,11 @@ pub enum GpuError {
     #[error("{name} gives no device: {reason}")]
     NoDevice { name: Shown, reason: Shown },
     #[error("buffer {buffer:?} needs {needed} bytes and this device's {limit} is {allowed}; {remedy}")]
-    Limit { buffer: String, needed: u64, limit: &'static str, allowed: u64, remedy: String },
+    Limit { buffer: String, needed: u64, limit: String, allowed: u64, remedy: String },
     #[error(
         "kernel {kernel} needs {needed} storage buffers and this device's max_storage_buffers_per_shader_stage is \
-         {allowed}; take another --adapter"
+         {allowed}; use another {}",
+        Argument("adapter")
     )]
     StorageBuffers { kernel: String, needed: u32, allowed: u32 },
     #[error(transparent)]
@@ -44,7 +45,8 @@ pub enum GpuError {
     #[error("the driver rejects {what}: {reason}")]
     Rejected { what: String, reason: String },
     #[error(
-        "the device ran out of memory for {0}; end other programs that use it, or take a smaller --batch or --limit"
+        "the device ran out of memory for {0}; end other programs that use it, or use a smaller {batch} or {limit}",
+        batch = Argument("batch"), limit = Argument("limit")
     )]
     OutOfMemory(String),
     #[error("the device was lost: {0}")]
@@ -53,7 +55,9 @@ pub enum GpuError {
     Silent(u64),
     #[error(
         "the device stopped before the end of its work: {expected} steps were submitted and {found} are done. The driver \
-         may have killed a submission that took too long; try a smaller --batch, or another --adapter"
+         may have killed a submission that took too long; try a smaller {}, or another {}",
+        Argument("batch"),
+        Argument("adapter")
     )]
     Killed { expected: u32, found: u32 },
 }
@@ -77,6 +81,6 @@ mod tests {
     fn a_counter_that_stands_still_is_a_killed_submission() {
         assert!(check_steps(70, 70).is_ok() && check_steps((1 << 32) + 3, 3).is_ok());
         let text = check_steps(70, 64).unwrap_err().to_string();
-        assert!(text.contains("70 steps were submitted and 64 are done") && text.contains("--batch"), "{text}");
+        assert!(text.contains("70 steps were submitted and 64 are done") && text.contains("`batch`"), "{text}");
     }
 }

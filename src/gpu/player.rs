@@ -4,6 +4,7 @@ use super::{Device, GpuError};
 use crate::kernels::{Access, Spec};
 use crate::plan::shader::{self, Slot};
 use crate::plan::{Plan, names};
+use crate::text::Argument;
 use crate::threads::on_all_cores;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -185,7 +186,7 @@ fn with_remedy(error: GpuError, batch: usize) -> GpuError {
                 || [".out", ".winner", ".out.grad"].iter().any(|end| buffer.ends_with(end));
             let fits = u128::from(allowed) * batch as u128 / u128::from(needed);
             let remedy = match fits {
-                1.. if grows => format!("a --batch of {fits} would fit"),
+                1.. if grows => format!("a {} of {fits} would fit", Argument("batch")),
                 _ => remedy,
             };
             GpuError::Limit { buffer, needed, limit, allowed, remedy }

@@ -347,7 +347,7 @@ fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError>
         layers: super::tutorial_layers(classes),
         class_names: numbered_classes(classes),
         normalisation: MNIST,
-        prepare: Prepare::default(),
+        prepare: Prepare::Mnist,
         training: serde_json::Value::Null,
     })
 }

@@ -3,6 +3,7 @@
 use super::parameter::{Parameter, arena_len};
 use super::{Arg, Buffer, Plan, Step, names};
 use crate::kernels::{ALIGN, Element, Kernel, MOST_ITERATIONS, Port, Range, Spec, Tiles, UNIFORM};
+use crate::text::Argument;
 
 /// Why a step cannot be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -11,19 +12,25 @@ pub enum PlanError {
     #[error(
         "{step} needs {groups} workgroups in one direction and 65535 are allowed; {}",
         match u64::from(u16::MAX) * *batch as u64 / u64::from(*groups) {
-            0 => "not one image would fit, so take a smaller network or smaller images".into(),
-            fits => format!("take a smaller --batch than {batch}, such as {fits}, or smaller images"),
+            0 => "not one image would fit, so use a smaller network or smaller images".into(),
+            fits => format!("use a smaller {} than {batch}, such as {fits}, or smaller images", Argument("batch")),
         }
     )]
     TooManyWorkgroups { step: String, groups: u32, batch: usize },
     #[error(
-        "{step} would go through its loops {iterations} times in one invocation, and {MOST_ITERATIONS} are trusted: some \
-         drivers leave a loop then and say nothing. Take a smaller --batch, kernel, pooling cell or image"
+        "{step} needs {iterations} loop iterations per invocation, more than the limit of {MOST_ITERATIONS}: beyond it some \
+         drivers leave a loop without an error. Use a smaller {}, kernel, pooling cell or image",
+        Argument("batch")
     )]
     TooLong { step: String, iterations: u64 },
-    #[error("tensor {name} has {len} elements; at most 2^30 can be addressed, so take a smaller --batch or network")]
+    #[error(
+        "tensor {name} has {len} elements, and at most 2^30 can be addressed; use a smaller {} or network",
+        Argument("batch")
+    )]
     TooLarge { name: String, len: u64 },
-    #[error("{step} reads {len} values of {name} from a uniform buffer, and {UNIFORM} fit; take a smaller layer")]
+    #[error(
+        "{step} reads {len} values of {name} from a uniform buffer, which holds at most {UNIFORM}; use a smaller layer"
+    )]
     TooManyUniforms { step: String, name: &'static str, len: usize },
 }
 

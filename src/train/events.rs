@@ -1,5 +1,6 @@
 //! Events of a run: the lines of `events.jsonl`, and the progress shown on a terminal.
 
+use crate::settings::Config;
 use serde::{Deserialize, Serialize};
 
 /// Results of an epoch.
@@ -24,7 +25,7 @@ pub enum Event<'a> {
     Start {
         command: &'a str,
         adapter: &'a crate::gpu::AdapterInfo,
-        config: &'a super::Config,
+        config: &'a Config,
         /// Steps already done, if the run was resumed.
         step: u64,
     },
@@ -70,4 +71,27 @@ pub enum Event<'a> {
         accuracy: f64,
         loss: f64,
     },
+}
+
+impl Config {
+    /// The epoch with the best validation, if any: the highest accuracy, then the lowest loss.
+    pub fn best(reports: &[EpochReport]) -> Option<usize> {
+        let score = |r: &EpochReport| Some((r.validation_accuracy?, -r.validation_loss?));
+        let mut best: Option<(usize, (f64, f64))> = None;
+        for report in reports {
+            if let Some(score) = score(report)
+                && best.is_none_or(|(_, other)| score > other)
+            {
+                best = Some((report.epoch, score));
+            }
+        }
+        best.map(|(epoch, _)| epoch)
+    }
+
+    /// Whether the number of epochs since the best one has reached the patience.
+    pub fn is_stalled(&self, reports: &[EpochReport]) -> bool {
+        let last = reports.last().map_or(0, |report| report.epoch);
+        let since = Config::best(reports).map_or(0, |best| last - best);
+        self.patience.is_some_and(|patience| since >= patience)
+    }
 }

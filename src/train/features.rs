@@ -37,7 +37,7 @@ pub fn compute(
 ) -> Result<Option<Features>, TrainError> {
     let Some((name, len, layers)) = features(network, options) else { return Ok(None) };
     let needed = (set.len * len * 4) as u64;
-    let room = needed <= device.largest().0 && needed + set.images.size() <= device.memory.unwrap_or(u64::MAX);
+    let room = needed <= device.largest().0 && needed + set.images.size() <= device.device_memory.unwrap_or(u64::MAX);
     if layers.is_empty() || left < set.len as u64 || set.is_streamed() || !room {
         return Ok(None);
     }

@@ -1,8 +1,9 @@
 //! The folder of a run. Only one process uses it at a time, and leftovers of a run that never began do not block a new
 //! one.
 
-use super::{Config, EpochReport, Event, TrainError};
+use super::{EpochReport, Event, TrainError};
 use crate::files::{self, Lock, Log};
+use crate::settings::Config;
 use crate::text::Shown;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -143,7 +144,7 @@ impl Drop for RunFolder {
 /// If the path is taken.
 pub fn check_free(folder: &Path) -> Result<(), TrainError> {
     if folder.as_os_str().is_empty() {
-        let reason = std::io::Error::new(ErrorKind::InvalidInput, "an empty name is no folder; give --out another");
+        let reason = std::io::Error::new(ErrorKind::InvalidInput, "the name of the folder is empty");
         return Err(failed(folder, reason));
     }
     match std::fs::read_dir(folder) {

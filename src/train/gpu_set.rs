@@ -9,6 +9,7 @@ use super::TrainError;
 use crate::data::DataSet;
 use crate::gpu::{Device, GpuError};
 use crate::plan::names;
+use crate::text::Argument;
 use std::ops::Range;
 
 /// Size of a window in bytes: a few submissions of the smallest batches, and small compared with a streamed set.
@@ -55,8 +56,8 @@ impl GpuSet {
         let (needed, (allowed, limit)) = ((batch * pixels) as u64, device.room_limit());
         if needed > allowed {
             let remedy = match allowed / pixels as u64 {
-                0 => "not one image would fit; give more --device-memory, or take smaller images".into(),
-                fits => format!("{fits} images would fit, so take a --batch no larger"),
+                0 => "not one image would fit; raise the limit, or use smaller images".into(),
+                fits => format!("{fits} images would fit; use a smaller {}", Argument("batch")),
             };
             return Err(GpuError::Limit { buffer: names::IMAGES.into(), needed, limit, allowed, remedy }.into());
         }

@@ -1,50 +1,22 @@
 //! The loop around the plan: epochs, size of submissions, events, evaluation, checkpoints, stopping, resuming.
 
-/// Serializes a type as its text in every format that serde supports, with `#[serde(try_from = "String", into =
-/// "String")]` on the type.
-macro_rules! serde_as_text {
-    ($type:ty) => {
-        impl TryFrom<String> for $type {
-            type Error = String;
-            fn try_from(text: String) -> Result<$type, String> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> String {
-                value.to_string()
-            }
-        }
-    };
-}
-use serde_as_text;
-
-mod augment;
-mod config;
 mod evaluate;
 mod events;
 mod features;
 mod folder;
 mod gpu_set;
-mod optimizer;
 mod pace;
 mod predict;
 mod run;
-mod schedule;
 mod score;
-pub mod settings;
 mod setup;
 
-pub use augment::Augment;
-pub use config::{Config, Rates, layers, optional_seed, seed, seed_of};
 pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
 pub use predict::Predictor;
 pub use run::{Outcome, Trainer};
-pub use schedule::Schedule;
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub(crate) use setup::check_size;
 pub use setup::{Position, Prepared, Record, image_size};
@@ -53,7 +25,8 @@ use crate::data::DataError;
 use crate::gpu::GpuError;
 use crate::model::{ArchitectureError, CheckpointError, NetworkError};
 use crate::recorder::RecordError;
-use crate::text::Shown;
+use crate::settings::Schedule;
+use crate::text::{Argument, Shown};
 
 /// Errors of a training run or an evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -74,11 +47,14 @@ pub enum TrainError {
     #[error("the network takes images of {network:?} (channels, height, width) and the data has {data:?}")]
     ImageSize { network: [usize; 3], data: [usize; 3] },
     #[error(
-        "layer {layer} is frozen, but its {old} classes do not fit the {new} of the data, so it must learn anew; leave it \
-         out of --freeze"
+        "layer {layer} is frozen, but has {old} classes and the data has {new}, so it must be trained; remove it from {}",
+        Argument("freeze")
     )]
     FrozenHead { layer: String, old: usize, new: usize },
-    #[error("{0} exists and is not empty; give another --out, or go on with it by --resume")]
+    #[error(
+        "{0} exists and is not empty; choose another {out}, or continue the run in it with {resume}",
+        out = Argument("out"), resume = Argument("resume")
+    )]
     Exists(Shown),
     #[error(
         "{run} is in use by {}; wait until it has ended, or stop it",
@@ -96,15 +72,17 @@ pub enum TrainError {
     NoRun(Shown),
     #[error("{path} cannot be written: {reason}")]
     Folder { path: Shown, reason: Shown },
-    #[error("the data of {run} has changed since: {text}; resume with the same --data")]
+    #[error("the data of {run} has changed: {text}; resume with the same {}", Argument("data"))]
     OtherData { run: Shown, text: String },
-    #[error("{run} has finished its {done} epochs; give a larger --epochs to go on")]
+    #[error("{run} has finished its {done} epochs; set a larger {} to continue", Argument("epochs"))]
     Finished { run: Shown, done: usize },
-    #[error("{run} stands at step {step}, so it cannot go on to --steps {steps}; give a larger number, or none")]
+    #[error("{run} is at step {step} already, and {} is {steps}; set a larger number, or none", Argument("steps"))]
     PastSteps { run: Shown, step: u64, steps: u64 },
     #[error(
-        "schedule {schedule} was laid out for {epochs} epochs, and the rate of each step follows from that; resume without \
-         --epochs, or start a new run with --init {}", .run
+        "the learning rates of schedule {schedule} depend on the total of {epochs} epochs; resume without {}, or start a \
+         new run with {} {run}",
+        Argument("epochs"),
+        Argument("init")
     )]
     Scheduled { run: Shown, schedule: Schedule, epochs: usize },
     #[error("{0}")]
@@ -112,16 +90,18 @@ pub enum TrainError {
     #[error("teacher {path} does not fit: {text}")]
     Teacher { path: Shown, text: Shown },
     #[error(
-        "{run} stopped because its last {patience} epochs brought nothing better; give a larger --patience to go on"
+        "{run} stopped because its last {patience} epochs were no improvement; set a larger {} to continue",
+        Argument("patience")
     )]
     Stalled { run: Shown, patience: usize },
     #[error("the record in {run}/resume.safetensors contradicts itself: {reason}. The file is damaged")]
     BadRecord { run: Shown, reason: Shown },
-    #[error("the loss of step {step} is not finite: the training diverged. Take a smaller --lr than {rate}. {kept}")]
-    Diverged { step: u64, rate: f64, kept: Shown },
     #[error(
-        "stopped after step {step}; its checkpoint is written. Go on with: mnist-gpu train --resume {}", .run
+        "the loss of step {step} is not finite: the training diverged. Use a smaller {} than {rate}. {kept}",
+        Argument("lr")
     )]
+    Diverged { step: u64, rate: f64, kept: Shown },
+    #[error("stopped after step {step}; its checkpoint is written. Continue with: mnist-gpu train --resume {run}")]
     Stopped { step: u64, run: Shown },
     #[error("a start of this program, to be measured, failed: {0}")]
     Start(Shown),

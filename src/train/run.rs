@@ -4,7 +4,7 @@ use super::evaluate::{bits, floats, mean};
 use super::features;
 use super::folder::{BEST, MODEL, RESUME, RunFolder};
 use super::pace::Pace;
-use super::{Config, EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
+use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
 use crate::data::epoch_order;
 use crate::files::Log;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
@@ -12,6 +12,7 @@ use crate::model::{Model, Resume};
 use crate::plan::names;
 use crate::random::{Purpose, Stream};
 use crate::recorder::{Options, Work, record};
+use crate::settings::Config;
 use crate::text::Shown;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Reasons why a run stops before its last epoch.
 const INTERRUPTED: &str = "interrupted";
-const STEPS: &str = "--steps reached";
+const STEPS: &str = "the number of steps is reached";
 
 /// A run on a device.
 pub struct Trainer<'a> {
@@ -69,7 +70,7 @@ impl Learner {
         let mut options = Options {
             frozen: config.frozen_in(epoch).to_vec(),
             optimizer: config.optimizer,
-            hyper: config.hyper(),
+            hyper: config.optimizer_settings(),
             clip: config.clip.is_some(),
             rates: config.rates_in(epoch),
             augment: config.augment.is_some(),
@@ -103,7 +104,7 @@ impl Learner {
             }
         };
         write(names::TABLE, &bits(&normalisation.table()));
-        write(names::HYPER, &bits(&config.optimizer.hyper(&config.hyper())));
+        write(names::HYPER, &bits(&config.optimizer.hyper(&config.optimizer_settings())));
         write(names::SMOOTHING, &bits(&[config.label_smoothing as f32]));
         write(names::DROPOUT, &[Stream::new(config.seed, Purpose::Dropout, 0).bits()]);
         write(names::LIMIT, &bits(&[config.clip.unwrap_or(0.0) as f32]));
@@ -278,7 +279,7 @@ impl<'a> Trainer<'a> {
         if config.frozen_in(epoch) != self.frozen {
             self.frozen = config.frozen_in(epoch).to_vec();
             self.player = self.learner.player(self.device, &self.run, &self.train_set, self.stop, self.tell)?;
-            (self.tell)(&Event::Unfrozen { epoch, layers: &config.frozen });
+            (self.tell)(&Event::Unfrozen { epoch, layers: &config.freeze });
         }
         let order = epoch_order(&self.run.indices, config.seed, epoch, config.shuffle);
         let rows = order.len();
@@ -445,7 +446,7 @@ impl<'a> Trainer<'a> {
             "images": self.run.indices.len(),
             "steps": step,
             "epochs": progress.epoch - 1,
-            // `steps` above is the position; `--steps` is not part of how the model was trained.
+            // `steps` above is the position; `config.steps` is not part of how the model was trained.
             "config": Config { steps: None, ..config.clone() },
         });
         let reports = &self.run.progress.reports;

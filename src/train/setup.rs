@@ -1,12 +1,13 @@
 //! Prepares a run from its settings or from a run to resume: data, network, split, normalisation.
 
 use super::folder::{RESUME, RunFolder};
-use super::{Config, EpochReport, TrainError};
+use super::{EpochReport, TrainError};
 use crate::data::{Classes, DataError, DataSet, Images, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
 use crate::model::{
     Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
 };
-use crate::text;
+use crate::settings::Config;
+use crate::text::{self, Argument};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -66,6 +67,7 @@ impl Prepared {
     /// # Errors
     /// If data, network and parameters do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
+        config.check_optimizer().map_err(TrainError::Idle)?;
         let data = load(&config, &source)?;
         Prepared::fresh(config, Some(source), data)
     }
@@ -95,7 +97,7 @@ impl Prepared {
         let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes };
         match model {
             Some(model) => {
-                model.network.check_frozen(&config.frozen)?;
+                model.network.check_frozen(&config.freeze)?;
                 Prepared::further(config, None, data, model)
             }
             None => Prepared::fresh(config, None, data),
@@ -108,9 +110,9 @@ impl Prepared {
         let mut network = config.network.network([1, train.images.height, train.images.width], classes.count)?;
         network = network.with_activation(config.activation);
         network = with_dropout(network, &config)?;
-        network.check_frozen(&config.frozen)?;
+        network.check_frozen(&config.freeze)?;
         let (indices, held_out) = parts(&train, held_out, &config)?;
-        config.check(held_out.len())?;
+        config.check(held_out.len()).map_err(TrainError::Idle)?;
         let known = source.as_ref().and_then(Source::normalisation);
         let (mean, deviation) = known.unwrap_or_else(|| train.normalisation(&indices));
         let parameters = match &config.init {
@@ -135,7 +137,8 @@ impl Prepared {
     /// # Errors
     /// If data and model do not fit each other.
     pub fn finetune(config: Config, source: Source, model: Model) -> Result<Prepared, TrainError> {
-        model.network.check_frozen(&config.frozen)?;
+        config.check_optimizer().map_err(TrainError::Idle)?;
+        model.network.check_frozen(&config.freeze)?;
         let data = load(&config, &source)?;
         Prepared::further(config, Some(source), data, model)
     }
@@ -158,11 +161,11 @@ impl Prepared {
         let old = model.network.classes();
         if count != old {
             let head = model.network.learning_layers().pop().unwrap_or_default();
-            if config.frozen.contains(&head) {
+            if config.freeze.contains(&head) {
                 return Err(TrainError::FrozenHead { layer: head, old, new: count });
             }
             let remedy = match names.is_none() && count < old {
-                true => format!("; where the others just do not occur in this set, --classes {old} keeps it"),
+                true => format!("; if this set just lacks the others, {} {old} keeps it", Argument("classes")),
                 false => String::new(),
             };
             notes.push(format!(
@@ -187,7 +190,7 @@ impl Prepared {
         }
         model.network = with_dropout(model.network, &config)?;
         let (indices, held_out) = parts(&train, held_out, &config)?;
-        config.check(held_out.len())?;
+        config.check(held_out.len()).map_err(TrainError::Idle)?;
         let prepared = Prepared::new("finetune", config, source, model, train, test, indices, held_out, unfit);
         Prepared { notes, ..prepared }.with_teacher()
     }
@@ -244,7 +247,7 @@ impl Prepared {
             set.check(&source.name, model.network.classes())?;
         }
         let (indices, held_out) = parts(&train, held_out, &config)?;
-        config.check_patience(held_out.len())?;
+        config.check_patience(held_out.len()).map_err(TrainError::Idle)?;
         let model = Model { parameters: state.parameters, ..model };
         let command = if command == "finetune" { "finetune" } else { "train" };
         let mut prepared = Prepared::new(command, config, Some(source), model, train, test, indices, held_out, unfit);
@@ -350,7 +353,7 @@ impl Record {
             return Err(format!("there is no command {command:?}"));
         }
         config.check_values()?;
-        network.check_frozen(&config.frozen).map_err(|e| e.to_string())?;
+        network.check_frozen(&config.freeze).map_err(|e| e.to_string())?;
         if *epoch == 0 || *epoch > config.epochs + 1 {
             return Err(format!("epoch {epoch} is out of the range of its {} epochs", config.epochs));
         }

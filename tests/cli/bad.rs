@@ -163,7 +163,7 @@ fn unknown_layers_taken_folders_and_missing_runs_are_told() {
     let images = Path::new(&data).join(IMAGES);
     std::fs::write(&images, gzip(&[header([0, 0, 8, 3], &[320, 28, 28]), vec![7; 320 * 784]].concat())).unwrap();
     place.fails(&["train", "--resume", "other"], &["has changed"]);
-    place.fails(&["train", "--resume", "run", "--steps", "1"], &["stands at step 1"]);
+    place.fails(&["train", "--resume", "run", "--steps", "1"], &["at step 1 already"]);
     // The default folder cannot be made.
     std::fs::write(place.path("runs"), b"mine").unwrap();
     place.fails(&["train", "--data", &digits, "--steps", "1"], &["runs"]);

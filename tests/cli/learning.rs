@@ -42,7 +42,7 @@ fn a_run_without_progress_stops_and_keeps_its_best_epoch() {
     assert_eq!(weights("run/best.safetensors"), weights("short/model.safetensors"));
     assert_ne!(weights("run/best.safetensors"), weights("run/model.safetensors"));
     place.json(&["eval", "run/best.safetensors", "--data", &digits]);
-    place.fails(&["train", "--resume", "run"], &["2 epochs brought nothing better", "--patience"]);
+    place.fails(&["train", "--resume", "run"], &["2 epochs were no improvement", "--patience"]);
     let more = (done + 1).to_string();
     place.json(&["train", "--resume", "run", "--patience", "30", "--epochs", &more]);
 }
@@ -73,7 +73,7 @@ fn frozen_layers_learn_after_their_time_and_slower() {
         place.fails(&[&["finetune", "base", "--data", &digits, "--epochs", "3", "--out", "x"], args].concat(), words);
     };
     idle(&["--unfreeze-after", "3"], &["--unfreeze-after 3", "never reached in 3 epochs"]);
-    idle(&["--unfreeze-after", "1", "--freeze", "none"], &["nothing to thaw"]);
+    idle(&["--unfreeze-after", "1", "--freeze", "none"], &["no effect"]);
     idle(&["--patience", "1"], &["--patience", "--validation"]);
     let resumed = ["finetune", "--resume", "frozen", "--epochs", "3", "--patience", "1"];
     place.fails(&resumed, &["--patience", "--validation"]);

@@ -132,11 +132,11 @@ fn a_bad_recipe_says_what_is_wrong_where() {
     bad("dropout = 1.0", &["dropout", "below 1"]);
     bad("optimizer = \"adagrad\"", &["line 1", "rmsprop"]);
     bad("epochs 3", &["line 1"]);
-    bad("[for.deep]\nlr = -1.0", &["for.deep", "lr", "above 0"]);
+    bad("[for.deep]\nlr = -1.0", &["line 2", "lr", "above 0"]);
     bad("[for.deep]\nbacth = 3", &["unknown key \"bacth\"", "did you mean \"batch\"?"]);
-    bad("[for.deeep]\nbatch = 3", &["for.deeep", "did you mean \"deep\"?"]);
-    bad("[for.deep]\nnetwork = \"lenet5\"", &["for.deep", "network"]);
-    bad("[for.deep.for.deep]\nbatch = 3", &["for.deep", "network"]);
+    bad("[for.deeep]\nbatch = 3", &["line 1", "\"deeep\"", "did you mean \"deep\"?"]);
+    bad("[for.deep]\nnetwork = \"lenet5\"", &["line 1", "another network"]);
+    bad("[for.deep.for.deep]\nbatch = 3", &["line 1", "unknown key \"for\""]);
     place.fails(&["train", "--data", &digits, "--recipe", "none.toml"], &["none.toml"]);
     place.fails(&["train", "--data", &digits, "--recipe", "fst"], &["recipe fst; did you mean \"fast\"?"]);
     let adam = ["train", "--data", &digits, "--optimizer", "adam"];

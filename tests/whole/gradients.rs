@@ -5,6 +5,7 @@
 //! slope: these few are skipped and counted.
 
 use crate::play;
+use mnist_gpu::Config;
 use mnist_gpu::kernels::DeviceClass;
 use mnist_gpu::layers::Layer;
 use mnist_gpu::model::{Network, initialise};
@@ -12,7 +13,6 @@ use mnist_gpu::plan::{Plan, names};
 use mnist_gpu::random::{Purpose, Stream};
 use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::reference::{Player, Tensor};
-use mnist_gpu::train::Config;
 use mnist_gpu::verify::networks;
 
 const EPS: f64 = 1e-5;

@@ -5,6 +5,7 @@
 //! `cargo test --test whole -- --ignored on_mnist`.
 
 use crate::{devices, play};
+use mnist_gpu::Config;
 use mnist_gpu::data::{DataSet, Locator, Part, synthetic};
 use mnist_gpu::gpu::Player;
 use mnist_gpu::kernels::{Activation, DeviceClass};
@@ -13,7 +14,6 @@ use mnist_gpu::model::{Model, Network, load_parameters};
 use mnist_gpu::optimizers::Optimizer;
 use mnist_gpu::plan::names;
 use mnist_gpu::recorder::{Options, record};
-use mnist_gpu::train::Config;
 use mnist_gpu::{reference, train};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -366,7 +366,8 @@ fn every_optimizer_trains_as_pytorchs_does() {
         let content = play::content(&set, &init, &config);
         let of = |class| {
             let options = play::options(&set, config.batch, class);
-            record(&net, &Options { optimizer: config.optimizer, hyper: config.hyper(), ..options }).unwrap()
+            record(&net, &Options { optimizer: config.optimizer, hyper: config.optimizer_settings(), ..options })
+                .unwrap()
         };
         let check = |who: &str, played: &mut dyn Played, bound: f64| {
             (0..STEPS).for_each(|_| played.step());
@@ -407,7 +408,8 @@ fn on_mnist_every_optimizer_trains_as_pytorchs_does() {
         let net = Network::new([1, 28, 28], &layers).unwrap();
         for device in devices::every(&[false]) {
             let options = play::options(&oracle.set, oracle.batch, device.info.class());
-            let options = Options { optimizer: trained.config.optimizer, hyper: trained.config.hyper(), ..options };
+            let options =
+                Options { optimizer: trained.config.optimizer, hyper: trained.config.optimizer_settings(), ..options };
             let player = Player::new(&device, record(&net, &options).unwrap(), &[]).unwrap();
             play::fill_device(&device, &player, &play::content(&oracle.set, &oracle.init, &trained.config));
             let mut played = OnDevice(&device, player);

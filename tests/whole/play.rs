@@ -1,5 +1,6 @@
 //! One plan on both players: the same buffers filled with the same bits.
 
+use mnist_gpu::Config;
 use mnist_gpu::data::{DataSet, Images};
 use mnist_gpu::gpu::{Device, Player};
 use mnist_gpu::kernels::{DeviceClass, Kernel, SgdUpdate, Tiles};
@@ -8,7 +9,6 @@ use mnist_gpu::plan::{Plan, names};
 use mnist_gpu::random::Stream;
 use mnist_gpu::recorder::Options;
 use mnist_gpu::reference;
-use mnist_gpu::train::Config;
 
 /// Mean and standard deviation of MNIST.
 pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
@@ -39,7 +39,7 @@ pub fn content(set: &DataSet, parameters: &[f32], config: &Config) -> Vec<(&'sta
         (names::PARAMETERS, bits(parameters)),
         (names::SMOOTHING, bits(&[config.label_smoothing as f32])),
         (names::DROPOUT, vec![12_345]),
-        (names::HYPER, bits(&config.optimizer.hyper(&config.hyper()))),
+        (names::HYPER, bits(&config.optimizer.hyper(&config.optimizer_settings()))),
         (names::RATES, bits(&config.step_rates(1, set.labels.len().div_ceil(config.batch)))),
     ]
 }

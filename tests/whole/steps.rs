@@ -2,13 +2,13 @@
 //! reference played separately.
 
 use crate::{devices, play};
+use mnist_gpu::Config;
 use mnist_gpu::gpu::Player;
 use mnist_gpu::kernels::DeviceClass;
 use mnist_gpu::model::initialise;
 use mnist_gpu::plan::names;
 use mnist_gpu::random::{Purpose, Stream};
 use mnist_gpu::recorder::{Options, record};
-use mnist_gpu::train::Config;
 use mnist_gpu::{reference, verify};
 
 #[test]

@@ -9,35 +9,29 @@ mod ink;
 mod strokes;
 
 use super::{DataError, picture::Grey};
+use crate::words::words;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma};
 use ink::{ink, usual, without_specks};
-use serde::{Deserialize, Serialize};
-use std::fmt::{self, Display};
 use std::path::Path;
 use strokes::fit;
 
-/// How pictures become images of a network's size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Prepare {
-    /// As MNIST: light ink on black, cut out, fitted and centred.
-    #[default]
-    Mnist,
-    /// Scaled to fit with the aspect kept, on the ground of its border.
-    Resize,
-    /// As they are; all must have the network's size.
-    None,
+words! {
+    /// How pictures become images of a network's size.
+    pub enum Prepare {
+        /// Like MNIST: cropped to the ink, fitted, centred, light on black
+        mnist Mnist,
+        /// Scaled to fit, with the aspect ratio kept, and padded with the colour of the border
+        resize Resize,
+        /// Unchanged; all pictures must have the network's size
+        none None,
+    }
 }
 
-impl Display for Prepare {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Prepare::Mnist => "mnist",
-            Prepare::Resize => "resize",
-            Prepare::None => "none",
-        })
+#[expect(clippy::derivable_impls, reason = "the macro defines the enum")]
+impl Default for Prepare {
+    fn default() -> Prepare {
+        Prepare::Mnist
     }
 }
 

@@ -1,11 +1,13 @@
 //! Everything that a run stores is read back to the bit.
 
 use super::*;
+use crate::kernels::Activation;
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use crate::random::{Purpose, Stream};
-use crate::train::settings::Range;
-use crate::train::{Augment, Rates, Schedule};
+use crate::settings::{Augment, Count, Range, Rates, Recipe, Schedule, Setting, Value, Visit};
+use std::any::Any;
+use std::convert::Infallible;
 
 /// Any valid number of a range, from the smallest to the largest, with all of its bits.
 fn any(stream: &mut Stream, range: Range) -> f64 {
@@ -18,9 +20,34 @@ fn any(stream: &mut Stream, range: Range) -> f64 {
     }
 }
 
+/// Sets every number and switch to any valid value; optional ones in half of the cases.
+struct Randomise<'a>(&'a mut Stream);
+
+impl Visit for Randomise<'_> {
+    type Error = Infallible;
+
+    fn setting<T: Value>(&mut self, setting: &Setting<T>, value: &mut Option<T>) -> Result<(), Infallible> {
+        let (stream, check): (_, &dyn Any) = (&mut *self.0, &setting.options.check);
+        if setting.default.is_none() && stream.below(2) == 0 {
+            return Ok(());
+        }
+        let bits = u64::from(stream.bits()) << 32 | u64::from(stream.bits());
+        let count = check.downcast_ref().map(|Count(least, most)| least + (bits >> stream.below(64)) % (most - least));
+        let value: &mut dyn Any = value;
+        if let Some(value) = value.downcast_mut::<Option<f64>>() {
+            *value = check.downcast_ref().map(|&range| any(stream, range));
+        } else if let Some(value) = value.downcast_mut::<Option<usize>>() {
+            *value = count.map(|count| count as usize);
+        } else if let Some(value) = value.downcast_mut::<Option<u64>>() {
+            *value = count;
+        } else if let Some(value) = value.downcast_mut::<Option<bool>>() {
+            *value = Some(stream.below(2) == 1);
+        }
+        Ok(())
+    }
+}
+
 fn any_config(stream: &mut Stream) -> Config {
-    let is = |stream: &mut Stream| stream.below(2) == 1;
-    let seed = u64::from(stream.bits()) << 32 | u64::from(stream.bits());
     let schedule = [
         Schedule::Constant,
         Schedule::Cosine,
@@ -32,32 +59,20 @@ fn any_config(stream: &mut Stream) -> Config {
         rotate: 1.0 + any(stream, Range::Fraction),
         ..Augment::default()
     };
-    Config {
+    let rates = ["conv1", "fc2"].map(|layer| (layer.to_string(), any(stream, Range::AboveZero)));
+    let mut recipe = Recipe::default();
+    let Ok(()) = recipe.visit(&mut Randomise(stream));
+    let mut config = Config {
         optimizer: Optimizer::ALL[stream.below(4) as usize],
-        lr: any(stream, Range::AboveZero),
-        momentum: any(stream, Range::Fraction),
-        weight_decay: any(stream, Range::FromZero),
-        beta1: any(stream, Range::Fraction),
-        beta2: any(stream, Range::Fraction),
-        eps: any(stream, Range::AboveZero),
-        clip: is(stream).then(|| any(stream, Range::AboveZero)),
+        activation: Some(Activation::ALL[stream.below(5) as usize]).filter(|_| stream.below(2) == 1),
         schedule: schedule[stream.below(4) as usize],
-        dropout: is(stream).then(|| any(stream, Range::Percent)),
-        temperature: any(stream, Range::AboveZero),
-        alpha: any(stream, Range::Share),
-        unfreeze_rate: any(stream, Range::AboveZero),
-        rates: Rates(vec![
-            ("conv1".into(), any(stream, Range::AboveZero)),
-            ("fc2".into(), any(stream, Range::AboveZero)),
-        ]),
-        label_smoothing: any(stream, Range::Fraction),
+        rates: Rates(rates.to_vec()),
         augment,
-        warmup: any(stream, Range::FromZero),
-        seed: if is(stream) { seed } else { seed >> stream.below(64) },
-        frozen: if is(stream) { vec!["conv1".into(), "conv2".into()] } else { Vec::new() },
-        patience: is(stream).then(|| 1 + stream.below(9) as usize),
+        freeze: if stream.below(2) == 1 { vec!["conv1".into(), "conv2".into()] } else { Vec::new() },
         ..Config::default()
-    }
+    };
+    recipe.apply(&mut config);
+    config
 }
 
 /// Losses and rates decide which epoch is the best and what the next step does, so no bit may be lost.
@@ -68,7 +83,7 @@ fn whatever_a_run_stores_is_read_back_to_the_bit() {
     let path = folder.path().join(RESUME);
     for case in 0..300 {
         let mut stream = Stream::new(11, Purpose::Verification, case);
-        let config = any_config(&mut stream);
+        let config = Config { epochs: 9, ..any_config(&mut stream) };
         let recipe = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<Config>(&recipe).unwrap(), config, "{recipe}");
 

@@ -89,7 +89,7 @@ impl FromStr for Schedule {
     }
 }
 
-super::serde_as_text!(Schedule);
+crate::text::serde_as_text!(Schedule);
 
 #[cfg(test)]
 mod tests {

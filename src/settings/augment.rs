@@ -119,7 +119,7 @@ impl FromStr for Augment {
     }
 }
 
-super::serde_as_text!(Augment);
+crate::text::serde_as_text!(Augment);
 
 #[cfg(test)]
 mod tests {

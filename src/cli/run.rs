@@ -1,0 +1,182 @@
+//! A run in the terminal: what is said while it trains, and its report.
+
+use super::{Console, DeviceArgs, listed};
+use crate::settings::Config;
+use crate::text::Shown;
+use crate::train::{BEST, Event, MODEL, Outcome, Prepared, Trainer};
+use anyhow::Context;
+use serde_json::json;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Carries out a run, new or resumed, and reports on it.
+///
+/// # Errors
+/// Any error.
+pub fn carry_out(
+    prepared: Prepared,
+    out: &Path,
+    device: &DeviceArgs,
+    console: &Console,
+    began: Instant,
+) -> anyhow::Result<()> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let device = device.open(console)?;
+    let config = prepared.config.clone();
+    let counts = [prepared.indices.len(), prepared.held_out.len(), prepared.test.labels.len()];
+    let classes = prepared.model.network.classes();
+    let source = prepared.source.clone().context("a run has its data from somewhere")?;
+    let (command, data) = (prepared.command, source.name.clone());
+    let mut described = json!({"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]});
+    super::add_skipped(&mut described, &prepared.unfit.skipped);
+    super::add_passed_over(&mut described, &source);
+    console.note(format!(
+        "data {data} ({}): {} images to train on, {} for validation, {} to test; {classes} classes",
+        source.place(),
+        counts[0],
+        counts[1],
+        counts[2]
+    ));
+    super::tell_unfit(&prepared.unfit, console);
+    prepared.notes.iter().for_each(|note| console.warn(note));
+    let trainable = prepared.model.network.trainable_count(&config.freeze);
+    console.note(format!(
+        "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters learn{}",
+        config.seed,
+        config.epochs,
+        config.batch,
+        config.summary(),
+        prepared.model.network.parameter_count(),
+        if config.freeze.is_empty() { String::new() } else { format!(", {} frozen", listed(&config.freeze)) }
+    ));
+
+    listen_for_signals(&STOP)?;
+    let tell = |event: &Event| tell(event, console, &config);
+    let trainer = Trainer::new(&device, prepared, Some(out), &STOP, &tell)?;
+    console.note(format!("run {}", Shown::from(out)));
+    let setup = began.elapsed();
+    let outcome = trainer.train();
+    console.clear_bar();
+    let outcome = outcome?;
+    let done = outcome.reports.len();
+    match Config::best(&outcome.reports) {
+        Some(best) if config.is_stalled(&outcome.reports) && done < config.epochs => console.note(format!(
+            "stopped after epoch {done}: none was better since epoch {best}, which is kept in {}",
+            Shown::from(&outcome.folder.join(BEST))
+        )),
+        Some(best) if best < done => {
+            console
+                .note(format!("epoch {best} was the best; it is kept in {}", Shown::from(&outcome.folder.join(BEST))));
+        }
+        _ => {}
+    }
+    report(&outcome, command, described, &device, &config.freeze, [setup, began.elapsed()], console);
+    Ok(())
+}
+
+/// Sets `stop` at Ctrl-C, and at what ends a process in good order: SIGTERM, and SIGHUP where it is not ignored, as `nohup`
+/// has it. A second one ends the program at once.
+fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
+    let handler = || {
+        if stop.swap(true, Ordering::Relaxed) {
+            super::end_at_once(130);
+        }
+    };
+    #[cfg(unix)]
+    // SAFETY: a signal's disposition is asked for and set, and no function is installed.
+    let hang_up_is_ignored = unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    };
+    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+    #[cfg(unix)]
+    if hang_up_is_ignored {
+        // SAFETY: the same.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+    }
+    Ok(())
+}
+
+fn tell(event: &Event, console: &Console, config: &Config) {
+    match event {
+        Event::Progress { epoch, rows, of, step, loss } => {
+            let template = "{msg} [{bar:30}] {percent:>3} %, {rate} images/s, {eta} left";
+            let message = format!("epoch {epoch} of {}, step {step}, loss {loss:.4}", config.epochs);
+            console.bar(&format!("epoch {epoch}"), *rows as u64, Some(*of as u64), template, message);
+        }
+        Event::Epoch(report) => {
+            console.clear_bar();
+            let validation = match (report.validation_loss, report.validation_accuracy) {
+                (Some(loss), Some(accuracy)) => {
+                    format!(", validation loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy)
+                }
+                _ => String::new(),
+            };
+            console.note(format!(
+                "epoch {:>2} of {}: loss {:.4}{validation}, {:.2} s, {:.0} images/s",
+                report.epoch, config.epochs, report.train_loss, report.seconds, report.images_per_second
+            ));
+        }
+        Event::Features { layers, images, seconds } => console.note(format!(
+            "{} computed once for {images} images, in {seconds:.2} s: nothing that learns lies below",
+            listed(layers)
+        )),
+        Event::Unfrozen { epoch, layers } => {
+            let (verb, layers) = (if layers.len() == 1 { "learns" } else { "learn" }, listed(layers));
+            console.note(format!("from epoch {epoch} on {layers} {verb} too, at {} of the rate", config.unfreeze_rate));
+        }
+        Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),
+        _ => {}
+    }
+}
+
+fn report(
+    outcome: &Outcome,
+    command: &str,
+    data: serde_json::Value,
+    device: &crate::gpu::Device,
+    frozen: &[String],
+    [setup, total]: [std::time::Duration; 2],
+    console: &Console,
+) {
+    let (tested, model) = (outcome.test.predicted.len(), outcome.folder.join(MODEL));
+    let accuracy = outcome.correct as f64 / tested as f64;
+    if !console.json {
+        console.result(format!(
+            "test accuracy {:.2} % ({} of {tested}), loss {:.4}",
+            100.0 * accuracy,
+            outcome.correct,
+            outcome.test.mean_loss()
+        ));
+        console.result(format!("model {}", Shown::from(&model)));
+        return;
+    }
+    let network = &outcome.model.network;
+    console.result_json(&json!({
+        "command": command,
+        "run": outcome.folder.display().to_string(),
+        "model": model.display().to_string(),
+        "adapter": device.info,
+        "data": data,
+        "network": {
+            "parameters": network.parameter_count(),
+            "trainable": network.trainable_count(frozen),
+            "frozen": frozen,
+        },
+        "steps": outcome.steps,
+        "dispatches_per_step": outcome.dispatches_per_step,
+        "epochs": outcome.reports,
+        "test": {
+            "correct": outcome.correct,
+            "total": tested,
+            "accuracy": accuracy,
+            "loss": outcome.test.mean_loss(),
+        },
+        "seconds": {
+            "setup": setup.as_secs_f64(),
+            "train": outcome.train_time.as_secs_f64(),
+            "total": total.as_secs_f64(),
+        },
+    }));
+}
