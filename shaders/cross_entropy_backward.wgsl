@@ -2,15 +2,19 @@
 //   dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows, and 0 for padding rows and rows past the end of
 //     the set
 // where rows is the number of images in this batch (batch, or what is left of the set), and e is the label smoothing.
-// Reads the logits x (N,CLASSES), the data set's labels and order, and the cursor. Overwrites dx (N,CLASSES).
+// With weighted classes
+//   dx[n,j] = (softmax(x[n])[j] * sum over k of t[k] - t[j]) / W
+// where t[j] = (1 - e) * w[label] [j = label] + e / classes * w[j], and W is the sum of the weights of the batch's labels.
+// Reads the logits x (N,CLASSES), the data set's labels and order, the cursor, e and w. Overwrites dx (N,CLASSES).
 // One invocation per row.
 // Twin: src/reference/cross_entropy_backward.rs
-// Uses: cursor
+// Uses: cursor, class_weights
 
 // The plan sets:
 const batch = 64u;
 const padded = 64u;
 const classes = 10u;
+const weighted = 0u;
 
 const WG = 64u;
 
@@ -19,10 +23,16 @@ const WG = 64u;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> cursor: Cursor;
 @group(0) @binding(4) var<uniform> smoothing: array<vec4f, 1>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<uniform> weights: array<vec4f, (classes + 3u) / 4u>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let rows = min(batch, cursor.total - cursor.start);
+    var scale = 1.0;
+    if weighted == 1u {
+        scale = f32(rows) / weight_of_batch(lane, rows);
+    }
     let n = id.x;
     if n >= padded {
         return;
@@ -34,7 +44,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
         return;
     }
-    let rows = min(batch, cursor.total - cursor.start);
     var best = x[n * classes];
     for (var j = 1u; j < classes; j++) {
         best = max(best, x[n * classes + j]);
@@ -46,8 +55,19 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let label = labels[order[row]];
     let e = smoothing[0].x;
     let share = e / f32(classes);
+    var targets = 1.0;
+    if weighted == 1u {
+        targets = 0.0;
+        for (var j = 0u; j < classes; j++) {
+            targets += weighted_target(j, label);
+        }
+    }
     for (var j = 0u; j < classes; j++) {
         let softmax = exp(x[n * classes + j] - best) / sum;
-        dx[n * classes + j] = (softmax - select(share, 1.0 - e + share, j == label)) / f32(rows);
+        var d = softmax - select(share, 1.0 - e + share, j == label);
+        if weighted == 1u {
+            d = (targets * softmax - weighted_target(j, label)) * scale;
+        }
+        dx[n * classes + j] = d / f32(rows);
     }
 }

@@ -4,15 +4,18 @@
 //   dx[n,j] = ((1 - a) * (softmax(x[n])[j] - (1 - e) [j = label] - e / classes)
 //              + a * t * (softmax(x[n]/t)[j] - softmax(z[n]/t)[j])) / rows, and 0 for rows of padding and past the end
 // where rows is the number of images in this batch (batch, or what is left of the set), and e is the label smoothing.
-// Reads the logits x and the teacher's z (N,CLASSES), the data set's labels and order, the cursor, e, and t and a.
+// Weighted classes change the gradient against the labels as in cross_entropy_backward, and not that against the teacher.
+// Reads the logits x and the teacher's z (N,CLASSES), the data set's labels and order, the cursor, e, the weights of the
+// classes, and t and a.
 // Overwrites dx (N,CLASSES). One invocation per row.
 // Twin: src/reference/distillation_backward.rs
-// Uses: cursor
+// Uses: cursor, class_weights
 
 // The plan sets:
 const batch = 64u;
 const padded = 64u;
 const classes = 10u;
+const weighted = 0u;
 
 const WG = 64u;
 
@@ -22,12 +25,18 @@ const WG = 64u;
 @group(0) @binding(3) var<storage, read> order: array<u32>;
 @group(0) @binding(4) var<storage, read> cursor: Cursor;
 @group(0) @binding(5) var<uniform> smoothing: array<vec4f, 1>;
+@group(0) @binding(6) var<uniform> weights: array<vec4f, (classes + 3u) / 4u>;
 // Temperature t, and weight a of the teacher's loss.
-@group(0) @binding(6) var<uniform> teaching: array<vec4f, 1>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<uniform> teaching: array<vec4f, 1>;
+@group(0) @binding(8) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let rows = min(batch, cursor.total - cursor.start);
+    var scale = 1.0;
+    if weighted == 1u {
+        scale = f32(rows) / weight_of_batch(lane, rows);
+    }
     let n = id.x;
     if n >= padded {
         return;
@@ -39,7 +48,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         }
         return;
     }
-    let rows = min(batch, cursor.total - cursor.start);
     let t = teaching[0].x;
     let a = teaching[0].y;
     var best = x[n * classes];
@@ -59,11 +67,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let label = labels[order[row]];
     let e = smoothing[0].x;
     let share = e / f32(classes);
+    var targets = 1.0;
+    if weighted == 1u {
+        targets = 0.0;
+        for (var j = 0u; j < classes; j++) {
+            targets += weighted_target(j, label);
+        }
+    }
     for (var j = 0u; j < classes; j++) {
         let softmax = exp(x[n * classes + j] - best) / sum;
         let soft = exp((x[n * classes + j] - best) / t) / soft_sum;
         let taught = exp((z[n * classes + j] - best_z) / t) / taught_sum;
-        let own = softmax - select(share, 1.0 - e + share, j == label);
+        var own = softmax - select(share, 1.0 - e + share, j == label);
+        if weighted == 1u {
+            own = (targets * softmax - weighted_target(j, label)) * scale;
+        }
         dx[n * classes + j] = ((1.0 - a) * own + a * t * (soft - taught)) / f32(rows);
     }
 }

@@ -11,6 +11,8 @@ pub struct LossShape {
     pub classes: u32,
     pub set: u32,
     pub rows: u32,
+    /// Whether classes have different weights.
+    pub weighted: bool,
 }
 
 impl LossShape {
@@ -19,20 +21,26 @@ impl LossShape {
         size([self.padded, self.classes])
     }
 
-    /// Labels, order, cursor and smoothing.
-    fn known(&self) -> [Port; 4] {
+    /// Labels, order, cursor, smoothing and weights of classes.
+    fn known(&self) -> [Port; 5] {
         let labels = read_u32("labels", self.set as usize).of(Values::Below(self.classes));
         [
             labels.touching(self.row()),
             order(self.rows, self.set, self.batch),
             cursor(),
             uniform("smoothing", Element::F32, 1).of(Values::Within(0.0, 0.3)),
+            uniform("weights", Element::F32, self.classes as usize).of(Values::Within(0.25, 4.0)),
         ]
     }
 
     /// Bytes of one value per image of a batch.
     fn row(&self) -> u64 {
         4 * u64::from(self.batch)
+    }
+
+    /// Loop iterations of an invocation for the weights.
+    fn weighing(&self) -> u64 {
+        if self.weighted { u64::from(self.batch.div_ceil(WORKGROUP) + WORKGROUP + self.classes) } else { 0 }
     }
 
     fn cases<K>(kernel: impl Fn(LossShape) -> K) -> Vec<Setting<K>> {
@@ -45,9 +53,11 @@ impl LossShape {
             (70, 72, 26, 200, 150, [1, 70, 150]),
             (66, 66, 256, 60, 50, [0, 0, 50]),
         ];
-        let cases = cases.into_iter().map(|(batch, padded, classes, set, rows, at)| {
-            let kernel = kernel(LossShape { batch, padded, classes, set, rows });
-            Setting::new(kernel, &[Fill::Random, Fill::Extreme, Fill::Large]).at(at)
+        let cases = cases.into_iter().flat_map(|(batch, padded, classes, set, rows, at)| {
+            [false, true].map(|weighted| {
+                let kernel = kernel(LossShape { batch, padded, classes, set, rows, weighted });
+                Setting::new(kernel, &[Fill::Random, Fill::Extreme, Fill::Large]).at(at)
+            })
         });
         cases.collect()
     }
@@ -59,17 +69,22 @@ pub struct CrossEntropyForward(pub LossShape);
 impl Definition for CrossEntropyForward {
     const WGSL: &'static str = shader!("cross_entropy_forward");
     const FAULTS: Faults = &[
-        ("smoothing[0].x * (label - all / f32(classes))", "0.0 * smoothing[0].x"),
+        ("smoothing[0].x * (own - all / f32(classes))", "0.0 * smoothing[0].x"),
         ("all / f32(classes)", "all"),
         ("if x[n * classes + j] > best {", "if x[n * classes + j] >= best {"),
         ("exp(x[n * classes + j] - best)", "exp(x[n * classes + j])"),
         ("labels[order[row]]", "labels[row]"),
         ("loss[row] =", "loss[n] ="),
         ("probability[row] = 1.0 / sum;", "probability[row] = sum;"),
+        ("    workgroupBarrier();\n", ""),
+        ("weights[c / 4u][c % 4u]", "weights[c / 4u].x"),
+        ("class_weight(labels[order[cursor.start + n]])", "class_weight(labels[n])"),
+        ("value *= scale;", ""),
+        ("value += weighted_target", "value = weighted_target"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, classes]
+        constants![self.0 => batch, classes, weighted]
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -90,7 +105,7 @@ impl Definition for CrossEntropyForward {
     }
 
     fn iterations(&self) -> u64 {
-        4 * u64::from(self.0.classes)
+        4 * u64::from(self.0.classes) + self.0.weighing()
     }
 
     fn flops(&self) -> [u64; 2] {
@@ -116,10 +131,15 @@ impl Definition for CrossEntropyBackward {
         ("labels[order[row]]", "labels[row]"),
         ("sum += exp(x[n * classes + j] - best);", "sum += exp(x[n * classes + j]);"),
         ("dx[n * classes + j] = 0.0;", ""),
+        ("    workgroupBarrier();\n", ""),
+        ("e / f32(classes) * class_weight(c)", "e / f32(classes)"),
+        ("(1.0 - e) * class_weight(label), c == label", "(1.0 - e), c == label"),
+        ("for (var n = lane; n < rows; n += WG)", "for (var n = lane; n < batch; n += WG)"),
+        ("targets * softmax", "softmax"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, padded, classes]
+        constants![self.0 => batch, padded, classes, weighted]
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -135,7 +155,7 @@ impl Definition for CrossEntropyBackward {
     }
 
     fn iterations(&self) -> u64 {
-        4 * u64::from(self.0.classes)
+        4 * u64::from(self.0.classes) + self.0.weighing()
     }
 
     fn flops(&self) -> [u64; 2] {
@@ -164,10 +184,13 @@ impl Definition for DistillationBackward {
             "taught_sum += exp((z[n * classes + j] - best) / t);",
         ),
         ("select(share, 1.0 - e + share, j == label)", "select(0.0, 1.0 - e, j == label)"),
+        ("    workgroupBarrier();\n", ""),
+        ("- weighted_target(j, label)) * scale", "- weighted_target(j, label))"),
+        ("f32(rows) / weight_of_batch(lane, rows)", "1.0 / weight_of_batch(lane, rows)"),
     ];
 
     fn constants(&self) -> Constants {
-        constants![self.0 => batch, padded, classes]
+        constants![self.0 => batch, padded, classes, weighted]
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -184,7 +207,7 @@ impl Definition for DistillationBackward {
     }
 
     fn iterations(&self) -> u64 {
-        8 * u64::from(self.0.classes)
+        8 * u64::from(self.0.classes) + self.0.weighing()
     }
 
     fn flops(&self) -> [u64; 2] {

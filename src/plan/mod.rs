@@ -103,6 +103,8 @@ pub mod names {
     pub const DROPOUT: &str = "dropout";
     /// Share of each label that smoothing spreads over all classes.
     pub const SMOOTHING: &str = "smoothing";
+    /// Weight of each class in the loss.
+    pub const CLASS_WEIGHTS: &str = "class weights";
     /// Step, first row of the next batch, total number of rows.
     pub const CURSOR: &str = "cursor";
     /// Input value of each of the 256 possible bytes.

@@ -38,6 +38,8 @@ pub struct Options {
     pub rates: Vec<(String, f32)>,
     /// Whether training images are augmented.
     pub augment: bool,
+    /// Whether classes have different weights in the loss.
+    pub weighted: bool,
     /// Teacher for distillation, with the same input and classes.
     pub teacher: Option<Network>,
 }
@@ -58,6 +60,7 @@ impl Options {
             clip: false,
             rates: Vec::new(),
             augment: false,
+            weighted: false,
             teacher: None,
         }
     }
@@ -188,8 +191,12 @@ fn load_images(net: &Network, options: &Options, to: &mut Builder) -> Result<(),
 
 fn loss_shape(net: &Network, options: &Options, to: &Builder) -> LossShape {
     let (set, rows) = (options.set as u32, options.rows as u32);
-    LossShape { batch: to.batch, padded: to.padded, classes: net.classes() as u32, set, rows }
+    let weighted = options.weighted && options.trains();
+    LossShape { batch: to.batch, padded: to.padded, classes: net.classes() as u32, set, rows, weighted }
 }
+
+/// What every kernel of the loss reads besides logits.
+const KNOWN: [&str; 5] = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, names::CLASS_WEIGHTS];
 
 /// The loss of a batch.
 struct Loss {
@@ -199,22 +206,23 @@ struct Loss {
 
 impl Loss {
     fn forward(&self, to: &mut Builder) -> Result<(), PlanError> {
-        let from = [&self.logits, names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
+        let from = [&[&*self.logits], &KNOWN[..]].concat();
         let bindings = [&from[..], &[names::LOSS, names::PREDICTED, names::PROBABILITY]].concat();
-        to.step(CrossEntropyForward(self.shape), "loss forward", &bindings)
+        to.step(CrossEntropyForward(self.shape), "loss forward", &bindings)?;
+        to.content(names::CLASS_WEIGHTS, vec![1.0_f32.to_bits(); (self.shape.classes as usize).next_multiple_of(4)]);
+        Ok(())
     }
 
     /// Records the gradient against the labels and, with a teacher, its logits.
     fn backward(&self, taught: Option<String>, to: &mut Builder) -> Result<(), PlanError> {
         let (x, dx) = (&*self.logits, &*format!("{}.grad", self.logits));
-        let known = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING];
         match taught {
             Some(z) => {
-                let bindings = [&[x, &z][..], &known, &[names::TEACHING, dx]].concat();
+                let bindings = [&[x, &z][..], &KNOWN, &[names::TEACHING, dx]].concat();
                 to.step(DistillationBackward(self.shape), "loss backward", &bindings)
             }
             None => {
-                let bindings = [&[x][..], &known, &[dx]].concat();
+                let bindings = [&[x][..], &KNOWN, &[dx]].concat();
                 to.step(CrossEntropyBackward(self.shape), "loss backward", &bindings)
             }
         }

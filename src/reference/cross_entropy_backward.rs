@@ -1,13 +1,22 @@
 //! Twin of `shaders/cross_entropy_backward.wgsl`:
-//! `dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows`.
+//! `dx[n,j] = (softmax(x[n])[j] - (1 - e) [j = label] - e / classes) / rows`, and with weighted classes
+//! `(softmax(x[n])[j] * sum of t - t[j]) / W`.
 
-use super::cross_entropy_forward::{Softmax, exponential};
-use super::{Expected, Inputs, Near, Twin, UNIT};
+use super::cross_entropy_forward::{Softmax, exponential, weight_scale, weighted_targets};
+use super::{Expected, Inputs, Near, Rounded, Twin, UNIT};
 use crate::kernels::{CrossEntropyBackward, LossShape};
 
 impl Twin for CrossEntropyBackward {
     fn expected(&self, from: &Inputs) -> Vec<Expected> {
-        run(&self.0, from.f("x"), from.u("labels"), from.u("order"), from.u("cursor"), from.f("smoothing"))
+        run(
+            &self.0,
+            from.f("x"),
+            from.u("labels"),
+            from.u("order"),
+            from.u("cursor"),
+            from.f("smoothing"),
+            from.f("weights"),
+        )
     }
 }
 
@@ -18,10 +27,13 @@ pub fn run(
     order: &[u32],
     cursor: &[u32],
     smoothing: &[f64],
+    weights: &[f64],
 ) -> Vec<Expected> {
     let (start, total) = (cursor[1] as usize, cursor[2] as usize);
     let (batch, classes) = (s.batch as usize, s.classes as usize);
     let rows = batch.min(total.saturating_sub(start)) as f64;
+    let end = total.min(start + batch);
+    let scale = s.weighted.then(|| weight_scale(&order[start.min(end)..end], labels, weights));
     let mut dx = Near::with_capacity(s.logits());
     for n in 0..s.padded as usize {
         for j in 0..classes {
@@ -34,6 +46,14 @@ pub fn run(
             let softmax = Softmax::of(logits);
             let (term, relative) = exponential(logits[j] - softmax.largest);
             let p = term / softmax.sum;
+            if let Some(scale) = scale {
+                let error = p * (relative + softmax.error + 5.0 * UNIT) + f64::from(f32::MIN_POSITIVE);
+                let targets = weighted_targets(weights, label, smoothing[0]);
+                let all = Rounded::sum(targets.iter().copied());
+                let value = (all * Rounded { value: p, error } - targets[j]) * scale / Rounded::exact(rows);
+                dx.push(value.value, value.error);
+                continue;
+            }
             let share = smoothing[0] / s.classes as f64;
             let target = if j == label { 1.0 - smoothing[0] + share } else { share };
             let value = (p - target) / rows;

@@ -13,6 +13,7 @@ impl Twin for CrossEntropyForward {
             from.u("order"),
             from.u("cursor"),
             from.f("smoothing"),
+            from.f("weights"),
             from.f("loss"),
             from.u("predicted"),
             from.f("probability"),
@@ -29,6 +30,7 @@ pub fn run(
     order: &[u32],
     cursor: &[u32],
     smoothing: &[f64],
+    weights: &[f64],
     loss: &[f64],
     predicted: &[u32],
     probability: &[f64],
@@ -37,8 +39,10 @@ pub fn run(
     let classes = s.classes as usize;
     let mut loss = Near { value: loss.to_vec(), error: vec![0.0; loss.len()] };
     let mut predicted = predicted.to_vec();
+    let end = total.min(start + s.batch as usize);
+    let scale = s.weighted.then(|| weight_scale(&order[start.min(end)..end], labels, weights));
     let mut probability = Near { value: probability.to_vec(), error: vec![0.0; probability.len()] };
-    for row in start..total.min(start + s.batch as usize) {
+    for row in start..end {
         let logits = &x[(row - start) * classes..][..classes];
         let softmax = Softmax::of(logits);
         let label = logits[labels[order[row] as usize] as usize];
@@ -56,11 +60,36 @@ pub fn run(
             + 2.0 * UNIT * (to_label.abs() + (log + to_label).abs())
             + smoothed.error
             + 2.0 * UNIT * loss.value[row].abs();
+        if let Some(scale) = scale {
+            let error = softmax.error + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs());
+            let log = Rounded { value: log, error };
+            let targets = weighted_targets(weights, labels[order[row] as usize] as usize, smoothing[0]);
+            let terms = targets
+                .iter()
+                .zip(logits)
+                .map(|(&target, &x)| target * (log + (Rounded::exact(softmax.largest) - Rounded::exact(x))));
+            let weighted = Rounded::sum(terms) * scale;
+            (loss.value[row], loss.error[row]) = (weighted.value, weighted.error);
+        }
         predicted[row] = softmax.at as u32;
         probability.value[row] = 1.0 / softmax.sum;
         probability.error[row] = (softmax.error + 5.0 * UNIT) / softmax.sum;
     }
     vec![Expected::Near(loss), Expected::Exact(predicted), Expected::Near(probability)]
+}
+
+/// Number of images in a batch over the sum of their labels' weights.
+pub fn weight_scale(batch: &[u32], labels: &[u32], weights: &[f64]) -> Rounded {
+    let weight = batch.iter().map(|&image| Rounded::exact(weights[labels[image as usize] as usize]));
+    Rounded::exact(batch.len() as f64) / Rounded::sum(weight)
+}
+
+/// `(1 - e) w[label] [j = label] + e / classes w[j]` for each class `j`.
+pub fn weighted_targets(weights: &[f64], label: usize, smoothing: f64) -> Vec<Rounded> {
+    let (one, e) = (Rounded::exact(1.0), Rounded::exact(smoothing));
+    let share = e / Rounded::exact(weights.len() as f64);
+    let own = |j| if j == label { (one - e) * Rounded::exact(weights[label]) } else { Rounded::exact(0.0) };
+    weights.iter().enumerate().map(|(j, &weight)| share * Rounded::exact(weight) + own(j)).collect()
 }
 
 /// The parts of a softmax, and the error bound of a float32 sum of its exponentials, relative to the sum.

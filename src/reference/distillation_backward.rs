@@ -1,6 +1,7 @@
 //! Twin of `shaders/distillation_backward.wgsl`:
 //! `dx = ((1 - a) (softmax(x) - target) + a t (softmax(x/t) - softmax(z/t))) / rows`.
 
+use super::cross_entropy_forward::{weight_scale, weighted_targets};
 use super::{Expected, Inputs, Near, Rounded, Twin, UNIT};
 use crate::kernels::{DistillationBackward, LossShape};
 
@@ -14,6 +15,7 @@ impl Twin for DistillationBackward {
             from.u("order"),
             from.u("cursor"),
             from.f("smoothing"),
+            from.f("weights"),
             from.f("teaching"),
         )
     }
@@ -28,11 +30,14 @@ pub fn run(
     order: &[u32],
     cursor: &[u32],
     smoothing: &[f64],
+    weights: &[f64],
     teaching: &[f64],
 ) -> Vec<Expected> {
     let (start, total) = (cursor[1] as usize, cursor[2] as usize);
     let (batch, classes) = (s.batch as usize, s.classes as usize);
     let rows = Rounded::exact(batch.min(total.saturating_sub(start)) as f64);
+    let end = total.min(start + batch);
+    let scale = s.weighted.then(|| weight_scale(&order[start.min(end)..end], labels, weights));
     let one = Rounded::exact(1.0);
     let (t, a, e) = (Rounded::exact(teaching[0]), Rounded::exact(teaching[1]), Rounded::exact(smoothing[0]));
     let share = e / Rounded::exact(f64::from(s.classes));
@@ -46,9 +51,12 @@ pub fn run(
         let row = |of: &[f64]| of[n * classes..][..classes].to_vec();
         let softmax = softened(&row(x), one);
         let (soft, taught) = (softened(&row(x), t), softened(&row(z), t));
+        let targets = weighted_targets(weights, label, smoothing[0]);
+        let all = Rounded::sum(targets.iter().copied());
         for j in 0..classes {
             let target = if j == label { one - e + share } else { share };
-            let value = ((one - a) * (softmax[j] - target) + a * t * (soft[j] - taught[j])) / rows;
+            let own = scale.map_or(softmax[j] - target, |scale| (all * softmax[j] - targets[j]) * scale);
+            let value = ((one - a) * own + a * t * (soft[j] - taught[j])) / rows;
             dx.push(value.value, value.error);
         }
     }

@@ -9,6 +9,7 @@
 //! records, and a field of [`Config`]. A new type of value implements [`Value`].
 
 mod augment;
+mod class_weights;
 mod config;
 mod define;
 mod range;
@@ -18,6 +19,7 @@ mod schedule;
 mod value;
 
 pub use augment::Augment;
+pub use class_weights::ClassWeights;
 pub use define::{Setting, Visit};
 pub use range::{Count, Range};
 pub use rates::Rates;
@@ -138,6 +140,12 @@ settings! {
 
     /// Fraction of each label that is spread evenly over all classes
     label_smoothing: f64 = 0.0 => flag(Range::Fraction, "F").in_summary();
+
+    /// Weights of classes in the loss: none, balanced, or a list with one weight per class, such as 1,2.5,1
+    ///
+    /// The loss of a batch is PyTorch's weighted mean. `balanced` weighs every class by the inverse of its number of training
+    /// images. Evaluation and the teacher's part of the loss have no weights.
+    class_weights: ClassWeights => flag((), "none|balanced|LIST").note("none").in_summary();
 
     /// Random changes of training images: none, digits, things, or a list such as shift=2,rotate=10
     ///

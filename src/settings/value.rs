@@ -1,6 +1,6 @@
 //! Types of settings: how each is parsed, checked, and stored.
 
-use super::{Augment, Count, Range, Rates, Schedule};
+use super::{Augment, ClassWeights, Count, Range, Rates, Schedule};
 use crate::data::Prepare;
 use crate::kernels::Activation;
 use crate::model::Architecture;
@@ -120,7 +120,7 @@ macro_rules! texts {
         }
     )+};
 }
-texts!(Augment, Rates, Schedule);
+texts!(Augment, ClassWeights, Rates, Schedule);
 
 /// Whole numbers in a range.
 macro_rules! counts {

@@ -74,6 +74,7 @@ impl Learner {
             clip: config.clip.is_some(),
             rates: config.rates_in(epoch),
             augment: config.augment.is_some(),
+            weighted: run.class_weights.is_some(),
             teacher: run.teacher.as_ref().map(|teacher| teacher.network.clone()),
             ..Options::new(config.batch.min(rows), set.held, rows, device.tiles)
         };
@@ -106,6 +107,9 @@ impl Learner {
         write(names::TABLE, &bits(&normalisation.table()));
         write(names::HYPER, &bits(&config.optimizer.hyper(&config.optimizer_settings())));
         write(names::SMOOTHING, &bits(&[config.label_smoothing as f32]));
+        if let Some(weights) = &run.class_weights {
+            write(names::CLASS_WEIGHTS, &bits(weights));
+        }
         write(names::DROPOUT, &[Stream::new(config.seed, Purpose::Dropout, 0).bits()]);
         write(names::LIMIT, &bits(&[config.clip.unwrap_or(0.0) as f32]));
         write(names::TEACHING, &bits(&[config.temperature as f32, config.alpha as f32]));

@@ -52,6 +52,8 @@ pub struct Prepared {
     pub held_out: Vec<u32>,
     /// A model with the same classes, image size and normalisation.
     pub teacher: Option<Model>,
+    /// Weight of each class in the loss, if they differ.
+    pub class_weights: Option<Vec<f32>>,
     pub fingerprint: String,
     pub progress: Position,
     pub unfit: Unfit,
@@ -128,7 +130,7 @@ impl Prepared {
             network,
         };
         let prepared = Prepared::new("train", config, source, model, train, test, indices, held_out, unfit);
-        Prepared { notes, ..prepared }.with_teacher()
+        Prepared { notes, ..prepared }.completed()
     }
 
     /// A run that starts from a model, some of whose layers may be frozen. A different number of classes gets a new
@@ -192,7 +194,7 @@ impl Prepared {
         let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len()).map_err(TrainError::Idle)?;
         let prepared = Prepared::new("finetune", config, source, model, train, test, indices, held_out, unfit);
-        Prepared { notes, ..prepared }.with_teacher()
+        Prepared { notes, ..prepared }.completed()
     }
 
     /// Resumes a run that stopped or ended. `change` may set a new total of epochs or another location of the data.
@@ -265,7 +267,7 @@ impl Prepared {
         let losses = state.losses;
         prepared.progress = Position { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(folder);
-        prepared.with_teacher()
+        prepared.completed()
     }
 
     /// Name of the data.
@@ -273,11 +275,18 @@ impl Prepared {
         self.source.as_ref().map_or("memory", |source| &source.name)
     }
 
-    /// Checks that the layers named in `rates` exist. Loads the teacher, if there is one, and checks that it fits.
-    fn with_teacher(mut self) -> Result<Prepared, TrainError> {
+    /// Checks that the layers named in `rates` exist, determines the weights of classes, loads the teacher, and checks that
+    /// they fit.
+    fn completed(mut self) -> Result<Prepared, TrainError> {
         let known = self.model.network.learning_layers();
         if let Some((unknown, _)) = self.config.rates.0.iter().find(|(layer, _)| !known.contains(layer)) {
             return Err(NetworkError::UnknownLayer { unknown: unknown.clone(), known }.into());
+        }
+        if let Some(weights) = &self.config.class_weights {
+            let labels = self.indices.iter().map(|&image| self.train.labels[image as usize]);
+            let weights = weights.of(labels, self.model.network.classes());
+            let named = |reason| TrainError::Idle(format!("{}: {reason}", Argument("class-weights")));
+            self.class_weights = weights.map_err(named)?;
         }
         let Some(path) = &self.config.teacher else { return Ok(self) };
         let (teacher, model) = (Model::load(path)?, &mut self.model);
@@ -336,6 +345,7 @@ impl Prepared {
             indices,
             held_out,
             teacher: None,
+            class_weights: None,
             fingerprint,
             progress,
             unfit,

@@ -145,6 +145,8 @@ fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Res
     let taught = Options { teacher: Some(teacher), ..options(class) };
     let net = find("tutorial");
     case(&net, &taught, "tutorial, taught by lenet-sigmoid", report)?;
+    case(&net, &Options { weighted: true, ..taught }, "tutorial, taught, with weighted classes", report)?;
+    case(&net, &Options { weighted: true, ..options(class) }, "tutorial, with weighted classes", report)?;
     let methods = Optimizer::ALL.iter().map(|&optimizer| (optimizer, optimizer.word(), false));
     for (optimizer, what, nesterov) in methods.skip(1).chain([(Optimizer::Sgd, "nesterov", true)]) {
         let hyper = Settings { nesterov, ..optimizer.definition().defaults };
@@ -218,6 +220,7 @@ fn case(
             names::HYPER => [0.9_f32, 0.1, 0.75, 0.25, 0.01, 0.02, 0.0, 0.0].map(f32::to_bits).to_vec(),
             names::RATES => [0.05_f32, 1.25, 0.5, 0.0].repeat(buffer.len / 4).into_iter().map(f32::to_bits).collect(),
             names::SMOOTHING => vec![0.1_f32.to_bits(); buffer.len],
+            names::CLASS_WEIGHTS => (0..buffer.len).map(|class| (0.5 + class as f32 / 4.0).to_bits()).collect(),
             names::PLACES => below(60_000),
             names::DROPOUT => below(u32::MAX as usize),
             // Shift 2 pixels, rotation 11 degrees, scale 10 percent, shear 10 degrees, bend 1 pixel.

@@ -236,3 +236,21 @@ fn networks_are_printed_trained_and_checked() {
     place.fails(&["train", "--data", &digits, "--network", "net.toml", "--out", "x"], &["net.toml", "line 2", "rely"]);
     assert_eq!(place.run(&["train", "--dropout", "0.125"]).code, Some(2));
 }
+
+#[test]
+fn a_class_of_more_weight_is_predicted_more_often() {
+    let place = Place::new();
+    let digits = digits();
+    let predicted_3 = |weights: &str| {
+        let args = ["train", "--data", &digits, "--validation", "0", "--epochs", "6", "--lr", "0.05", "--out", weights];
+        place.json(&[&args[..], &["--class-weights", weights]].concat());
+        let confusion = place.json(&["eval", weights, "--data", &digits])["confusion"].clone();
+        confusion.as_array().unwrap().iter().map(|row| row[3].as_u64().unwrap()).sum::<u64>()
+    };
+    let [few, usual, many] =
+        ["1,1,1,0.01,1,1,1,1,1,1", "none", "1,1,1,20,1,1,1,1,1,1"].map(|weights| predicted_3(weights));
+    assert!(few < usual && usual < many, "{few} {usual} {many}");
+    let args = ["train", "--data", &digits, "--class-weights", "1,2", "--out", "run"];
+    place.fails(&args, &["--class-weights: 2 weights for 10 classes"]);
+    assert!(!place.path("run").exists());
+}

@@ -2,11 +2,12 @@
 
 use crate::{Place, digits, sha};
 
-const RECIPES: [&[&str]; 5] = [
+const RECIPES: [&[&str]; 6] = [
     &["--optimizer", "adam", "--schedule", "one-cycle", "--lr", "0.01", "--clip", "1"],
     &["--optimizer", "adamw", "--schedule", "cosine", "--warmup", "0.5"],
     &["--optimizer", "rmsprop", "--lr", "0.001", "--momentum", "0.5", "--schedule", "step:1:0.5"],
     &["--nesterov", "--momentum", "0.9", "--weight-decay", "5e-4"],
+    &["--class-weights", "balanced", "--label-smoothing", "0.1"],
     &["--dropout", "0.25", "--label-smoothing", "0.1", "--augment", "digits", "--lr", "0.05"],
 ];
 

@@ -41,13 +41,13 @@ fn loss(plan: &Plan, content: &[(&str, Vec<u32>)], parameters: &[f64]) -> (f64, 
     (mean, sides)
 }
 
-fn check(name: &str, net: &Network, unfused: bool) {
+fn check(name: &str, net: &Network, unfused: bool, weighted: bool) {
     let mut stream = Stream::new(11, Purpose::Verification, 2000);
     let set = play::noise(net, BATCH, &mut stream);
-    let options = Options { unfused, ..play::options(&set, BATCH, DeviceClass::Integrated) };
+    let options = Options { unfused, weighted, ..play::options(&set, BATCH, DeviceClass::Integrated) };
     let plan = record(net, &options).unwrap();
-    // Evaluation has no dropout and uses the running statistics, so networks with either use the loss of training.
-    let differs = net.layers().iter().any(|layer| matches!(layer, Layer::Dropout(_) | Layer::BatchNorm(_)));
+    // Evaluation has no dropout and no weights, and uses the running statistics: these use the loss of training.
+    let differs = weighted || net.layers().iter().any(|layer| matches!(layer, Layer::Dropout(_) | Layer::BatchNorm(_)));
     let work = if differs { Work::Train } else { Work::Infer };
     let forward = record(net, &Options { work, ..options }).unwrap();
     let config = Config::default().with(|c| {
@@ -55,7 +55,11 @@ fn check(name: &str, net: &Network, unfused: bool) {
         c.lr = 0.0;
         c.label_smoothing = 0.1;
     });
-    let content = play::content(&set, &initialise(net, 3), &config);
+    let mut content = play::content(&set, &initialise(net, 3), &config);
+    if weighted {
+        let weights = (0..net.classes()).map(|class| (0.5 + class as f32).to_bits());
+        content.push((names::CLASS_WEIGHTS, weights.collect()));
+    }
 
     let mut player = Player::new(&plan);
     play::fill_reference(&mut player, &plan, &content);
@@ -97,7 +101,15 @@ fn check(name: &str, net: &Network, unfused: bool) {
 #[test]
 fn gradients_are_slopes_in_every_network_fused_and_unfused() {
     for (name, net) in networks() {
-        check(&name, &net, false);
-        check(&name, &net, true);
+        check(&name, &net, false, false);
+        check(&name, &net, true, false);
+    }
+}
+
+/// Weights of classes, with smoothed labels.
+#[test]
+fn gradients_are_slopes_of_the_weighted_loss() {
+    for (name, net) in networks().into_iter().take(1) {
+        check(&name, &net, false, true);
     }
 }
