@@ -29,7 +29,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         (names::LABELS, images.labels.iter().map(|&label| label.into()).collect()),
         (names::ORDER, (0..BATCH as u32).collect()),
         (names::CURSOR, vec![0, 0, BATCH as u32]),
-        (names::TABLE, bits(&model.normalisation.table())),
+        (names::BYTE_VALUES, bits(&model.normalisation.byte_values())),
         (names::PARAMETERS, bits(&model.parameters)),
     ] {
         device.write(on_gpu.buffer(name), &words);

@@ -1,5 +1,5 @@
 // augment_images: the images of one batch, each shifted, rotated, warped and erased at random, and normalised.
-//   y[n,i,j] = table[byte], where byte is sampled bilinearly from image order[start + n] at
+//   y[n,i,j] = byte_values[byte], where byte is sampled bilinearly from image order[start + n] at
 //     centre + M ((j,i) - centre) + shift + bend(i,j),  M = rotation * shear * scale
 //   and 0 outside it and inside an erased rectangle; y is 0 for rows past the end of the set
 // All arithmetic is in fixed-point integers, so that every device produces the same bytes: angles have 14 fractional
@@ -29,7 +29,7 @@ const NODES = 16u;
 @group(0) @binding(1) var<storage, read> order: array<u32>;
 @group(0) @binding(2) var<storage, read> places: array<u32>;
 @group(0) @binding(3) var<storage, read> cursor: Cursor;
-@group(0) @binding(4) var<uniform> table: array<vec4f, 64>;
+@group(0) @binding(4) var<uniform> byte_values: array<vec4f, 64>;
 // Seed, epoch, shift in 256ths of a pixel, quarter of the angle; scale, shear, bend in 256ths of a pixel, crop in
 // pixels; number of images in 65,536 that are partly erased, and whether half of them are mirrored. All but the last
 // two are bounds.
@@ -135,6 +135,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         if erased && inside {
             byte = 0;
         }
-        y[n * PIXELS + p] = table[byte / 4][byte % 4];
+        y[n * PIXELS + p] = byte_values[byte / 4][byte % 4];
     }
 }

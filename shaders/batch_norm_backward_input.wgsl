@@ -43,12 +43,19 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let scale = w[c / 4u][c % 4u] / deviation;
     let slope = dw[c / 4u][c % 4u] / deviation / count;
     let shift = db[c / 4u][c % 4u] / count;
-    for (var p = first; p < first + tile_p; p++) {
-        if plane / channels < images {
-            let value = x[p];
-            dx[p] = scale * (dy[p] - (shift + slope * (value - centre))) * act_derivative(value);
-        } else {
-            dx[p] = 0.0;
+    if plane / channels >= images {
+        for (var p = 0u; p < tile_p; p++) {
+            dx[first + p] = 0.0;
         }
+        return;
+    }
+    var value = array<f32, tile_p>();
+    var delta = array<f32, tile_p>();
+    for (var p = 0u; p < tile_p; p++) {
+        value[p] = x[first + p];
+        delta[p] = dy[first + p];
+    }
+    for (var p = 0u; p < tile_p; p++) {
+        dx[first + p] = scale * (delta[p] - (shift + slope * (value[p] - centre))) * act_derivative(value[p]);
     }
 }

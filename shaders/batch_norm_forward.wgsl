@@ -33,7 +33,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let centre = mean[c / 4u][c % 4u];
     let scale = w[c / 4u][c % 4u] / sqrt(variance[c / 4u][c % 4u] + EPS);
     let shift = b[c / 4u][c % 4u];
-    for (var p = first; p < first + tile_p; p++) {
-        y[p] = act(scale * (x[p] - centre) + shift);
+    var value = array<f32, tile_p>();
+    for (var p = 0u; p < tile_p; p++) {
+        value[p] = x[first + p];
+    }
+    for (var p = 0u; p < tile_p; p++) {
+        y[first + p] = act(scale * (value[p] - centre) + shift);
     }
 }

@@ -1,11 +1,10 @@
 // conv_pool_backward_weight: gradient of the loss with respect to the weights and bias of a fused convolution and
 // max-pool, in slices of the batch. A slice is a number of rows of cells, counted through all images.
-//   dw[s,o,c,u,v] = dw_in[s,o,c,u,v]
-//                 + sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,(i*POOL+r)*S+u-P,(j*POOL+q)*S+v-P], where (r,q)
+//   dw[s,o,c,u,v] = sum over (n,i) in slice s, and j, of dy[n,o,i,j] * x[n,c,(i*POOL+r)*S+u-P,(j*POOL+q)*S+v-P], where (r,q)
 //                   is the cell's winner and x is 0 outside its map
-//   db[s,o]       = db_in[s,o] + sum over (n,i) in slice s, and j, of dy[n,o,i,j]
-// Reads dy and winner (N,O,Hp,Wp), x (N,C,H,W), and dw_in and db_in: the sums of earlier parts of the batch, or zeros.
-// Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in order.
+//   db[s,o]       = sum over (n,i) in slice s, and j, of dy[n,o,i,j]
+// Reads dy and winner (N,O,Hp,Wp) and x (N,C,H,W). Overwrites dw (S,O,C,K,K) and db (S,O); the update adds the slices, in
+// order.
 // One workgroup per slice, tile_o output channels and tile_c input channels. It loads tile_i x tile_j cells at a time, and the
 // inputs under them, into workgroup memory. There the winner of a cell is found by an offset, whereas registers would need a
 // select for each of its possible positions. One invocation per kernel row (o, c, u) and, if invocations remain, per share of
@@ -55,10 +54,8 @@ const CELLS_EACH = (tile_o * CELLS + wg - 1u) / wg;
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> winner: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> dw_in: array<f32>;
-@group(0) @binding(4) var<storage, read> db_in: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(4) var<storage, read_write> db: array<f32>;
 
 // The inputs, with room for the excess loads of the last invocations, and at the end the sums.
 var<workgroup> inputs: array<f32, max((INPUTS_EACH * wg / UNDER + 1u) * PLANE, wg * k)>;
@@ -151,7 +148,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         }
         let unit = slice * c_out + o_first + a / (tile_c * k * k);
         let at = (unit * c_in + c_first) * k * k + a % (tile_c * k * k);
-        dw[at] = dw_in[at] + total;
+        dw[at] = total;
     }
     if id.z == 0u && lane < tile_o {
         var total = 0.0;
@@ -159,6 +156,6 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
             total += sums_b[s * LANES + lane * tile_c * k];
         }
         let unit = slice * c_out + o_first + lane;
-        db[unit] = db_in[unit] + total;
+        db[unit] = total;
     }
 }

@@ -1,9 +1,8 @@
 // fc_backward_weight: gradient of the loss with respect to a fully connected layer's weights and bias, in slices of the
 // batch.
-//   dw[s,o,i] = dw_in[s,o,i] + sum over n in slice s of dy[n,o] * x[n,i]
-//   db[s,o]   = db_in[s,o] + sum over n in slice s of dy[n,o]
-// Reads dy (N,O), x (N,I), and dw_in and db_in: the sums of earlier parts of the batch, or zeros. Overwrites dw (S,O,I)
-// and db (S,O); the update adds the slices, in order.
+//   dw[s,o,i] = sum over n in slice s of dy[n,o] * x[n,i]
+//   db[s,o]   = sum over n in slice s of dy[n,o]
+// Reads dy (N,O) and x (N,I). Overwrites dw (S,O,I) and db (S,O); the update adds the slices, in order.
 // One invocation per slice, tile_i inputs and tile_o outputs, so that each read serves several sums. Images are summed
 // tile_n at a time in registers; those past the end of a slice count as zeros. All sum the bias, and those with i = 0 store it.
 // Twin: src/reference/fc_backward_weight.rs
@@ -26,10 +25,8 @@ const FULL = batch % (slices * tile_n) == 0u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> dw_in: array<f32>;
-@group(0) @binding(3) var<storage, read> db_in: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(5) var<storage, read_write> db: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
 @compute @workgroup_size(wg)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -72,13 +69,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var t = 0u; t < tile_o; t++) {
         for (var s = 0u; s < tile_i; s++) {
             let at = (slice * c_out + o + t) * c_in + i + s * LANES;
-            dw[at] = dw_in[at] + sum[t][s];
+            dw[at] = sum[t][s];
         }
     }
     if i == 0u {
         for (var t = 0u; t < tile_o; t++) {
             let at = slice * c_out + o + t;
-            db[at] = db_in[at] + sum_b[t];
+            db[at] = sum_b[t];
         }
     }
 }

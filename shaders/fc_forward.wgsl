@@ -19,6 +19,7 @@ const RESULTS = tile_n * tile_o;
 const HELPERS = max(1u, wg / RESULTS);
 // Distance between the parts of neighbouring results, chosen to avoid bank conflicts.
 const STRIDE = wg + HELPERS;
+const_assert RESULTS <= wg;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -61,15 +62,13 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         sums[result * HELPERS + helper] = part;
     }
     workgroupBarrier();
-    for (var result = lane; result < RESULTS; result += wg) {
-        let row = n + result / tile_o;
-        let column = o + result % tile_o;
-        if row < batch && column < c_out {
-            var total = b[column];
-            for (var q = 0u; q < HELPERS; q++) {
-                total += sums[result * HELPERS + q];
-            }
-            y[row * c_out + column] = act(total);
+    let row = n + lane / tile_o;
+    let column = o + lane % tile_o;
+    if lane < RESULTS && row < batch && column < c_out {
+        var total = b[column];
+        for (var q = 0u; q < HELPERS; q++) {
+            total += sums[lane * HELPERS + q];
         }
+        y[row * c_out + column] = act(total);
     }
 }

@@ -6,6 +6,7 @@
 
 // The plan sets:
 const groups = 8u;
+const at_once = 16u;
 
 const WG = 64u;
 
@@ -18,8 +19,14 @@ var<workgroup> sums: array<f32, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_id) lane: vec3u) {
     var sum = 0.0;
-    for (var at = lane.x; at < groups; at += WG) {
-        sum += part[at];
+    for (var first = lane.x; first < groups; first += WG * at_once) {
+        var value = array<f32, at_once>();
+        for (var q = 0u; q < at_once; q++) {
+            value[q] = part[min(first + q * WG, groups - 1u)];
+        }
+        for (var q = 0u; q < at_once; q++) {
+            sum += select(0.0, value[q], first + q * WG < groups);
+        }
     }
     sums[lane.x] = sum;
     for (var half = WG / 2u; half > 0u; half /= 2u) {

@@ -1,6 +1,6 @@
 // load_images: the images of one batch, gathered in the epoch's order and normalised.
-//   y[n,p] = table[images[order[start + n], p]], and 0 for rows past the end of the set
-// Reads the data set as bytes packed four to a word, the order, the cursor and a table of the 256 values a byte maps
+//   y[n,p] = byte_values[images[order[start + n], p]], and 0 for rows past the end of the set
+// Reads the data set as bytes packed four to a word, the order, the cursor and the value of each of the 256 bytes
 // to. Overwrites y (N,PIXELS). One invocation per tile_p pixels of an image; tile_p is a multiple of four, so that it
 // reads whole words if images consist of them.
 // Twin: src/reference/load_images.rs
@@ -14,7 +14,7 @@ const wg = 64u;
 @group(0) @binding(0) var<storage, read> images: array<u32>;
 @group(0) @binding(1) var<storage, read> order: array<u32>;
 @group(0) @binding(2) var<storage, read> cursor: Cursor;
-@group(0) @binding(3) var<uniform> table: array<vec4f, 64>;
+@group(0) @binding(3) var<uniform> byte_values: array<vec4f, 64>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(wg)
@@ -33,17 +33,20 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
         return;
     }
     let image = order[row] * pixels;
-    for (var q = first; q < end; q += 4u) {
-        var word = images[(image + q) / 4u];
-        for (var p = q; p < q + 4u; p++) {
+    for (var p = first; p < end; p += 4u) {
+        var word = images[(image + p) / 4u];
+        var value = array<f32, 4>();
+        for (var q = 0u; q < 4u; q++) {
             if pixels % 4u != 0u {
-                if p >= end {
-                    break;
-                }
-                word = images[(image + p) / 4u];
+                word = images[(image + min(p + q, end - 1u)) / 4u];
             }
-            let byte = (word >> ((image + p) % 4u * 8u)) & 255u;
-            y[n * pixels + p] = table[byte / 4u][byte % 4u];
+            let byte = (word >> ((image + p + q) % 4u * 8u)) & 255u;
+            value[q] = byte_values[byte / 4u][byte % 4u];
+        }
+        for (var q = 0u; q < 4u; q++) {
+            if pixels % 4u == 0u || p + q < end {
+                y[n * pixels + p + q] = value[q];
+            }
         }
     }
 }

@@ -160,7 +160,7 @@ fn large_images_are_evaluated_in_smaller_batches() {
         let set = GpuSet::new(&device, &mut DataSet { images, labels: vec![1; 300] }, 1, 3).unwrap();
         let parameters = mnist_gpu::model::initialise(&net, 1).iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         let parameters = device.upload(names::PARAMETERS, &parameters).unwrap();
-        let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
+        let normalisation = Normalisation { mean: 0.5, std: 0.25 };
         let evaluator = Evaluator::new(&device, &net, normalisation, &parameters, &set, 300).unwrap();
         let seen = evaluator.run(&device, &set, &(0..300).collect::<Vec<_>>()).unwrap();
         assert!(seen.loss.iter().all(|loss| loss.is_finite() && *loss > 0.0));
@@ -178,7 +178,7 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
         let mut set = DataSet { images: Images { height: 28, width: 28, bytes: vec![3; 784] }, labels: vec![1] };
         let set = GpuSet::new(&device, &mut set, 1, 10).unwrap();
         let short = device.buffer(names::PARAMETERS, 64).unwrap();
-        let normalisation = Normalisation { mean: 0.5, deviation: 0.25 };
+        let normalisation = Normalisation { mean: 0.5, std: 0.25 };
         match Evaluator::new(&device, &net, normalisation, &short, &set, 1).err() {
             Some(TrainError::Gpu(GpuError::Rejected { what, .. })) if what == "conv1 forward" => {}
             other => panic!("{}: {:?}", device.info, other.map(|e| e.to_string())),
@@ -284,7 +284,7 @@ fn what_kernels_believe_is_checked_on_its_way_to_the_device() {
         let set = |labels: Vec<u8>| DataSet { images: Images { height: 2, width: 2, bytes: vec![0; 12] }, labels };
         let error = |labels: Vec<u8>| GpuSet::new(&device, &mut set(labels), 1, 3).err().map(|e| e.to_string());
         assert_eq!(error(vec![0, 1, 2]), None);
-        assert!(error(vec![0, 3, 2]).unwrap().contains("label 3 at place 1"));
+        assert!(error(vec![0, 3, 2]).unwrap().contains("label 3 at index 1"));
         assert!(error(vec![0, 1]).unwrap().contains("3 images and 2 labels"));
         let held = GpuSet::new(&device, &mut set(vec![0, 1, 2]), 1, 3).unwrap();
         let buffer = device.buffer(names::ORDER, 3).unwrap();

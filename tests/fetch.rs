@@ -204,7 +204,7 @@ fn what_came_out_of_an_archive_stays_what_it_was() {
     let look = || is_right(&path, &file, Checking::Changes);
     let whole = content(member);
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(look().unwrap_err().unwrap().contains("not a whole gzip file"));
+    assert!(look().unwrap_err().unwrap().contains("not a complete gzip file"));
     // Put there by hand and whole: there is nothing to compare it with.
     std::fs::write(&path, &whole).unwrap();
     assert_eq!(look(), Ok(()));
@@ -251,7 +251,7 @@ fn the_last_failure_names_every_address_its_reason_and_the_command() {
         assert!(text.contains(&format!("  {mirror}{}: ", NAMES[0])), "{mirror} is missing in {text}");
     }
     let lower = text.to_lowercase();
-    for reason in ["content has sha-256", "403", "sent nothing for 0.4 seconds", "bytes a second", "refused"] {
+    for reason in ["content has sha-256", "403", "sent nothing for 0.4 seconds", "bytes per second", "refused"] {
         assert!(lower.contains(reason), "{reason} is missing in {text}");
     }
     assert!(text.contains(&format!("mkdir -p {0} && curl -fL -o {0}/{1} ", folder.path().display(), NAMES[0])));

@@ -74,14 +74,14 @@ fn more_than_a_dispatch_can_do_is_told_with_what_to_change() {
     let options = Options { batch: 2048, set: 5000, rows: 5000, ..options() };
     let text = record(&net, &Options { unfused: true, ..options.clone() }).unwrap_err().to_string();
     assert!(
-        text.contains("workgroups in one direction") && text.contains("smaller --batch than 2048, such as"),
+        text.contains("workgroups in one direction") && text.contains("smaller `batch` than 2048, such as"),
         "{text}"
     );
     let wide = [Layer::linear(20_000), Layer::batch_norm(), Layer::linear(10)];
     let text = record(&Network::new([1, 3, 3], &wide).unwrap(), &Options { batch: 8, ..options.clone() })
         .unwrap_err()
         .to_string();
-    assert!(text.contains("20000 values of") && text.contains("16384 fit"), "{text}");
+    assert!(text.contains("20000 values of") && text.contains("at most 16384"), "{text}");
     // A network with more parameters than one row of workgroups updates.
     let net = Network::tutorial([1, 300, 300], 10).unwrap();
     let plan = record(&net, &Options { batch: 2, ..options }).unwrap();
@@ -101,7 +101,7 @@ fn no_invocation_loops_longer_than_drivers_are_trusted() {
         let plan = recorded(4096, 784).unwrap();
         assert!(plan.steps().iter().all(|step| step.kernel.iterations() <= 65_535), "{class:?}");
         let refused = recorded(32_768, 784).unwrap_err().to_string();
-        assert!(refused.contains("65535 are trusted"), "{class:?}: {refused}");
+        assert!(refused.contains("the limit of 65535"), "{class:?}: {refused}");
     }
 }
 
@@ -227,7 +227,8 @@ fn every_binding_fits_its_buffer_and_the_limits_of_webgpu() {
         let plan = record(&net, &Options { unfused, tiles, batch, ..options() }).unwrap();
         for step in plan.steps() {
             let spec = step.kernel.spec();
-            assert!(spec.ports.len() <= 8, "{}", step.label);
+            let uniforms = spec.ports.iter().filter(|port| port.uniform).count();
+            assert!(spec.ports.len() - uniforms <= 8 && uniforms <= 12, "{}", step.label);
             for (port, arg) in spec.ports.iter().zip(&step.args) {
                 let buffer = &plan.buffers()[arg.buffer];
                 assert!(arg.start % 64 == 0 && arg.start + arg.len <= buffer.len, "{} {}", step.label, port.name);

@@ -3,7 +3,7 @@
 use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, GpuError, Player, Timer};
-use crate::kernels::{Cost, Spec, Tiles};
+use crate::kernels::{Constants, Cost, Port, Spec, Tiles};
 use crate::model::{Network, initialise};
 use crate::plan::{Plan, names};
 use crate::random::{Purpose, Stream};
@@ -204,6 +204,16 @@ fn plan(setting: &Setting) -> Result<Plan, RecordError> {
     record(setting.network, &options)
 }
 
+/// What the device is given for a dispatch: shader, constants, bindings and workgroups.
+type Dispatch = (&'static str, Constants, Vec<Port>, [u32; 3]);
+
+/// The dispatches of a step.
+pub(super) fn dispatches(setting: &Setting) -> Result<Vec<Dispatch>, RecordError> {
+    let steps = plan(setting)?.steps;
+    let specs = steps.iter().map(|step| step.kernel.spec());
+    Ok(specs.map(|spec| (spec.wgsl, spec.constants, spec.ports, spec.workgroups)).collect())
+}
+
 /// Steps of each label, in order.
 fn labels(plan: &Plan) -> Vec<(String, Vec<usize>)> {
     let mut labels: Vec<(String, Vec<usize>)> = Vec::new();
@@ -232,11 +242,11 @@ fn fill(device: &Device, player: &Player, setting: &Setting, count: usize) -> Re
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     device.write_bytes(player.buffer(names::IMAGES), 0, &bytes);
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-    let table = (0..256).map(|byte| (byte as f32 / 255.0 - 0.13) / 0.31).collect();
+    let byte_values = (0..256).map(|byte| (byte as f32 / 255.0 - 0.13) / 0.31).collect();
     for (name, content) in [
         (names::LABELS, set.labels.iter().map(|&label| u32::from(label)).collect()),
         (names::ORDER, epoch(count, &mut stream)),
-        (names::TABLE, bits(table)),
+        (names::BYTE_VALUES, bits(byte_values)),
         (names::PARAMETERS, bits(initialise(setting.network, 1))),
         // Buffers start with rates of 0, which cost the same and let a repeated update leave the parameters unchanged.
         (names::HYPER, bits(vec![0.5, 0.0])),

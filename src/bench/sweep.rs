@@ -1,6 +1,6 @@
 //! Measures candidates for the tile table on this device.
 
-use super::step::Stepper;
+use super::step::{Stepper, dispatches};
 use super::{Setting, Stat};
 use crate::gpu::Device;
 use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
@@ -20,7 +20,7 @@ pub struct Candidate {
 }
 
 /// Times a step with each candidate of each entry whose name contains `filter`, alternating with the unchanged table,
-/// and passes each candidate to `tell` once measured.
+/// and passes each candidate to `tell` once measured. Candidates that change nothing are left out.
 ///
 /// # Errors
 /// If the step does not run with the unchanged table, or the device fails.
@@ -32,7 +32,7 @@ pub fn sweep(
 ) -> Result<Vec<Candidate>, TrainError> {
     // SAFETY: these are the crate's own shaders.
     let stepper = |setting: &Setting| unsafe { Stepper::new(device, setting, |spec| spec.wgsl) };
-    let table = stepper(setting)?;
+    let (table, usual) = (stepper(setting)?, dispatches(setting)?);
     let mut all = Vec::new();
     for (entry, values) in Tiles::CANDIDATES.iter().filter(|(entry, _)| entry.contains(filter)) {
         let current = setting.tiles.get(entry);
@@ -42,8 +42,12 @@ pub fn sweep(
         }
         values.sort_unstable();
         for value in values {
-            let tiles = setting.tiles.with(entry, value);
-            let other = match stepper(&Setting { tiles, ..*setting }) {
+            let setting = Setting { tiles: setting.tiles.with(entry, value), ..*setting };
+            // An entry may belong to another network, or to shaders of other devices.
+            if value != current && dispatches(&setting).is_ok_and(|other| other == usual) {
+                continue;
+            }
+            let other = match stepper(&setting) {
                 Ok(other) => Some(other),
                 // A candidate that the plan or the driver rejects is skipped; a lost device ends the sweep.
                 Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,

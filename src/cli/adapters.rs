@@ -1,25 +1,25 @@
-//! `adapters`: what this machine offers.
+//! `adapters`: the adapters of this machine.
 
 use super::Console;
 use crate::gpu::{AdapterInfo, Selection, adapters, default_index};
 use clap::Args;
 use serde_json::json;
 
-/// What this machine offers, and which one `auto` takes
+/// List the adapters of this machine and mark the default
 #[derive(Args)]
 pub struct AdaptersArgs {}
 
 /// Runs `adapters`.
 ///
 /// # Errors
-/// There is none.
+/// If there is no adapter.
 pub fn run(_: &AdaptersArgs, console: &Console) -> anyhow::Result<()> {
     let found = adapters();
     let infos: Vec<AdapterInfo> = found.iter().map(|(_, info)| info.clone()).collect();
     let default = default_index(&Selection::Auto, &infos);
     anyhow::ensure!(
         default.is_some(),
-        "this machine offers no adapter; install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
+        "this machine has no adapter; install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
          mesa-vulkan-drivers`)"
     );
     if console.json {
@@ -45,6 +45,6 @@ pub fn run(_: &AdaptersArgs, console: &Console) -> anyhow::Result<()> {
         let binding = adapter.limits().max_storage_buffer_binding_size >> 20;
         console.result(format!("{mark} {index}  {info}; data sets up to {binding} MiB"));
     }
-    console.note("* is what --adapter auto takes");
+    console.note("* is the default (--adapter auto)");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `bench`: how fast this device is, and how near each kernel comes to what it can do.
+//! `bench`: how fast this device is, and how close each kernel comes to its limits.
 
 use super::{CacheArgs, Console, DeviceArgs, flags::parser};
 use crate::bench::{
@@ -19,43 +19,44 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// How fast this device is: its ceilings, each kernel, a step, an epoch, a start
+/// Measure the speed of this device: ceilings, kernels, a step, an epoch and startup
 ///
-/// The ceilings are what two small shaders reach that do nothing but multiply and add, or copy. A kernel's share is the time
-/// that the nearer ceiling allows for its arithmetic and traffic, as a part of the time it takes. Counted are the products of
-/// its sums, also those with the zeros that max-pooling leaves in a gradient (the second share leaves them out), each input
-/// once and each output once. Times are medians; those of a step and its kernels are taken in turn.
+/// The ceilings are the rates of two small shaders that only multiply and add, or only copy. A kernel's share is the
+/// time that the limiting ceiling allows for its arithmetic and memory traffic, as a percentage of its actual time.
+/// Arithmetic is all products in its sums, including those with the zeros that max-pooling leaves in a gradient (the
+/// second share excludes them). Traffic is each input and each output once. Times are medians; runs of a step and of
+/// its kernels are interleaved.
 #[derive(Args)]
 pub struct BenchArgs {
     /// What to measure
     #[arg(long, value_enum, default_value_t = What::All)]
     what: What,
-    /// Images in a batch; several numbers separated by commas, of which epoch, start and sweep take the first
+    /// Images per batch, or several numbers separated by commas; epoch, startup and --sweep use the first
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: Vec<u32>,
-    /// The network whose kernels and step are measured: tutorial, lenet5, deep, a file as for `train`, or one of those that
-    /// `verify` steps: lenet-sigmoid, three-convs, no-conv, dropout, batch-norm
+    /// Network whose kernels and step are measured: tutorial, lenet5, deep, a file as for `train`, or a network of
+    /// `verify`: lenet-sigmoid, three-convs, no-conv, dropout or batch-norm
     #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
     network: PathBuf,
-    /// Pooling and activations as kernels of their own
+    /// Use separate kernels for pooling and activations
     #[arg(long)]
     unfused: bool,
-    /// Runs of each measurement; an epoch is run three times at most
+    /// Number of runs of each measurement; at most three for an epoch
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// What epochs and starts are measured with, as for `train`
+    /// Data set for the epoch and startup, as for `train`
     #[arg(long, value_name = "SET", default_value = "synthetic")]
     data: PathBuf,
-    /// Only the first N training images
+    /// Use only the first N training images
     #[arg(long, value_name = "N", value_parser = parser::<usize>(Count(1, Count::MAX)))]
     limit: Option<usize>,
-    /// Print ratios against what an earlier `bench --json` printed into this file
+    /// Print ratios relative to the results in this file, the output of an earlier `bench --json`
     #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
     compare: Option<PathBuf>,
-    /// Measure a step with other tile sizes in turn with the table's, of all entries of the table or of those whose name has this in it
+    /// Compare other tile sizes with the table's in a step, for all entries or for those whose names contain ENTRY
     #[arg(long, value_name = "ENTRY", num_args = 0..=1, default_missing_value = "")]
     sweep: Option<String>,
-    /// Start, take a step, print when: what `--what startup` runs as a process of its own
+    /// Start up, take one step and print the times; `--what startup` runs this in child processes
     #[arg(long, hide = true)]
     start: bool,
     #[command(flatten)]
@@ -76,12 +77,12 @@ enum What {
 /// Runs `bench`.
 ///
 /// # Errors
-/// Whatever went wrong.
+/// Any error.
 pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Result<()> {
     if args.start {
         return start(args, console, began);
     }
-    // A file that is no report is told before anything is measured.
+    // An invalid file is reported before anything is measured.
     let before = args.compare.as_ref().map(|path| saved(path)).transpose()?;
     let device = args.device.open_to_measure(console)?;
     if let Some(entry) = &args.sweep {
@@ -93,7 +94,7 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     let checked = if args.device.checked { " checked" } else { "" };
     let tiles = tiles(args).map_or(String::new(), |class| format!(" {class}"));
     let mut report = Report::of(&device.info, format!("{}{unfused}{checked}{tiles}", Shown::from(&args.network)));
-    // First, so that the peak of memory is its own.
+    // Measured first, so that the peak of memory is that of the epoch.
     if is(What::Epoch) {
         let folder = temporary_folder()?;
         let run = prepared(args, runs.min(3), None, console)?;
@@ -109,7 +110,7 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     }
     device.check()?;
     if is(What::Startup) {
-        // Only Mesa's cache can be set aside from outside.
+        // Only Mesa's shader cache can be disabled from outside.
         let mesa = device.info.driver.contains("Mesa");
         drop(device);
         report.startup = Some(start_up_of_children(&args.data, &child(args), runs, mesa)?);
@@ -121,11 +122,11 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
         console.result(text(&report));
     }
     if report.is_busy() {
-        console.warn("the runs spread widely: something else seems to be running, so compare these figures with care");
+        console.warn("the times vary widely, so the machine is probably busy; compare them with care");
     }
     if let Some(before) = before {
         if before.adapter != report.adapter {
-            console.warn(format!("the figures before are of another adapter: {}", before.adapter));
+            console.warn(format!("the earlier results are from another adapter: {}", before.adapter));
         }
         for ratio in compare(&before, &report) {
             let change = format!("{:>6.3}  {}", ratio.ratio(), ratio.what);
@@ -139,12 +140,12 @@ fn saved(path: &std::path::Path) -> anyhow::Result<Report> {
     let shown = Shown::from(path);
     let text = files::read_text(path, files::LONGEST_TEXT).with_context(|| format!("cannot read {shown}"))?;
     let report: Report =
-        serde_json::from_str(&text).with_context(|| format!("{shown} is not what `mnist-gpu bench --json` prints"))?;
-    anyhow::ensure!(report.command == "bench", "{shown} is not what `mnist-gpu bench --json` prints");
+        serde_json::from_str(&text).with_context(|| format!("{shown} is not a report of `mnist-gpu bench --json`"))?;
+    anyhow::ensure!(report.command == "bench", "{shown} is not a report of `mnist-gpu bench --json`");
     Ok(report)
 }
 
-/// The network that was asked for; one that says nothing of its input takes MNIST's.
+/// The requested network, for images like MNIST's if it does not determine their size.
 fn asked(args: &BenchArgs) -> anyhow::Result<Network> {
     match args.network.to_str().and_then(network) {
         Some(network) => Ok(network),
@@ -163,7 +164,7 @@ fn setting<'a>(args: &BenchArgs, network: &'a Network, batch: u32, device: &Devi
     }
 }
 
-/// A training run by the tutorial's recipe, without validation.
+/// A training run with the tutorial's recipe, without validation.
 fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>, console: &Console) -> anyhow::Result<Prepared> {
     let source = args.cache.locator().locate(&args.data, &|_, _, _| {})?;
     if let Some(notice) = &source.notice {
@@ -181,7 +182,7 @@ fn prepared(args: &BenchArgs, epochs: usize, steps: Option<u64>, console: &Conso
     Ok(Prepared::train(config, source)?)
 }
 
-/// What a child is started with to start up as this command would.
+/// Arguments of a child process that starts up as this command would.
 fn child(args: &BenchArgs) -> Vec<OsString> {
     let mut line: Vec<OsString> = ["bench", "--start", "-q"].map(OsString::from).to_vec();
     let values = [
@@ -199,14 +200,14 @@ fn child(args: &BenchArgs) -> Vec<OsString> {
     line
 }
 
-/// The class of devices whose tile sizes are asked for.
+/// The requested device class.
 fn tiles(args: &BenchArgs) -> Option<String> {
     args.device.tiles.map(|class| format!("{class:?}").to_lowercase())
 }
 
 /// A folder for a run that is only measured.
 fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
-    tempfile::tempdir().context("there is no place for a run to measure; set TMPDIR to a folder that can be written")
+    tempfile::tempdir().context("cannot create a temporary folder for a run; set TMPDIR to a writable folder")
 }
 
 fn start(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Result<()> {
@@ -222,16 +223,16 @@ fn sweep_table(args: &BenchArgs, entry: &str, device: &Device, console: &Console
     let batch = args.batch[0];
     anyhow::ensure!(
         known.iter().any(|name| name.contains(entry)),
-        "the tile table has no entry like {entry:?}; it has {}",
+        "the tile table has no entry with {entry:?} in its name; its entries are {}",
         known.join(", ")
     );
     let network = asked(args)?;
     let all = sweep(device, &setting(args, &network, batch, device), entry, |candidate| {
         let ratio = match &candidate.ratio {
-            Some(ratio) => format!("{:.3} of the table's ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high),
+            Some(ratio) => format!("{:.3} of the table's time ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high),
             None => "does not fit".into(),
         };
-        let mark = if candidate.current { ", the table's own" } else { "" };
+        let mark = if candidate.current { ", the table's value" } else { "" };
         console.note(format!("{:14} {:>5}  {ratio}{mark}", candidate.entry, candidate.value));
     })?;
     let mut best = Vec::new();
@@ -261,7 +262,7 @@ fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-/// A step as a table.
+/// Formats a step as a table.
 pub fn step_lines(step: &StepTimes) -> Vec<String> {
     let mut lines = Vec::new();
     if !step.kernels.is_empty() {
@@ -312,7 +313,7 @@ fn kernel_line(k: &KernelTimes) -> String {
 
 fn epoch_line(e: &EpochTimes) -> String {
     let cpu = e.cpu_seconds.map_or(String::new(), |s| format!(", {s:.2} s of CPU time"));
-    let memory = e.peak_memory.map_or(String::new(), |bytes| format!(", {} MB resident at most", bytes >> 20));
+    let memory = e.peak_memory.map_or(String::new(), |bytes| format!(", peak memory {} MB", bytes >> 20));
     format!(
         "epoch of {} {} images, batch {}: {:.2} s, spread {:.0} %, {:.0} images/s{cpu}{memory}",
         e.images,
@@ -325,9 +326,9 @@ fn epoch_line(e: &EpochTimes) -> String {
 }
 
 fn start_line(s: &StartUp) -> String {
-    let cold = s.cold_total.map_or(String::new(), |s| format!("; {s:.2} s where no shader was compiled before"));
+    let cold = s.cold_total.map_or(String::new(), |s| format!("; {s:.2} s with an empty shader cache"));
     format!(
-        "start to the end of the first step: {:.2} s: data {:.2}, device {:.2}, upload and pipelines {:.2}, step {:.2}{cold}",
+        "startup and first step: {:.2} s (data {:.2}, device {:.2}, upload and pipelines {:.2}, step {:.2}){cold}",
         s.total.median, s.data.median, s.device.median, s.pipelines.median, s.first_step.median
     )
 }

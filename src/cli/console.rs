@@ -1,4 +1,4 @@
-//! Where words go: results to standard output, the rest to standard error, bars only to a terminal.
+//! Terminal output: results go to standard output, the rest to standard error, and progress bars only to a terminal.
 
 use crate::text;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -6,14 +6,14 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::io::{Error, ErrorKind, IsTerminal, Write};
 
-/// The user's side of the program. Whatever is printed goes through here, so that no name from elsewhere acts on a terminal
-/// and no text that could not be written is taken for written.
+/// The output of the program. Everything is printed through here, so that text from other sources cannot control the
+/// terminal and failed writes are noticed.
 pub struct Console {
     pub json: bool,
     quiet: bool,
     verbose: bool,
     bar: RefCell<Option<(String, ProgressBar)>>,
-    /// The first error of a stream, and which of them it was.
+    /// The first write error, and the stream that it occurred on.
     failure: RefCell<Option<(&'static str, Error)>>,
 }
 
@@ -22,15 +22,15 @@ impl Console {
         Console { json, quiet, verbose, bar: RefCell::new(None), failure: RefCell::new(None) }
     }
 
-    /// Reports the first failed write. A closed pipe is not a failure: the reader has had enough.
+    /// Reports the first failed write. A closed pipe is not a failure, since its reader needs no more.
     ///
     /// # Errors
-    /// A write failed, for example because the disk is full.
+    /// If a write failed, for example because the disk is full.
     pub fn finish(&self) -> anyhow::Result<()> {
         self.wrote("standard output", std::io::stdout().flush());
         match self.failure.borrow_mut().take() {
             Some((stream, error)) => {
-                Err(anyhow::anyhow!("{stream} cannot be written: {error}; the output is incomplete"))
+                Err(anyhow::anyhow!("cannot write to {stream}: {error}; the output is incomplete"))
             }
             None => Ok(()),
         }
@@ -44,36 +44,36 @@ impl Console {
         }
     }
 
-    /// The result: to standard output.
+    /// Prints a result, to standard output.
     pub fn result(&self, text: impl Display) {
         self.wrote("standard output", writeln!(std::io::stdout(), "{}", text::lines(text)));
     }
 
-    /// The result as JSON.
+    /// Prints a result as JSON.
     pub fn result_json(&self, value: &serde_json::Value) {
         self.wrote("standard output", writeln!(std::io::stdout(), "{}", text::json(value)));
     }
 
-    /// Something worth knowing.
+    /// Prints information, unless `--quiet` is set.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
             self.line(text);
         }
     }
 
-    /// Something that is worth knowing only to those who ask.
+    /// Prints details if `--verbose` is set.
     pub fn detail(&self, text: impl Display) {
         if self.verbose {
             self.line(text);
         }
     }
 
-    /// Something that should not be missed.
+    /// Prints a warning, unless `--quiet` is set.
     pub fn warn(&self, text: impl Display) {
         self.note(format!("note: {text}"));
     }
 
-    /// Something that is wrong.
+    /// Prints an error.
     pub fn error(&self, text: impl Display) {
         self.line(text);
     }
@@ -86,12 +86,12 @@ impl Console {
         }
     }
 
-    /// Whether a bar would be seen.
+    /// Whether progress bars are shown.
     pub fn draws(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
     }
 
-    /// Moves the bar of this name, making it at its first use.
+    /// Updates the progress bar with this name, which is created on first use.
     pub fn bar(&self, name: &str, at: u64, of: Option<u64>, template: &str, message: String) {
         if !self.draws() {
             return;
@@ -116,16 +116,16 @@ impl Console {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn clear_bar(&self) {
         if let Some((_, bar)) = self.bar.borrow_mut().take() {
             bar.finish_and_clear();
         }
     }
 
-    /// Shows a file that is being fetched.
+    /// Shows the progress of a download.
     pub fn fetching(&self, file: &str, got: u64, of: Option<u64>) {
-        let template = "fetching {msg} [{bar:30}] {bytes} of {total_bytes} {bytes_per_sec} {eta}";
+        let template = "downloading {msg} [{bar:30}] {bytes} of {total_bytes} {bytes_per_sec} {eta}";
         self.bar(file, got, of, template, file.into());
         if of == Some(got) {
             self.clear_bar();

@@ -1,4 +1,4 @@
-//! `data`: what data sets there are, where they come from and where they lie.
+//! `data`: the known data sets, where they come from and where they are stored.
 
 use super::{CacheArgs, Console, flags::parser, show::ShowArgs};
 use crate::data::{Check, Checking, Fetcher, File, KNOWN, Known, Part, Pictures, find, is_right};
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// List, fetch and describe data sets
+/// List, download, describe and show data sets
 #[derive(Args)]
 #[command(subcommand_required = true)]
 pub struct DataArgs {
@@ -18,20 +18,20 @@ pub struct DataArgs {
 
 #[derive(Subcommand)]
 enum What {
-    /// The sets known by name, and which are here
+    /// List the data sets known by name, and which are downloaded
     List(CacheArgs),
-    /// Fetch a set into the cache
+    /// Download a data set into the cache
     Fetch {
-        /// A name of `data list`
+        /// A name from `data list`
         name: String,
         #[command(flatten)]
         cache: CacheArgs,
     },
-    /// Source, licence, hashes, and where a set lies
+    /// Print the source, licence, hashes and location of data sets
     Info {
-        /// A name of `data list`, or a folder [default: all known sets]
+        /// A name from `data list`, or a folder [default: all known sets]
         name: Option<PathBuf>,
-        /// Classes, where the labels of a folder are not to be counted
+        /// Number of classes of a folder [default: highest label + 1]
         #[arg(long, value_name = "N", value_parser = parser::<usize>(CLASSES))]
         classes: Option<usize>,
         #[command(flatten)]
@@ -43,7 +43,7 @@ enum What {
 /// Runs `data`.
 ///
 /// # Errors
-/// An unknown set, or one that is not to be had.
+/// If the set is unknown or unavailable.
 pub fn run(args: &DataArgs, console: &Console) -> anyhow::Result<()> {
     match &args.what {
         What::List(cache) => list(cache, console),
@@ -75,9 +75,9 @@ impl Here {
 
     fn say(self) -> &'static str {
         match self {
-            Here::Whole => "here",
+            Here::Whole => "downloaded",
             Here::Damaged => "damaged",
-            Here::Not => "not fetched",
+            Here::Not => "not downloaded",
         }
     }
 }
@@ -96,7 +96,7 @@ fn list(cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
         let place = Here::of(known, cache).say();
         console.result(format!("{:15} {:48} {:14} {place}", known.name, known.title, known.licence));
     }
-    console.result(format!("{:15} {SYNTHETIC:48} {OURS:14} here", "synthetic"));
+    console.result(format!("{:15} {SYNTHETIC:48} {OURS:14} available", "synthetic"));
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()>
     let known = find(name).ok_or_else(|| crate::data::DataError::Unknown(name.into()))?;
     let root = cache.locator().cache()?;
     let folder = root.join(known.folder);
-    anyhow::ensure!(!cache.offline, "--offline forbids to fetch {name}");
+    anyhow::ensure!(!cache.offline, "--offline forbids downloading {name}");
     let fetched =
         Fetcher::default().fetch(known, &folder, Checking::Content, &|f, got, of| console.fetching(f, got, of));
     console.clear_bar();
@@ -117,7 +117,7 @@ fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()>
             json!({"command": "data fetch", "name": name, "folder": folder.display().to_string(), "fetched": fetched});
         console.result_json(&value);
     } else {
-        console.result(format!("{name} lies in {} ({fetched} files fetched, all checked)", Shown::from(&folder)));
+        console.result(format!("{name} is in {} ({fetched} files downloaded, all verified)", Shown::from(&folder)));
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ fn info(name: Option<&Path>, asked: Option<usize>, cache: &CacheArgs, console: &
             console.result_json(&said);
         } else {
             console.result(format!(
-                "{}: {images} images to train on and {tests} to test, {}x{} pixels, {classes} classes; {}",
+                "{}: {images} training and {tests} test images, {}x{} pixels, {classes} classes; {}",
                 source.name,
                 size[0],
                 size[1],
@@ -170,19 +170,19 @@ fn info(name: Option<&Path>, asked: Option<usize>, cache: &CacheArgs, console: &
             Here::Whole => String::new(),
             other => format!(" ({})", other.say()),
         };
-        console.result(format!("  lies in   {place}{state}"));
+        console.result(format!("  location  {place}{state}"));
         k.mirrors.iter().for_each(|mirror| console.result(format!("  mirror    {mirror}")));
         k.files.iter().for_each(|file| console.result(format!("  {:28} {}", file.name, hash(file.check).1)));
     }
     Ok(())
 }
 
-/// The kind of a hash, and the hash with its kind.
+/// The key of a hash in JSON, and the hash as text.
 fn hash(check: Check) -> (&'static str, String) {
     match check {
         Check::Sha256(hex) => ("sha256", format!("SHA-256 of the content {hex}")),
         Check::Md5(hex) => ("md5", format!("MD5 of the file {hex}")),
-        Check::Unpacked => ("unpacked", "checked in its archive".into()),
+        Check::Unpacked => ("unpacked", "verified with its archive".into()),
     }
 }
 

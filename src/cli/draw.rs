@@ -1,9 +1,10 @@
-//! Small images as text: two pixels to a character, one above the other.
+//! Draws small images as text: each character shows two pixels, one above the other.
 
 /// Shades from black to white.
 const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 
-/// An image in lines of text. Where both halves of a character are alike it is a shade, otherwise the lighter half.
+/// Draws an image as lines of text. A character is a shade if its halves are similar, otherwise a block in the lighter
+/// half.
 pub fn draw(bytes: &[u8], width: usize) -> String {
     let rows: Vec<&[u8]> = bytes.chunks(width).collect();
     let shade = |byte: u8| usize::from(byte) * (SHADES.len() - 1) / 255;

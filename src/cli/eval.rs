@@ -1,4 +1,4 @@
-//! `eval`: how good a model is, and at what.
+//! `eval`: how accurate a model is, overall and for each class.
 
 use super::{Console, DeviceArgs, LISTED, SourceArgs, recipe, train::model_path};
 use crate::data::{DataSet, Part, Pictures};
@@ -11,12 +11,12 @@ use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Accuracy, loss, confusion matrix, and what was wrong
+/// Evaluate a model: accuracy, loss, confusion matrix and wrong predictions
 #[derive(Args)]
 pub struct EvalArgs {
     /// A model file, a run folder, or `pretrained` [default: the newest run under ./runs]
     model: Option<PathBuf>,
-    /// Which images to look at
+    /// Images to evaluate on
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
     #[command(flatten)]
@@ -34,14 +34,14 @@ enum Split {
 /// Runs `eval`.
 ///
 /// # Errors
-/// Whatever went wrong.
+/// Any error.
 pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let path = model_path(args.model.as_deref())?;
     let model = Model::load(&path)?;
     let pictures = Pictures {
         prepare: super::agreed(args.source.settings.recipe.prepare, Some(&model))?,
         skip_bad: args.source.settings.recipe.skip_bad.unwrap_or(false),
-        // Where the test part is split off by seed, that of the training is wanted.
+        // If the test part is split off by seed, it must be the one of the training.
         seed: seed::deserialize(&model.training["config"]["seed"]).unwrap_or(0),
         size: Some(image_size(&model.network)),
     };
@@ -142,7 +142,7 @@ fn text(
         line(format!("{name:>width$}  {:>9.4}  {:>6.4}  {:>6.4}  {:>7}", s.precision, s.recall, s.f1, s.support));
     }
     if names.len() <= 26 {
-        line("\nconfusion: a row for each label, a column for each prediction".into());
+        line("\nconfusion matrix (rows: labels, columns: predictions)".into());
         let cells = |values: &mut dyn Iterator<Item = String>| values.map(|v| format!("{v:>6}")).collect::<String>();
         line(format!("{:>width$}{}", "", cells(&mut names.iter().map(|n| n.to_string().chars().take(5).collect()))));
         for (name, row) in names.iter().zip(&confusion.counts) {
@@ -152,11 +152,11 @@ fn text(
     }
     let wrong = seen.wrong(&set.labels);
     if !wrong.is_empty() {
-        line(format!("\nmost confidently wrong ({} of {}):", LISTED.min(wrong.len()), wrong.len()));
+        line(format!("\nmost confident wrong predictions ({} of {}):", LISTED.min(wrong.len()), wrong.len()));
         for &at in wrong.iter().take(LISTED) {
             let image = files.get(at).map_or(format!("image {at:>5}"), |file| Shown::from(file).to_string());
             line(format!(
-                "{image}: {} taken for {}, probability {:.4}",
+                "{image}: {} predicted as {}, probability {:.4}",
                 names[usize::from(set.labels[at])],
                 names[seen.predicted[at] as usize],
                 seen.probability[at]

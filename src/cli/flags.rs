@@ -1,4 +1,4 @@
-//! Flags of settings, made from the list in `settings`.
+//! Flags of settings, generated from the list in `settings`.
 
 use crate::model::ArchitectureError;
 use crate::optimizers::Optimizer;
@@ -19,7 +19,7 @@ pub struct Flags<S> {
 
 /// Which settings have a flag.
 pub trait Select: Clone + Send + Sync + 'static {
-    /// Whether there is a `--resume` beside them, which excludes some.
+    /// Whether the command also has `--resume`, which conflicts with some of the flags.
     const CAN_RESUME: bool = false;
 
     fn has<T: Value>(setting: &Setting<T>) -> bool;
@@ -34,7 +34,7 @@ pub trait Select: Clone + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Training;
 
-/// The same, but without those that a model fixes.
+/// All settings, with the flags of those that the model determines hidden.
 #[derive(Clone, Debug)]
 pub struct FineTuning;
 
@@ -61,7 +61,7 @@ impl Select for FineTuning {
         setting.options.has_flag
     }
 
-    // It is parsed nevertheless, for an error that says more than that there is no such flag.
+    // A hidden flag is parsed nevertheless, for a better error than that of an unknown flag.
     fn shows<T: Value>(setting: &Setting<T>) -> bool {
         !setting.options.fixed_by_model
     }
@@ -138,14 +138,14 @@ impl<S: Select> Visit for Add<S> {
             }
         };
         if S::CAN_RESUME {
-            arg = arg.help_heading("Settings, which are also keys of a recipe");
+            arg = arg.help_heading("Settings (also keys of recipe files)");
             if !options.on_resume {
                 arg = arg.conflicts_with("resume");
             }
         }
         let mut command = std::mem::take(&mut self.command);
         if let Some(needed) = options.needs {
-            // A recipe may contain it.
+            // The recipe may contain the other setting.
             let group = format!("with-{needed}");
             arg = arg.requires(&group);
             if command.get_groups().all(|other| *other.get_id() != *group) {
@@ -158,7 +158,7 @@ impl<S: Select> Visit for Add<S> {
 }
 
 impl<S> Add<S> {
-    /// ` [default: 0.01; 0.001 for adam and adamw]`.
+    /// Formats the default as ` [default: 0.01; 0.001 for adam and adamw]`.
     fn default<T: Value>(&self, setting: &Setting<T>) -> String {
         let mut text = setting.default.as_ref().filter(|_| !T::IS_SWITCH).map(T::shown).unwrap_or_default();
         if setting.options.of_optimizer && !T::IS_SWITCH {
@@ -180,7 +180,7 @@ impl<S> Add<S> {
     }
 }
 
-/// Takes the values of the flags.
+/// Reads the values of the flags.
 struct Take<'a, S> {
     matches: &'a ArgMatches,
     of: PhantomData<S>,
@@ -206,7 +206,7 @@ impl<S: Select> Visit for Take<'_, S> {
 /// Settings as text, by key.
 type Texts = BTreeMap<&'static str, String>;
 
-/// The defaults of each optimizer.
+/// The default settings of each optimizer, as text.
 fn defaults() -> Vec<(Optimizer, Texts)> {
     struct Show(Texts);
     impl Visit for Show {
@@ -224,7 +224,7 @@ fn defaults() -> Vec<(Optimizer, Texts)> {
     Optimizer::ALL.iter().copied().map(of).collect()
 }
 
-/// Parser of a flag's value.
+/// The parser of a flag's values.
 pub fn parser<T: Value>(check: T::Check) -> ValueParser {
     let words = T::words();
     if words.is_empty() {
@@ -237,7 +237,7 @@ pub fn parser<T: Value>(check: T::Check) -> ValueParser {
     PossibleValuesParser::new(words).try_map(move |text| T::parse(OsStr::new(&text), &check)).into()
 }
 
-/// The summary of a help text, and its details, which begin with an empty line if there are any.
+/// Splits a help text into its summary and its details, which begin with an empty line if there are any.
 fn help(lines: &[&str]) -> (String, String) {
     let mut paragraphs = vec![String::new()];
     for line in lines.iter().map(|line| line.trim()) {
@@ -252,7 +252,7 @@ fn help(lines: &[&str]) -> (String, String) {
     (summary, paragraphs.iter().map(|paragraph| format!("\n\n{paragraph}")).collect())
 }
 
-/// Whether a command line is wrong because of what a file contains: this is no mistake on the command line.
+/// Whether an error is in the content of a file rather than in the command line.
 pub fn is_of_file(error: &Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<ArchitectureError>());
     source.is_some_and(|error| !matches!(error, ArchitectureError::Unknown { .. }))

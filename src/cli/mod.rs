@@ -1,4 +1,4 @@
-//! The command line: one file per command, flags in, report out, no arithmetic.
+//! The command line, one file per command. Commands read flags and print reports; they compute nothing themselves.
 //!
 //! Results go to standard output, everything else to standard error.
 
@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Train, fine-tune and evaluate small image classifiers with hand-written kernels on any GPU.
+/// Train, fine-tune and evaluate small image classifiers with hand-written kernels on any GPU
 #[derive(Parser)]
 #[command(name = "mnist-gpu", version, about, max_term_width = 100, subcommand_required = true)]
 pub struct Cli {
@@ -68,7 +68,7 @@ struct Output {
     /// Print only errors and the result
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say more
+    /// Print more detail
     #[arg(short, long, global = true)]
     verbose: bool,
 }
@@ -76,24 +76,24 @@ struct Output {
 #[derive(Args)]
 #[command(next_help_heading = "Device")]
 struct DeviceArgs {
-    /// auto, vulkan, metal, dx12, gl, a number as `adapters` lists it, or part of a name
+    /// Adapter: auto, vulkan, metal, dx12, gl, an index from `adapters`, or part of a name
     ///
-    /// `auto` takes a discrete GPU, else an integrated one, else a software device. Without the flag, WGPU_ADAPTER_NAME
-    /// and WGPU_BACKEND count.
+    /// `auto` prefers a discrete GPU, then an integrated one, then a software device. Without the flag, the environment
+    /// variables WGPU_ADAPTER_NAME and WGPU_BACKEND are used.
     #[arg(long, value_name = "WHICH")]
     adapter: Option<String>,
-    /// Keep wgpu's run-time checks inside the kernels
+    /// Keep wgpu's run-time checks in the kernels
     #[arg(long)]
     checked: bool,
-    /// Bytes of a data set that may lie on the device, such as 64M; what is more is streamed [default: what it can bind]
+    /// Maximum size of a data set on the device, such as 64M; a larger set is streamed [default: the device's limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     device_memory: Option<u64>,
-    /// The kernels and tile sizes of this class of devices, whatever the device is [default: its own]
+    /// Use the kernels and tile sizes of this device class [default: the device's own]
     #[arg(long, value_enum, value_name = "CLASS")]
     tiles: Option<Class>,
 }
 
-/// A class of devices, by which tile sizes are chosen.
+/// A device class, which determines kernels and tile sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Class {
     Software,
@@ -111,7 +111,7 @@ impl From<Class> for DeviceClass {
     }
 }
 
-/// A number of bytes, with K, M or G behind it for powers of 1024.
+/// Parses a number of bytes with an optional suffix K, M or G, which stand for powers of 1024.
 fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
@@ -120,7 +120,7 @@ fn size(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&bytes| bytes > 0);
-    bytes.ok_or_else(|| "a size is a whole number above 0, with K, M or G behind it or nothing".into())
+    bytes.ok_or_else(|| "it takes a whole number above 0, optionally followed by K, M or G".into())
 }
 
 impl DeviceArgs {
@@ -128,7 +128,7 @@ impl DeviceArgs {
         self.opened(Device::open(&self.selection(), self.checked)?, console)
     }
 
-    /// The same with timestamps, where the adapter has them.
+    /// Same as [`DeviceArgs::open`], with timestamps if the adapter has them.
     fn open_to_measure(&self, console: &Console) -> anyhow::Result<Device> {
         self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console)
     }
@@ -142,10 +142,10 @@ impl DeviceArgs {
         console.note(format!("adapter {}", device.info));
         if let Some(class) = self.tiles {
             device.tiles = Tiles::of(class.into());
-            console.note(format!("tile sizes of {} devices", format!("{class:?}").to_lowercase()));
+            console.note(format!("using the tile sizes of {} devices", format!("{class:?}").to_lowercase()));
         }
         if device.info.is_software() {
-            console.note("this is a software device: the CPU plays the GPU");
+            console.note("this is a software device: the shaders run on the CPU");
         }
         Ok(device)
     }
@@ -159,18 +159,19 @@ struct SourceArgs {
     cache: CacheArgs,
 }
 
-/// The preparation to use: what a model was trained with. Another that is asked for would feed it what it never saw.
+/// The preparation to use: that of the model, if there is one. A request for another is an error, since the model was
+/// not trained on such images.
 fn agreed(asked: Option<Prepare>, model: Option<&Model>) -> anyhow::Result<Option<Prepare>> {
     match (asked, model) {
         (Some(asked), Some(model)) if asked != model.prepare => anyhow::bail!(
-            "--prepare {asked} is asked for, but the model was trained on images prepared by {}; leave --prepare out",
+            "--prepare {asked} does not match the model, whose training images were prepared by {}; omit the flag",
             model.prepare
         ),
         (asked, model) => Ok(model.map(|model| model.prepare).or(asked)),
     }
 }
 
-/// Puts the number of pictures that are not used into a report, if there are any.
+/// Adds the number of unused pictures to a report, if there are any.
 fn add_passed_over(report: &mut serde_json::Value, source: &Source) {
     let pictures = source.pictures_passed_over();
     if pictures > 0 {
@@ -178,28 +179,28 @@ fn add_passed_over(report: &mut serde_json::Value, source: &Source) {
     }
 }
 
-/// Puts the number of pictures that were left out into a report, if there are any.
+/// Adds the number of skipped pictures to a report, if there are any.
 fn add_skipped(report: &mut serde_json::Value, skipped: &[DataError]) {
     if !skipped.is_empty() {
         report["skipped"] = skipped.len().into();
     }
 }
 
-/// Says which pictures were left out.
+/// Prints which pictures were skipped.
 fn tell_skipped(skipped: &[DataError], console: &Console) {
     if !skipped.is_empty() {
-        console.warn(format!("{} pictures are left out", skipped.len()));
+        console.warn(format!("pictures skipped: {}", skipped.len()));
         skipped.iter().for_each(|error| console.note(format!("  {error}")));
     }
 }
 
-/// The same, and which pictures have nothing on them.
+/// Prints which pictures were skipped and which are blank.
 fn tell_unfit(unfit: &Unfit, console: &Console) {
     let Unfit { skipped, blank } = unfit;
     tell_skipped(skipped, console);
     if !blank.is_empty() {
         console.warn(format!(
-            "no ink is found on {} pictures; look at them with `data show`, or train with --prepare resize, which looks for none",
+            "pictures without ink: {}; inspect them with `data show`, or train with --prepare resize, which needs none",
             blank.len()
         ));
         blank.iter().take(LISTED).for_each(|path| console.note(format!("  {}", text::Shown::from(path))));
@@ -209,7 +210,7 @@ fn tell_unfit(unfit: &Unfit, console: &Console) {
     }
 }
 
-/// `conv1, bn1 and conv2`.
+/// Formats names as `conv1, bn1 and conv2`.
 fn listed(names: &[String]) -> String {
     match names {
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
@@ -217,11 +218,11 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Things of one kind, such as mistakes, that are named for a person.
+/// Maximum length of lists in text output, such as that of wrong predictions.
 const LISTED: usize = 10;
 
 impl CacheArgs {
-    /// Finds a set, and says what there is to be said about it.
+    /// Finds a data set, and prints notices about it.
     fn locate(&self, wanted: &Path, pictures: Pictures, console: &Console) -> anyhow::Result<Source> {
         let locator = Locator { pictures, ..self.locator() };
         let source = locator.locate(wanted, &|file, got, of| console.fetching(file, got, of));
@@ -232,7 +233,7 @@ impl CacheArgs {
         }
         let passed_over = source.passed_over();
         if !passed_over.is_empty() {
-            console.warn(format!("{} pictures are passed over", source.pictures_passed_over()));
+            console.warn(format!("pictures not used: {}", source.pictures_passed_over()));
             passed_over.iter().take(LISTED).for_each(|one| console.note(format!("  {one}")));
             if passed_over.len() > LISTED {
                 console.note(format!("  and more in {} other places", passed_over.len() - LISTED));
@@ -243,12 +244,12 @@ impl CacheArgs {
 }
 
 #[derive(Args)]
-#[command(next_help_heading = "Cache of data sets")]
+#[command(next_help_heading = "Data set cache")]
 struct CacheArgs {
-    /// Where fetched sets live [default: MNIST_GPU_CACHE, else the platform's cache folder]
+    /// Folder for downloaded data sets [default: MNIST_GPU_CACHE, or the platform's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Never fetch
+    /// Never download
     #[arg(long)]
     offline: bool,
 }
@@ -259,7 +260,7 @@ impl CacheArgs {
     }
 }
 
-/// The program: reads its command line, runs it, and says how it ended. `began` is when the program did.
+/// The program: parses the command line, runs the command and returns the exit code. `began` is when the process began.
 pub fn main(began: Instant) -> ExitCode {
     Argument::show_flags();
     let cli = match Cli::try_parse_from(wild::args_os()) {
@@ -269,7 +270,7 @@ pub fn main(began: Instant) -> ExitCode {
     let console = Console::new(cli.output.json, cli.output.quiet, cli.output.verbose);
     let ended = run(cli.command, &console, began).and_then(|()| console.finish());
     let Err(error) = ended else { return ExitCode::SUCCESS };
-    // Where even this cannot be written, the exit code says it.
+    // If even this cannot be written, only the exit code reports the error.
     let _ = writeln!(std::io::stderr(), "mnist-gpu: {}", text::lines(format_args!("{error:#}")));
     if error.chain().any(is_silence) {
         end_at_once(1);
@@ -286,11 +287,11 @@ fn is_silence(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(gpu, Some(GpuError::Silent(_)))
 }
 
-/// Ends the process without waiting for anything, such as a driver.
+/// Ends the process at once, without waiting for drivers.
 fn end_at_once(code: i32) -> ! {
     files::abandon_all();
     #[cfg(unix)]
-    // SAFETY: it takes a number and does not return.
+    // SAFETY: `_exit` has no preconditions and does not return.
     unsafe {
         libc::_exit(code)
     }
@@ -298,13 +299,13 @@ fn end_at_once(code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// Says what is wrong with a command line, or what was asked about it.
+/// Prints an error in the command line, or the requested help or version.
 fn usage(mut error: clap::Error) -> ExitCode {
     if let Some(problem) = std::error::Error::source(&error).filter(|_| flags::is_of_file(&error)) {
         let _ = writeln!(std::io::stderr(), "mnist-gpu: {}", text::lines(problem));
         return ExitCode::FAILURE;
     }
-    // It repeats what was typed, or what a wildcard stood for.
+    // The error repeats what was typed, or what a wildcard expanded to.
     let typed: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in typed {
         if let ContextValue::String(text) = value {
@@ -317,7 +318,7 @@ fn usage(mut error: clap::Error) -> ExitCode {
     };
     match printed {
         Err(e) if !error.use_stderr() && e.kind() != ErrorKind::BrokenPipe => {
-            let _ = writeln!(std::io::stderr(), "mnist-gpu: standard output cannot be written: {e}");
+            let _ = writeln!(std::io::stderr(), "mnist-gpu: cannot write to standard output: {e}");
             ExitCode::FAILURE
         }
         _ => ExitCode::from(error.exit_code() as u8),
@@ -327,7 +328,7 @@ fn usage(mut error: clap::Error) -> ExitCode {
 /// Runs a command.
 ///
 /// # Errors
-/// Whatever went wrong, as a message that names the thing and the remedy.
+/// Any error; the message names the cause and the remedy.
 fn run(command: Command, console: &Console, began: Instant) -> anyhow::Result<()> {
     match command {
         Command::Train(args) => train::train(args, console),

@@ -1,4 +1,4 @@
-//! `network`: the layers of a network, with their shapes and what they cost.
+//! `network`: the layers of a network, with their shapes and costs.
 
 use super::Console;
 use crate::kernels::{DeviceClass, Tiles};
@@ -15,26 +15,26 @@ pub struct NetworkArgs {
     /// tutorial, lenet5, deep, a TOML file with a list of layers, or a model
     #[arg(default_value = "tutorial", value_name = "NAME|FILE|MODEL")]
     what: PathBuf,
-    /// Height and width of the images, where it is no model
+    /// Height and width of the images; ignored for a model
     #[arg(long, value_name = "HxW", default_value = "28x28", value_parser = size)]
     input: [usize; 2],
-    /// Classes, where it is no model
+    /// Number of classes; ignored for a model
     #[arg(long, value_name = "N", default_value_t = 10)]
     classes: usize,
-    /// Images in a batch, for the memory that training takes
+    /// Images per batch, for the memory that training needs
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: u32,
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
     let sides = text.split_once('x').and_then(|(h, w)| Some([h.parse().ok()?, w.parse().ok()?]));
-    sides.ok_or_else(|| "a size is a height and a width, such as 28x28".into())
+    sides.ok_or_else(|| "it takes a height and a width, such as 28x28".into())
 }
 
 /// Runs `network`.
 ///
 /// # Errors
-/// No such network, or layers that do not fit.
+/// If there is no such network, or a layer does not fit its input.
 pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
     let network = find(args)?;
     let memory = memory(&network, args.batch as usize)?;
@@ -71,10 +71,10 @@ pub fn run(args: &NetworkArgs, console: &Console) -> anyhow::Result<()> {
         let [parameters, multiply_adds] = cost.map(|cost| cost.to_string());
         row([&node.name, &node.layer.describe(), &shape(node.output), &parameters, &multiply_adds], wide);
     }
-    row(["all", "", "", &parameters.to_string(), &multiply_adds.to_string()], wide);
+    row(["total", "", "", &parameters.to_string(), &multiply_adds.to_string()], wide);
     let megabytes = memory as f64 / 1e6;
     console.result(format!(
-        "training takes {megabytes:.1} MB of device memory with a batch of {}, and the data",
+        "training needs {megabytes:.1} MB of device memory with a batch of {}, plus the data",
         args.batch
     ));
     Ok(())
@@ -89,7 +89,7 @@ fn find(args: &NetworkArgs) -> anyhow::Result<Network> {
     Ok(Architecture::find(&args.what)?.network(input, args.classes)?)
 }
 
-/// Bytes of all buffers of a training step but those of the data.
+/// Bytes of all buffers of a training step, except those of the data.
 fn memory(network: &Network, batch: usize) -> anyhow::Result<usize> {
     let plan = record(network, &Options::new(batch, batch, batch, Tiles::of(DeviceClass::Integrated)))?;
     let of_data = |name: &str| [names::IMAGES, names::LABELS, names::ORDER].contains(&name);

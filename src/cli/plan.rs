@@ -14,22 +14,22 @@ type Layers = Vec<String>;
 /// Print the steps of a batch; needs no device
 #[derive(Args)]
 pub struct PlanArgs {
-    /// tutorial, lenet5, deep, or a file as for `train`
+    /// Network: tutorial, lenet5, deep, or a file as for `train`
     #[arg(long, value_name = "NAME|FILE", default_value = "tutorial")]
     network: PathBuf,
-    /// Layers that do not learn, separated by commas, or none
+    /// Layers to freeze, separated by commas, or none
     #[arg(long, value_name = "LAYERS", default_value = "none", value_parser = parser::<Layers>(()))]
     freeze: Layers,
-    /// Images in a batch
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     batch: u32,
-    /// Forward pass and loss only
+    /// Only the forward pass and the loss
     #[arg(long)]
     inference: bool,
-    /// Pooling and activations as steps of their own
+    /// Use separate steps for pooling and activations
     #[arg(long)]
     unfused: bool,
-    /// The kind of device, which decides tile sizes and so workgroups
+    /// Device class, which determines tile sizes and thus numbers of workgroups
     #[arg(long, value_enum, default_value_t = Class::Integrated)]
     class: Class,
 }
@@ -37,9 +37,9 @@ pub struct PlanArgs {
 /// Runs `plan`.
 ///
 /// # Errors
-/// A network or a layer that does not exist.
+/// If the network or a layer to freeze does not exist.
 pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
-    /// Images of MNIST.
+    /// Number of training images of MNIST.
     const SET: usize = 60_000;
     let network = Architecture::find(&args.network)?.network([1, 28, 28], 10)?;
     let frozen = &args.freeze;

@@ -1,4 +1,4 @@
-//! `predict`: what a model takes pictures for.
+//! `predict`: classifies pictures with a model.
 
 use super::flags::{self, Flags};
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
@@ -12,17 +12,18 @@ use serde_json::{Value, json};
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-/// Say what pictures show
+/// Classify pictures
 ///
-/// One line for each: the class, its probability, and the next two. The picture is prepared as the model's images were: for
-/// MNIST's digits, ink of any colour on paper of any other is found, cut out and centred.
+/// Prints one line per picture: the three most probable classes with their probabilities. Pictures are prepared like
+/// the images that the model was trained on. For MNIST's digits, ink of any colour on paper of any other colour is
+/// detected, cut out and centred.
 #[derive(Args)]
 pub struct PredictArgs {
-    /// A model file, a run folder or `pretrained`, if any; then pictures and folders of pictures, or - for a list of them on
-    /// standard input
+    /// Optionally a model file, a run folder or `pretrained`; then pictures and folders of pictures, or - to read a
+    /// list of them from standard input
     #[arg(required = true, value_name = "[MODEL] IMAGE")]
     what: Vec<PathBuf>,
-    /// Draw what the network is really fed
+    /// Draw each picture as the network receives it
     #[arg(long)]
     show: bool,
     #[command(flatten)]
@@ -31,23 +32,23 @@ pub struct PredictArgs {
     device: DeviceArgs,
 }
 
-/// A probability below which the network is said to be unsure.
+/// Probability below which the network is reported as unsure.
 const SURE: f64 = 0.6;
-/// Pictures that are read before the device looks at them.
+/// Number of pictures that are read before they are sent to the device.
 const PORTION: usize = 4096;
-/// Pictures of a list, and bytes of a name in it, at most.
+/// Maximum number of pictures, and maximum bytes of a line of a list.
 const MOST: usize = 1_000_000;
 const LONGEST: u64 = 1 << 16;
 
 /// Runs `predict`.
 ///
 /// # Errors
-/// No model, no pictures, or pictures that cannot be read.
+/// If there is no model or no picture, or a picture cannot be read.
 pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     let (model_path, files) = split(&args.what)?;
     let (name, model) = model_or_pretrained(model_path, console)?;
     super::agreed(args.settings.recipe.prepare, Some(&model))?;
-    anyhow::ensure!(!files.is_empty(), "no picture is named, and none lies in the folders that are");
+    anyhow::ensure!(!files.is_empty(), "no pictures to classify; give pictures, or folders that contain some");
     let device = args.device.open(console)?;
     console.note(format!("model {name}"));
 
@@ -70,7 +71,7 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         }
         let seen = match predictor.run(&device, &bytes) {
             Err(error @ TrainError::NoAnswer { image }) => {
-                return Err(error).with_context(|| format!("{name}, shown {}", Shown::from(read[image].0)));
+                return Err(error).with_context(|| format!("{name}, picture {}", Shown::from(read[image].0)));
             }
             seen => seen?,
         };
@@ -86,12 +87,12 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
             }
         }
     }
-    // All or nothing: a script that reads half of a list would not know.
+    // All or nothing: a script could not tell that results are missing.
     if !skipped.is_empty() && !skip_bad {
         return Err(DataError::BadPictures(skipped).into());
     }
     if skipped.len() == files.len() {
-        return Err(DataError::AllBad { what: "that are named".into(), bad: skipped }.into());
+        return Err(DataError::AllBad { what: "given pictures".into(), bad: skipped }.into());
     }
     lines.iter().for_each(|line| console.result(line));
     if console.json {
@@ -101,20 +102,20 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         super::add_skipped(&mut said, &skipped);
         console.result_json(&said);
     }
-    // What is blank has its warning in its line.
+    // Blank pictures have a warning in their lines.
     super::tell_skipped(&skipped, console);
     Ok(())
 }
 
-/// The model, if one is named first, and the pictures.
+/// Splits the arguments into the model, if the first one names a model, and the pictures.
 fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     let model = what.first().filter(|first| names_model(first)).map(PathBuf::as_path);
     if let Some(late) = what.iter().skip(1).find(|path| names_model(path)) {
-        anyhow::bail!("{} is a model: it comes first, as in `mnist-gpu predict {0} IMAGE...`", Shown::from(late));
+        anyhow::bail!("{} is a model and must come first, as in `mnist-gpu predict {0} IMAGE...`", Shown::from(late));
     }
     let is_input = |path: &Path| path == Path::new("-") || path.exists() || is_picture(path);
     if let Some(first) = what.first().filter(|first| model.is_none() && !is_input(first)) {
-        anyhow::bail!("there is no {}: give a model or `pretrained`, then pictures", Shown::from(first));
+        anyhow::bail!("{} does not exist; give a model or `pretrained`, then pictures", Shown::from(first));
     }
     let mut files = Vec::new();
     for path in &what[usize::from(model.is_some())..] {
@@ -127,23 +128,23 @@ fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     Ok((model, files))
 }
 
-/// Reads a list of paths, one a line, as bytes where the system has paths of bytes.
+/// Reads a list of paths, one per line, as bytes if the platform's paths are bytes.
 fn read_list(mut from: impl BufRead, mut add: impl FnMut(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
         let read = from.by_ref().take(LONGEST).read_until(b'\n', &mut line);
-        if read.context("standard input cannot be read")? == 0 {
+        if read.context("cannot read standard input")? == 0 {
             break;
         }
         let name = line.strip_suffix(b"\n").unwrap_or(&line);
         let name = name.strip_suffix(b"\r").unwrap_or(name);
-        // What Windows' editors put before a text.
+        // A byte order mark, which editors on Windows add.
         let name = if number == 1 { name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name) } else { name };
         let fits = (line.len() as u64) < LONGEST && !name.contains(&0);
         anyhow::ensure!(
             fits,
-            "line {number} of standard input is no file name: it has a NUL, or more than {LONGEST} bytes"
+            "line {number} of standard input is not a file name: it contains a NUL, or is longer than {LONGEST} bytes"
         );
         if !name.trim_ascii().is_empty() {
             add(&path_of(name).with_context(|| format!("line {number} of standard input"))?)?;
@@ -163,9 +164,9 @@ fn path_of(name: &[u8]) -> anyhow::Result<PathBuf> {
     Ok(std::str::from_utf8(name).context("it is not valid UTF-8")?.into())
 }
 
-/// A picture, or all that lie in a folder and in the folders in it.
+/// Adds a picture, or all pictures in a folder and its subfolders.
 fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    anyhow::ensure!(files.len() < MOST, "more than {MOST} pictures are named; ask in parts");
+    anyhow::ensure!(files.len() < MOST, "more than {MOST} pictures; classify them in several calls");
     if !path.is_dir() {
         files.push(path.into());
         return Ok(());
@@ -177,7 +178,7 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     inner.iter().try_for_each(|inner| add(inner, files))
 }
 
-/// What is said about a picture.
+/// The result for a picture.
 struct Said<'a> {
     file: String,
     /// The three most probable classes.
@@ -191,7 +192,7 @@ impl<'a> Said<'a> {
         top.sort_by(|a, b| b.1.total_cmp(&a.1));
         top.truncate(3);
         let warning = match image.ink {
-            false => Some("there is no ink in the picture"),
+            false => Some("no ink was found in the picture"),
             true if top[0].1 < SURE => Some("the network is unsure"),
             true => None,
         };

@@ -9,7 +9,7 @@ use crate::train::image_size;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
-/// The recipes in the program.
+/// The built-in recipes.
 const RECIPES: [(&str, &str); 3] = [
     ("tutorial", include_str!("../../assets/recipes/tutorial.toml")),
     ("fast", include_str!("../../assets/recipes/fast.toml")),
@@ -44,7 +44,7 @@ pub fn merged(flags: &Recipe, file: Option<&Path>, network: Option<&Architecture
 /// How the pictures of a training are read. They must be prepared as for the model, if there is one.
 ///
 /// # Errors
-/// If they are not.
+/// If another preparation is requested.
 pub fn pictures(recipe: &Recipe, model: Option<&Model>) -> anyhow::Result<Pictures> {
     Ok(Pictures {
         prepare: super::agreed(recipe.prepare, model)?,
@@ -59,7 +59,7 @@ pub fn data(recipe: &Recipe) -> &Path {
     recipe.data.as_deref().unwrap_or(Path::new("auto"))
 }
 
-/// A recipe for a set that was found, with paths that are valid in any folder.
+/// The recipe for a data set that was found, with paths that are valid in any working folder.
 ///
 /// # Errors
 /// If the current folder cannot be determined.

@@ -1,4 +1,4 @@
-//! A run in the terminal: what is said while it trains, and its report.
+//! A run in the terminal: its messages, progress and report.
 
 use super::{Console, DeviceArgs, listed};
 use crate::settings::Config;
@@ -26,13 +26,13 @@ pub fn carry_out(
     let config = prepared.config.clone();
     let counts = [prepared.indices.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let classes = prepared.model.network.classes();
-    let source = prepared.source.clone().context("a run has its data from somewhere")?;
+    let source = prepared.source.clone().context("the run has no data source")?;
     let (command, data) = (prepared.command, source.name.clone());
     let mut described = json!({"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]});
     super::add_skipped(&mut described, &prepared.unfit.skipped);
     super::add_passed_over(&mut described, &source);
     console.note(format!(
-        "data {data} ({}): {} images to train on, {} for validation, {} to test; {classes} classes",
+        "data {data} ({}): {} training, {} validation and {} test images; {classes} classes",
         source.place(),
         counts[0],
         counts[1],
@@ -42,7 +42,7 @@ pub fn carry_out(
     prepared.notes.iter().for_each(|note| console.warn(note));
     let trainable = prepared.model.network.trainable_count(&config.freeze);
     console.note(format!(
-        "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters learn{}",
+        "seed {}, {} epochs, batch {}, {}; {trainable} of {} parameters are trained{}",
         config.seed,
         config.epochs,
         config.batch,
@@ -62,12 +62,11 @@ pub fn carry_out(
     let done = outcome.reports.len();
     match Config::best(&outcome.reports) {
         Some(best) if config.is_stalled(&outcome.reports) && done < config.epochs => console.note(format!(
-            "stopped after epoch {done}: none was better since epoch {best}, which is kept in {}",
+            "stopped after epoch {done}: no improvement since epoch {best}, whose model is in {}",
             Shown::from(&outcome.folder.join(BEST))
         )),
         Some(best) if best < done => {
-            console
-                .note(format!("epoch {best} was the best; it is kept in {}", Shown::from(&outcome.folder.join(BEST))));
+            console.note(format!("best epoch: {best}; its model is in {}", Shown::from(&outcome.folder.join(BEST))));
         }
         _ => {}
     }
@@ -75,8 +74,8 @@ pub fn carry_out(
     Ok(())
 }
 
-/// Sets `stop` at Ctrl-C, and at what ends a process in good order: SIGTERM, and SIGHUP where it is not ignored, as `nohup`
-/// has it. A second one ends the program at once.
+/// Sets `stop` on Ctrl-C, SIGTERM and SIGHUP, unless SIGHUP is ignored, as under `nohup`. A second signal ends the
+/// program at once.
 fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
     let handler = || {
         if stop.swap(true, Ordering::Relaxed) {
@@ -84,15 +83,15 @@ fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
         }
     };
     #[cfg(unix)]
-    // SAFETY: a signal's disposition is asked for and set, and no function is installed.
+    // SAFETY: this only reads a signal's disposition.
     let hang_up_is_ignored = unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
         libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
     };
-    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+    ctrlc::set_handler(handler).context("cannot install a handler for Ctrl-C")?;
     #[cfg(unix)]
     if hang_up_is_ignored {
-        // SAFETY: the same.
+        // SAFETY: no function is installed.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     }
     Ok(())
@@ -119,12 +118,15 @@ fn tell(event: &Event, console: &Console, config: &Config) {
             ));
         }
         Event::Features { layers, images, seconds } => console.note(format!(
-            "{} computed once for {images} images, in {seconds:.2} s: nothing that learns lies below",
+            "{} computed once for {images} images in {seconds:.2} s, since only later layers are trained",
             listed(layers)
         )),
         Event::Unfrozen { epoch, layers } => {
-            let (verb, layers) = (if layers.len() == 1 { "learns" } else { "learn" }, listed(layers));
-            console.note(format!("from epoch {epoch} on {layers} {verb} too, at {} of the rate", config.unfreeze_rate));
+            let (verb, layers) = (if layers.len() == 1 { "is" } else { "are" }, listed(layers));
+            console.note(format!(
+                "from epoch {epoch} on, {layers} {verb} trained too, at {} of the learning rate",
+                config.unfreeze_rate
+            ));
         }
         Event::Step { step, loss } => console.detail(format!("step {step}: loss {loss:.6}")),
         _ => {}

@@ -1,4 +1,4 @@
-//! `data show`: what a network is really fed, in the terminal and as a contact sheet.
+//! `data show`: images as the network receives them, in the terminal and as a contact sheet.
 
 use super::{Console, SourceArgs, draw::draw, recipe};
 use crate::data::{DataSet, Part, Pictures};
@@ -12,40 +12,40 @@ use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Show images as the network is fed them: prepared, and changed at random if that is asked for
+/// Show images as the network receives them: prepared and, with --augment, changed at random
 #[derive(Args)]
 pub struct ShowArgs {
-    /// As --data
+    /// Same as --data
     name: Option<PathBuf>,
-    /// The image at this place of its file
+    /// Show only the image at this index, counted from 0
     #[arg(long, value_name = "N", conflicts_with = "class")]
     index: Option<usize>,
-    /// Images of this class, by its name or number
+    /// Show only images of this class, by name, or by number if the classes have no names
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
-    /// Changed at random as in training; one image is shown as it is in several epochs
+    /// Change images at random as in training; with --index, show the image of several epochs
     #[arg(long, value_name = "SPEC", num_args = 0..=1, default_missing_value = "digits", default_value = "none")]
     augment: Augment,
-    /// Images of the test part
+    /// Show test images instead of training images
     #[arg(long)]
     test: bool,
-    /// Decides random changes, and the test part of pictures that have none
+    /// Seed of random changes, and of the test part if a folder of pictures has none
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Write a contact sheet, a PNG with a row for each class
+    /// Write a contact sheet, a PNG with one row per class
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
 }
 
-/// Images of a class, or of one image, on a sheet and side by side in a terminal.
+/// Maximum number of images per row of a sheet, and per row of the terminal.
 const ROW: usize = 10;
 const SIDE_BY_SIDE: usize = 4;
 /// Pixels between images of a sheet.
 const GAP: usize = 2;
 
-/// An image that is shown: where it lies, in which epoch, its class, and what it looks like.
+/// An image to show: its index, epoch, class and pixels.
 struct Sample {
     place: usize,
     epoch: usize,
@@ -56,15 +56,15 @@ struct Sample {
 /// Runs `data show`.
 ///
 /// # Errors
-/// No such set, image or class; a file that is there already.
+/// If there is no such data set, image or class, or the output file exists.
 pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
-        anyhow::bail!("{} exists; give another --out", Shown::from(out));
+        anyhow::bail!("{} exists; choose another --out", Shown::from(out));
     }
     if let Some(out) =
         args.out.as_deref().filter(|out| out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")))
     {
-        anyhow::bail!("{} would be a PNG; give an --out that ends in .png", Shown::from(out));
+        anyhow::bail!("{} would be a PNG; choose an --out that ends in .png", Shown::from(out));
     }
     let settings = &args.source.settings.recipe;
     let (prepare, skip_bad) = (settings.prepare, settings.skip_bad.unwrap_or(false));
@@ -82,7 +82,7 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
         let mut png = std::io::Cursor::new(Vec::new());
         sheet(&shown, &set)
             .write_to(&mut png, image::ImageFormat::Png)
-            .context("cannot make a PNG of so many images")?;
+            .context("cannot encode so many images as a PNG")?;
         files::replace(out, png.get_ref()).with_context(|| format!("cannot write {}", Shown::from(out)))?;
     }
     if console.json {
@@ -94,7 +94,7 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
         console.result_json(&json!({"command": "data show", "name": source.name, "size": size, "images": images}));
         return Ok(());
     }
-    // In the terminal one of each class is enough.
+    // In the terminal, one image per class is enough.
     let every = args.index.is_some() || args.class.is_some();
     let in_terminal: Vec<&Sample> = shown
         .iter()
@@ -106,7 +106,7 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
         console.result(side_by_side(row, set.images.width, &classes));
     }
     if let Some(out) = &args.out {
-        console.note(format!("{} images in {}", shown.len(), Shown::from(out)));
+        console.note(format!("wrote {} images to {}", shown.len(), Shown::from(out)));
     }
     Ok(())
 }
@@ -130,20 +130,20 @@ fn pick(args: &ShowArgs, set: &DataSet, classes: &[String]) -> anyhow::Result<Ve
     };
     if let Some(place) = args.index {
         let count = set.labels.len();
-        anyhow::ensure!(place < count, "there is no image {place}: the part has {count}, counted from 0");
+        anyhow::ensure!(place < count, "there is no image {place}; the part has {count} images, counted from 0");
         let epochs = if args.augment.is_some() { ROW } else { 1 };
         return Ok((1..=epochs).map(|epoch| of(place, epoch)).collect());
     }
     if let Some(name) = &args.class {
         let class = classes.iter().position(|class| class == name);
         let class =
-            class.with_context(|| format!("there is no class {name:?}; there are {}", text::listed(classes)))?;
+            class.with_context(|| format!("there is no class {name:?}; the classes are {}", text::listed(classes)))?;
         return Ok(first(class).collect());
     }
     Ok((0..classes.len()).flat_map(first).collect())
 }
 
-/// A row of the sheet for each class or image.
+/// Draws the sheet, with one row per class.
 fn sheet(shown: &[Sample], set: &DataSet) -> image::GrayImage {
     let (height, width) = (set.images.height, set.images.width);
     let mut rows: Vec<Vec<&Sample>> = Vec::new();

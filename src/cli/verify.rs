@@ -1,4 +1,4 @@
-//! `verify`: proof that this device computes what it should.
+//! `verify`: checks that this device computes correctly.
 
 use super::{Console, DeviceArgs};
 use crate::kernels::DeviceClass;
@@ -6,7 +6,7 @@ use crate::verify::{STEMS, kernel, steps};
 use clap::Args;
 use serde_json::json;
 
-/// Every kernel and whole steps on this device against the CPU reference; exit code 1 if anything differs
+/// Check every kernel and whole steps on this device against the CPU reference; exit code 1 if anything differs
 #[derive(Args)]
 pub struct VerifyArgs {
     #[command(flatten)]
@@ -16,7 +16,7 @@ pub struct VerifyArgs {
 /// Runs `verify`.
 ///
 /// # Errors
-/// A kernel that differs, or whatever the driver says.
+/// If a kernel or a step differs, or the driver reports an error.
 pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
     let device = args.device.open(console)?;
     let mut reports = Vec::new();
@@ -24,7 +24,7 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
         console.bar("verify", at as u64, Some(STEMS.len() as u64), "{msg} [{bar:30}] {pos} of {len}", (*stem).into());
         let report = kernel(&device, stem)?;
         console.note(format!(
-            "{:26} {:>3} of {:>3} cases; the largest difference is {:>5.1} % of the rounding bound",
+            "{:26} {:>3} of {:>3} cases passed; the largest difference is {:>5.1} % of the rounding bound",
             report.kernel,
             report.passed,
             report.cases,
@@ -34,10 +34,13 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
         reports.push(report);
     }
     console.clear_bar();
-    // Kernels are run with the tile sizes of all classes in any case.
+    // The kernel cases above always cover the tile sizes of all classes.
     let classes = args.device.tiles.map_or(DeviceClass::ALL.to_vec(), |class| vec![class.into()]);
     let step = steps(&device, &classes)?;
-    console.note(format!("{:26} {:>3} of {:>3} recorded epochs, step by step", "whole steps", step.passed, step.cases));
+    console.note(format!(
+        "{:26} {:>3} of {:>3} recorded epochs passed, step by step",
+        "whole steps", step.passed, step.cases
+    ));
     step.failures.iter().for_each(|text| console.error(text));
 
     let cases: usize = reports.iter().map(|r| r.cases).sum::<usize>() + step.cases;
@@ -67,7 +70,7 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
     }
     anyhow::ensure!(
         passed == cases,
-        "{} of {cases} cases differ from the reference on {}: do not trust what this driver computes; try another \
+        "{} of {cases} cases differ from the reference on {}, so results of this driver cannot be trusted; try another \
          --adapter or a newer driver",
         cases - passed,
         device.info

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// Called for each part that arrives: file, bytes so far, total bytes if the server reports them.
 pub type OnProgress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
 
-/// How to fetch.
+/// How to download.
 pub struct Fetcher {
     /// Tried before a set's own mirrors; files are under `<mirror>/<set>/`. For networks that cannot reach the others.
     pub mirror: Option<String>,
@@ -80,7 +80,7 @@ impl Fetcher {
     fn download(&self, url: &str, file: &File, folder: &Path, progress: OnProgress) -> Result<(), String> {
         let path = folder.join(file.name);
         let mut temporary = files::beside(&path).map_err(|e| format!("cannot write to {}: {e}", folder.display()))?;
-        let parts = self.start(url).map_err(|e| format!("no thread can be started: {e}"))?;
+        let parts = self.start(url).map_err(|e| format!("cannot start a thread: {e}"))?;
         let began = Instant::now();
         let (mut got, mut total) = (0, None);
         loop {
@@ -93,19 +93,19 @@ impl Fetcher {
                 Chunk::Bytes(bytes) => {
                     got += bytes.len() as u64;
                     if got > LARGEST {
-                        return Err(format!("more than {LARGEST} bytes"));
+                        return Err(format!("the file has more than {LARGEST} bytes"));
                     }
                     temporary.write_all(&bytes).map_err(|e| format!("cannot write: {e}"))?;
                     let rate = got as f64 / began.elapsed().as_secs_f64();
                     if began.elapsed() > self.patience && rate < SLOWEST {
-                        return Err(format!("the server sends only {rate:.0} bytes a second"));
+                        return Err(format!("the server sends only {rate:.0} bytes per second"));
                     }
                 }
             }
             progress(file.name, got, total);
         }
         if total.is_some_and(|total| total != got) {
-            return Err(format!("cut off after {got} of {} bytes", total.unwrap_or(0)));
+            return Err(format!("the transfer ended after {got} of {} bytes", total.unwrap_or(0)));
         }
         check(temporary.written().map_err(|e| e.to_string())?, file)?;
         files::keep(temporary, &path).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
@@ -126,17 +126,17 @@ impl Fetcher {
     }
 }
 
-#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "nothing is sent without a client"))]
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "nothing is downloaded without a client"))]
 enum Chunk {
     Length(Option<u64>),
     Bytes(Vec<u8>),
     End,
 }
 
-/// There is no client without the feature `cli`.
+/// Without the feature `cli` there is no HTTP client.
 #[cfg(not(feature = "cli"))]
 fn transfer(_: &str, _: Duration, _: impl FnMut(Chunk) -> bool) -> Result<(), String> {
-    Err("this build fetches nothing: it lacks the feature cli".into())
+    Err("this build cannot download: it lacks the feature cli".into())
 }
 
 #[cfg(feature = "cli")]
@@ -173,7 +173,7 @@ fn unpack(archive: &Path, name: &str, folder: &Path) -> Result<(), DataError> {
     let mut zip = zip::ZipArchive::new(file).map_err(|e| failed(&e))?;
     let inside =
         zip.file_names().flatten().find(|inside| inside.rsplit('/').next() == Some(name)).map(|n| n.into_owned());
-    let inside = inside.ok_or_else(|| failed(&"there is no such file in it"))?;
+    let inside = inside.ok_or_else(|| failed(&"the archive has no such file"))?;
     let entry = zip.by_name(&inside).map_err(|e| failed(&e))?;
     let path = folder.join(name);
     let unwritable = |e: std::io::Error| DataError::Unwritable { path: (&path).into(), reason: Shown::new(e) };
@@ -250,7 +250,7 @@ pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<St
     // No hash is published for unpacked files, so the one recorded when unpacking is compared.
     let now = match seal.filter(|seal| seal.published && file.check == Check::Unpacked) {
         Some(seal) if seal.sha256 != now.sha256 => {
-            return Err(Some(format!("its SHA-256 is {}, and was {} when it was unpacked", now.sha256, seal.sha256)));
+            return Err(Some(format!("its SHA-256 is {}, but was {} when it was unpacked", now.sha256, seal.sha256)));
         }
         Some(_) => Seal { published: true, ..now },
         None => now,
@@ -262,7 +262,7 @@ pub fn is_right(path: &Path, file: &File, how: Checking) -> Result<(), Option<St
 /// Compares the content of a file with its published hash.
 fn check(content: impl Read, file: &File) -> Result<(), String> {
     let reader = BufReader::with_capacity(1 << 16, content);
-    let whole = |e: std::io::Error| format!("not a whole gzip file: {e}");
+    let whole = |e: std::io::Error| format!("not a complete gzip file: {e}");
     let (found, expected, what) = match file.check {
         Check::Sha256(expected) => {
             (digest::<Sha256>(MultiGzDecoder::new(reader).take(LARGEST)), expected, "content has SHA-256")

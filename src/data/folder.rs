@@ -84,17 +84,13 @@ impl Folder {
         let used = |folder: &Path| train.is_none() || found.contains(&Some(folder));
         let mut passed_over = loose(path);
         for (_, folder) in inner.iter().filter(|(_, folder)| !used(folder)) {
-            passed_over.extend(passed(folder, pictures_below(folder), "beside a folder of training pictures"));
+            passed_over.extend(passed(folder, pictures_below(folder), "next to a folder of training pictures"));
         }
         for part in if train.is_some() { [train, val, test] } else { [Some(path), None, None] }.into_iter().flatten() {
             for (_, class) in folders(part)? {
                 let nested = folders_below(&class).iter().map(|inner| pictures_below(inner)).sum();
-                passed_over.extend(passed(&class, nested, "in folders inside the folder of a class"));
-                passed_over.extend(passed(
-                    &class,
-                    without_ending(&class),
-                    "without an ending that tells what they are",
-                ));
+                passed_over.extend(passed(&class, nested, "in folders inside a class folder"));
+                passed_over.extend(passed(&class, without_ending(&class), "without a file extension"));
             }
         }
         let parts: [Classes; 3] = match (train, val, test) {
@@ -164,9 +160,9 @@ impl Folder {
         let learned = &set.labels[..set.labels.len() - count];
         let without = self.classes.iter().enumerate().find(|(label, _)| !learned.contains(&(*label as u8)));
         let emptied = match (part, without) {
-            (Part::Train, Some((_, class))) => Some(format!("to train on of class {class:?}")),
-            (Part::Train, None) if count == 0 && !last.is_empty() => Some("to validate on".into()),
-            (Part::Test, _) if learned.is_empty() => Some("to test on".into()),
+            (Part::Train, Some((_, class))) => Some(format!("training pictures of class {class:?}")),
+            (Part::Train, None) if count == 0 && !last.is_empty() => Some("validation pictures".into()),
+            (Part::Test, _) if learned.is_empty() => Some("test pictures".into()),
             _ => None,
         };
         if let Some(what) = emptied {
@@ -187,14 +183,14 @@ impl Folder {
                 Err(error) => bad.push(error),
             }
         }
-        Err(DataError::AllBad { what: format!("to train on in {}", self.path.display()), bad })
+        Err(DataError::AllBad { what: format!("training pictures in {}", self.path.display()), bad })
     }
 }
 
 /// Folder names of the parts, case-insensitive.
 const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
 
-/// Which part a folder is, if it is not a class of that name: a part has folders in it and no pictures beside them.
+/// Which part a folder is, if any. A part contains folders and no pictures; other folders of that name are classes.
 fn part_of(name: &str, folder: &Path) -> Option<usize> {
     let part = PARTS.iter().position(|names| names.contains(&name.to_lowercase().as_str()))?;
     let is_one = !has_pictures(folder) && folders(folder).is_ok_and(|inner| !inner.is_empty());
@@ -218,7 +214,7 @@ fn passed(place: &Path, pictures: usize, why: &'static str) -> Option<PassedOver
 /// Pictures beside the folders of classes or parts.
 fn loose(path: &Path) -> Vec<PassedOver> {
     let count = pictures_in(path).map_or(0, |pictures| pictures.len());
-    passed(path, count, "in no folder of a class").into_iter().collect()
+    passed(path, count, "not in a class folder").into_iter().collect()
 }
 
 /// Folders in a folder; unreadable folders and links count as empty.
@@ -270,7 +266,7 @@ pub fn unlike(path: &Path) -> Option<&'static str> {
     if std::fs::read_dir(path).ok()?.next().is_none() {
         return Some("it is empty");
     }
-    has_pictures(path).then_some("its pictures lie in no class folders")
+    has_pictures(path).then_some("its pictures are not in class folders")
 }
 
 fn has_pictures(folder: &Path) -> bool {

@@ -72,7 +72,7 @@ pub fn read_first_column(path: &Path) -> Result<Vec<u8>, DataError> {
     let ([_, columns], bytes) = read::<2>(path, "labels", INTEGERS)?;
     let rows = bytes.chunks_exact(4 * columns as usize);
     let label = |row: &[u8]| u8::try_from(u32::from_be_bytes([row[0], row[1], row[2], row[3]])).ok();
-    let header = || DataError::Header { path: path.into(), what: "labels", text: "a label is above 255".into() };
+    let header = || DataError::Header { path: path.into(), what: "labels", text: "a label is larger than 255".into() };
     rows.map(label).collect::<Option<Vec<u8>>>().ok_or_else(header)
 }
 
@@ -97,7 +97,7 @@ fn read<const DIMS: usize>(
     let mut start = vec![0; 4 + 4 * DIMS];
     let got = read_up_to(&mut content, &mut start).map_err(unreadable)?;
     if got < start.len() {
-        return Err(header(format!("it ends after {got} bytes, inside the header")));
+        return Err(header(format!("it ends after {got} bytes, within the header")));
     }
     check_magic(&start, code, DIMS).map_err(header)?;
     let mut dims = [0; DIMS];
@@ -105,7 +105,11 @@ fn read<const DIMS: usize>(
         *dim = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
     if dims.contains(&0) {
-        return Err(if dims[0] == 0 { DataError::Empty(path.into()) } else { header(format!("sizes {dims:?}")) });
+        return Err(if dims[0] == 0 {
+            DataError::Empty(path.into())
+        } else {
+            header(format!("sizes {dims:?} contain 0"))
+        });
     }
     let expected = dims.iter().try_fold(size, |product, &dim| product.checked_mul(u64::from(dim)));
     let expected = expected.filter(|&bytes| bytes <= isize::MAX as u64);
@@ -130,7 +134,7 @@ fn read<const DIMS: usize>(
 }
 
 fn damaged(path: &Path, error: std::io::Error) -> DataError {
-    let reason = format!("{error}; the file is cut off or damaged, fetch or copy it again");
+    let reason = format!("{error}; the file is truncated or damaged, download or copy it again");
     DataError::Unreadable { path: path.into(), reason: reason.into() }
 }
 
@@ -159,9 +163,9 @@ fn check_magic(start: &[u8], code: u8, dims: usize) -> Result<(), String> {
         _ => None,
     };
     match kind(start[2]).filter(|_| start[..2] == [0, 0]) {
-        None => return Err(format!("it starts with {:02x?} and not with 00 00 {code:02x}", &start[..4])),
+        None => return Err(format!("it starts with {:02x?}, not with 00 00 {code:02x}", &start[..4])),
         Some(found) if start[2] != code => {
-            return Err(format!("it holds {found}; only {} are read", kind(code).unwrap_or_default()));
+            return Err(format!("it contains {found}; only {} are supported", kind(code).unwrap_or_default()));
         }
         Some(_) => {}
     }
@@ -213,22 +217,22 @@ mod tests {
         assert!(error(&images(3, 2, 5, 31)).contains("more than the 30 bytes"));
         assert!(error(&gzip(&images(3, 2, 5, 29))).contains("ends after 29 of the 30 bytes"));
         assert!(error(&gzip(&images(3, 2, 5, 31))).contains("more than the 30 bytes"));
-        assert!(error(&images(0, 2, 5, 0)).contains("holds no images"));
+        assert!(error(&images(0, 2, 5, 0)).contains("contains no images"));
         assert!(error(&images(3, 0, 5, 0)).contains("sizes [3, 0, 5]"));
         assert!(error(&images(u32::MAX, u32::MAX, u32::MAX, 8)).contains("overflow"));
         assert!(error(&gzip(&images(4_000_000_000, 28, 28, 100))).contains("ends after"));
-        assert!(error(&[0, 0, 8, 3, 0, 0]).contains("inside the header"));
+        assert!(error(&[0, 0, 8, 3, 0, 0]).contains("within the header"));
         assert!(error(&[0, 0, 8, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]).contains("1 dimensions, not 3"));
         assert!(error(&[0, 0, 13, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]).contains("32-bit floats"));
-        assert!(error(b"PNG and so on, and on").contains("and not with 00 00 08"));
+        assert!(error(b"PNG and so on, and on").contains("not with 00 00 08"));
     }
 
     #[test]
     fn a_damaged_gzip_file_is_told() {
         let mut whole = gzip(&images(30, 20, 20, 12_000));
-        assert!(error(&whole[..whole.len() / 2]).contains("cut off or damaged"));
+        assert!(error(&whole[..whole.len() / 2]).contains("truncated or damaged"));
         let checksum = whole.len() - 6;
         whole[checksum] ^= 1;
-        assert!(error(&whole).contains("cut off or damaged"));
+        assert!(error(&whole).contains("truncated or damaged"));
     }
 }

@@ -1,6 +1,6 @@
 //! Data sets known by name: where they come from and how they are verified.
 
-/// A data set that can be fetched.
+/// A data set that can be downloaded.
 #[derive(Clone, Debug)]
 pub struct Known {
     pub name: &'static str,
@@ -205,7 +205,7 @@ pub const KNOWN: [Known; 10] = [
     emnist("emnist-bymerge", "EMNIST, digits and letters, merged", emnist_files!("bymerge"), 0, BALANCED),
     emnist("emnist-byclass", "EMNIST, digits and letters, all", emnist_files!("byclass"), 0, BY_CLASS),
     emnist("emnist-digits", "EMNIST digits", emnist_files!("digits"), 0, ""),
-    emnist("emnist-mnist", "EMNIST, MNIST's digits made anew", emnist_files!("mnist"), 0, ""),
+    emnist("emnist-mnist", "EMNIST, MNIST's digits rebuilt", emnist_files!("mnist"), 0, ""),
 ];
 
 /// Finds a known set by name.

@@ -67,7 +67,7 @@ impl Grey {
         }
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
         if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
-            return Err("it is no PNG, JPEG, BMP, GIF or WebP".into());
+            return Err("it is not a PNG, JPEG, BMP, GIF or WebP file".into());
         }
         let limit = |bytes: u64| {
             let mut limits = Limits::default();
@@ -80,7 +80,8 @@ impl Grey {
         let (width, height) = decoder.dimensions();
         if width.max(height) > LARGEST_SIDE || u64::from(width) * u64::from(height) > LARGEST {
             return Err(format!(
-                "it has {width}x{height} pixels, and at most {LARGEST_SIDE} a side and {LARGEST} in all are read; scale it down"
+                "it has {width}x{height} pixels, but at most {LARGEST_SIDE} per side and {LARGEST} in total are \
+                 supported; scale it down"
             ));
         }
         if width < 3 || height < 3 {
@@ -89,7 +90,8 @@ impl Grey {
         if decoder.total_bytes() > MOST_MEMORY {
             let bytes = decoder.total_bytes();
             return Err(format!(
-                "it would take {bytes} bytes when decoded, and {MOST_MEMORY} are allowed; scale it down, or take 8-bit colour"
+                "it needs {bytes} bytes when decoded, but at most {MOST_MEMORY} are allowed; scale it down, or use \
+                 8-bit colour"
             ));
         }
         static ALONE: Mutex<()> = Mutex::new(());
@@ -283,7 +285,7 @@ mod tests {
             assert!(text.contains(word), "{text}");
         };
         says(b"", "empty");
-        says(b"hello", "no PNG, JPEG");
+        says(b"hello", "not a PNG, JPEG");
         let png = encoded(halves().into(), ImageFormat::Png);
         assert!(Grey::decode(png[..png.len() / 2].to_vec()).is_err());
         says(&encoded(RgbaImage::new(1, 1).into(), ImageFormat::Png), "1x1 pixels");

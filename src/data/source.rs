@@ -137,7 +137,7 @@ impl Locator {
         let source = |name, kind, notice| Source { name, wanted: path.clone(), kind, notice };
         if Folder::is_one(&path) {
             let (folder, reading) = self.pictures(&path)?;
-            let notice = "of this folder the pictures are taken, and the IDX files in it are passed over";
+            let notice = "the pictures in this folder are used, and the IDX files in it are ignored";
             let notice = file(&path, NAMES[0]).is_ok().then(|| notice.into());
             return Ok(source(own, Kind::Pictures(folder, reading), notice));
         }
@@ -226,7 +226,7 @@ fn names_of(folder: &Path, known: Option<&'static Known>, part: Part) -> [&'stat
 fn labels_of(path: &Path, layout: Layout) -> Result<Vec<u8>, DataError> {
     let mut labels = if layout.columns { read_first_column(path)? } else { read_labels(path)? };
     if let Some(at) = labels.iter().position(|&label| label < layout.first_label) {
-        let text = format!("label {} at place {at}, where they start from {}", labels[at], layout.first_label);
+        let text = format!("label {} at index {at}, but labels start from {}", labels[at], layout.first_label);
         return Err(DataError::Header { path: path.into(), what: "labels", text });
     }
     labels.iter_mut().for_each(|label| *label -= layout.first_label);

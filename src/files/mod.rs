@@ -29,7 +29,7 @@ pub fn open(path: &Path) -> Result<(File, u64)> {
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let (file, size) = open(path)?;
     let too_large =
-        |size: u64| Error::new(ErrorKind::FileTooLarge, format!("it has {size} bytes, at most {most} are read"));
+        |size: u64| Error::new(ErrorKind::FileTooLarge, format!("it has {size} bytes, but at most {most} are allowed"));
     if size > most {
         return Err(too_large(size));
     }
@@ -58,7 +58,7 @@ pub fn reserved<T>(count: u64) -> Result<Vec<T>> {
 /// A temporary file in the folder of its final path. Removes temporary files that ended processes left there.
 pub fn beside(path: &Path) -> Result<Temporary> {
     let folder = folder_of(path);
-    let name = path.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
+    let name = path.file_name().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the path has no file name"))?;
     sweep(folder, &[name]);
     let prefix = prefix(name);
     let mut builder = tempfile::Builder::new();
@@ -236,7 +236,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, b"hello").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"hello");
-        assert!(read(&path, 4).unwrap_err().to_string().contains("5 bytes, at most 4"));
+        assert!(read(&path, 4).unwrap_err().to_string().contains("5 bytes, but at most 4"));
         assert!(read(folder.path(), 9).unwrap_err().to_string().contains("not a regular file"));
         std::fs::write(&path, [0xff]).unwrap();
         assert!(read_text(&path, 9).unwrap_err().to_string().contains("UTF-8"));
@@ -267,7 +267,7 @@ mod tests {
         let second = beside(&path).unwrap();
         assert!(
             mine.file.path().exists() && second.file.path().exists(),
-            "a file that is being written is no leftover"
+            "a file that is being written is not removed"
         );
         drop(second);
         assert!(HELD.lock().unwrap().contains(&mine.file.path().to_path_buf()));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Timeout after which a submission is considered dead. Submissions are sized to take a tenth of a second.
+/// Time after which a submission is considered dead. Submissions are sized to take a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An open device.
@@ -64,7 +64,7 @@ impl Device {
     /// adapter's own buffer sizes.
     ///
     /// # Errors
-    /// If the driver refuses.
+    /// If the driver rejects the request.
     pub fn of(adapter: &wgpu::Adapter, info: AdapterInfo, checked: bool) -> Result<Device, GpuError> {
         Device::with(adapter, info, checked, wgpu::Features::empty())
     }
@@ -348,6 +348,6 @@ mod tests {
         let text = rejected("buffer input", wgpu::Error::OutOfMemory { source: source() }).to_string();
         assert!(text.contains("out of memory for buffer input") && text.contains("`batch`"), "{text}");
         let error = wgpu::Error::Validation { source: source(), description: "too many groups".into() };
-        assert_eq!(rejected("update", error).to_string(), "the driver rejects update: too many groups");
+        assert_eq!(rejected("update", error).to_string(), "the driver rejected update: too many groups");
     }
 }

@@ -23,38 +23,38 @@ use crate::text::{Argument, Shown};
 #[non_exhaustive]
 pub enum GpuError {
     #[error(
-        "no adapter matches \"{wanted}\"; this machine offers: {}",
+        "no adapter matches \"{wanted}\"; available adapters: {}",
         if .found.is_empty() { "none. Install a graphics driver (on Debian or Ubuntu without a GPU: `apt-get install \
         mesa-vulkan-drivers`)".to_string() } else { .found.iter().map(Shown::to_string).collect::<Vec<_>>().join("; ") }
     )]
     NoAdapter { wanted: Shown, found: Vec<Shown> },
-    #[error("{name} gives no device: {reason}")]
+    #[error("cannot open {name}: {reason}")]
     NoDevice { name: Shown, reason: Shown },
-    #[error("buffer {buffer:?} needs {needed} bytes and this device's {limit} is {allowed}; {remedy}")]
+    #[error("buffer {buffer:?} needs {needed} bytes, but the limit {limit} is {allowed}; {remedy}")]
     Limit { buffer: String, needed: u64, limit: String, allowed: u64, remedy: String },
     #[error(
-        "kernel {kernel} needs {needed} storage buffers and this device's max_storage_buffers_per_shader_stage is \
+        "kernel {kernel} needs {needed} storage buffers, but this device's max_storage_buffers_per_shader_stage is \
          {allowed}; use another {}",
         Argument("adapter")
     )]
     StorageBuffers { kernel: String, needed: u32, allowed: u32 },
     #[error(transparent)]
     Shader(#[from] ShaderError),
-    #[error("kernel {kernel} is bound to {expected:?} in the plan and to {found:?} in its shader")]
+    #[error("kernel {kernel} has the bindings {expected:?} in the plan, but {found:?} in its shader")]
     Bindings { kernel: String, expected: Vec<String>, found: Vec<String> },
-    #[error("the driver rejects {what}: {reason}")]
+    #[error("the driver rejected {what}: {reason}")]
     Rejected { what: String, reason: String },
     #[error(
-        "the device ran out of memory for {0}; end other programs that use it, or use a smaller {batch} or {limit}",
+        "the device ran out of memory for {0}; close other programs that use it, or use a smaller {batch} or {limit}",
         batch = Argument("batch"), limit = Argument("limit")
     )]
     OutOfMemory(String),
     #[error("the device was lost: {0}")]
     Lost(Shown),
-    #[error("the device gave no answer for {0} seconds")]
+    #[error("the device did not respond for {0} seconds")]
     Silent(u64),
     #[error(
-        "the device stopped before the end of its work: {expected} steps were submitted and {found} are done. The driver \
+        "the device did not finish its work: {expected} steps were submitted, but only {found} completed. The driver \
          may have killed a submission that took too long; try a smaller {}, or another {}",
         Argument("batch"),
         Argument("adapter")
@@ -81,6 +81,6 @@ mod tests {
     fn a_counter_that_stands_still_is_a_killed_submission() {
         assert!(check_steps(70, 70).is_ok() && check_steps((1 << 32) + 3, 3).is_ok());
         let text = check_steps(70, 64).unwrap_err().to_string();
-        assert!(text.contains("70 steps were submitted and 64 are done") && text.contains("`batch`"), "{text}");
+        assert!(text.contains("70 steps were submitted, but only 64 completed") && text.contains("`batch`"), "{text}");
     }
 }

@@ -141,7 +141,7 @@ impl Definition for BatchNormForward {
     const FAULTS: Faults = &[
         ("+ EPS", ""),
         ("- centre) + shift", "- centre)"),
-        ("y[p] = act(", "y[p] = ("),
+        ("y[first + p] = act(", "y[first + p] = ("),
         ("let c = plane % channels;", "let c = (plane + 1u) % channels;"),
         ("id.x % TILES * tile_p", "id.x % TILES"),
     ];
@@ -206,11 +206,11 @@ impl Definition for BatchNormBackwardInput {
     const WGSL: &'static str = shader!("batch_norm_backward_input");
     const FAULTS: Faults = &[
         ("(shift + slope", "(slope"),
-        ("shift + slope * (value - centre)", "shift"),
+        ("shift + slope * (value[p] - centre)", "shift"),
         ("/ deviation / count", "/ count"),
-        ("if plane / channels < images {", "if plane / channels < padded {"),
+        ("if plane / channels >= images {", "if plane / channels >= padded {"),
         ("f32(images * pixels)", "f32(padded * pixels)"),
-        ("* act_derivative(value)", ""),
+        ("* act_derivative(value[p])", ""),
         ("let scale = w[c / 4u][c % 4u] / deviation;", "let scale = 1.0 / deviation;"),
     ];
 

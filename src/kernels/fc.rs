@@ -104,9 +104,9 @@ impl Definition for FcForward {
         ("row < batch && column < c_out", "row < batch && column + 1u < c_out"),
         ("i < c_in; i += wg", "i < c_in; i += 2u * wg"),
         ("q < wg; q += HELPERS", "q < wg; q += 2u * HELPERS"),
-        ("total += sums[result * HELPERS + q]", "total += sums[result * HELPERS]"),
+        ("total += sums[lane * HELPERS + q]", "total += sums[lane * HELPERS]"),
         ("    workgroupBarrier();\n    let helper", "    let helper"),
-        ("    workgroupBarrier();\n    for (var result = lane;", "    for (var result = lane;"),
+        ("    workgroupBarrier();\n    let row", "    let row"),
     ];
     const SOFTWARE: &'static [Text] = &[
         Text { file: "software/fc_forward", wgsl: shader!("software/fc_forward"), faults: FcForward::OF_SOFTWARE },
@@ -272,11 +272,9 @@ impl Definition for FcBackwardWeight {
     const FAULTS: Faults = &[
         ("let end = min(batch, (slice + 1u) * SLICE);", "let end = (slice + 1u) * SLICE;"),
         ("let at = (slice * c_out + o + t) * c_in", "let at = (o + t) * c_in"),
-        ("dw_in[at] + sum[t][s]", "sum[t][s]"),
         ("* c_in + i + s * LANES;\n                value", "* c_in + i + s;\n                value"),
         ("FULL || first + n < end)", "true)"),
         ("let at = slice * c_out + o + t;", "let at = o + t;"),
-        ("db_in[at] + sum_b[t]", "sum_b[t]"),
         ("sum_b[t] += delta[n];", "sum_b[t] = delta[n];"),
     ];
     const SOFTWARE: &'static [Text] = &[Text {
@@ -309,14 +307,9 @@ impl Definition for FcBackwardWeight {
     fn ports(&self) -> Vec<Port> {
         let (FcBackwardWeight(s, _, _), software) = (self, self.is_software());
         let [dw, db] = self.sums();
-        vec![
-            gather(software, "dy", Element::F32, s.y()),
-            gather(software, "x", Element::F32, s.x()),
-            read("dw_in", dw),
-            read("db_in", db),
-            write("dw", dw),
-            write("db", db),
-        ]
+        let mut ports = vec![gather(software, "dy", Element::F32, s.y()), gather(software, "x", Element::F32, s.x())];
+        ports.extend(sums(software, [dw, db]));
+        ports
     }
 
     fn workgroups(&self) -> [u32; 3] {

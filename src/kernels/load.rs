@@ -48,11 +48,11 @@ impl Definition for LoadImages {
     const FAULTS: Faults = &[
         ("let row = cursor.start + n;", "let row = n;"),
         ("if row >= cursor.total {", "if row > cursor.total {"),
-        ("(image + p) % 4u * 8u", "p % 4u * 8u"),
-        ("if p >= end {", "if p > end {"),
+        ("(image + p + q) % 4u * 8u", "(p + q) % 4u * 8u"),
+        ("|| p + q < end", "|| p + q <= end"),
         ("let first = id.x * tile_p;", "let first = id.x * 4u;"),
         ("y[n * pixels + p] = 0.0;", ""),
-        ("table[byte / 4u][byte % 4u]", "table[byte / 4u][byte & 2u]"),
+        ("byte_values[byte / 4u][byte % 4u]", "byte_values[byte / 4u][byte & 2u]"),
     ];
 
     fn constants(&self) -> Constants {
@@ -66,7 +66,7 @@ impl Definition for LoadImages {
             images(s.set, s.pixels, s.batch),
             order(s.rows, s.set, s.batch),
             cursor(),
-            uniform("table", Element::F32, 256),
+            uniform("byte_values", Element::F32, 256),
             write("y", size([s.batch, s.pixels])),
         ]
     }
@@ -140,7 +140,7 @@ impl Definition for AugmentImages {
             order(s.rows, s.set, s.batch),
             read_u32("places", s.rows as usize).touching(4 * u64::from(s.batch)),
             cursor(),
-            uniform("table", Element::F32, 256),
+            uniform("byte_values", Element::F32, 256),
             uniform("augment", Element::U32, AUGMENT).of(Values::Augment),
             write("y", size([s.batch, pixels])),
         ]

@@ -34,7 +34,7 @@ use tiles::WORKGROUP_MEMORY;
 pub use tiles::{DeviceClass, Tiles};
 
 pub(crate) use pieces::composed;
-use port::{cursor, gather, order, update_u32, write, write_u32};
+use port::{cursor, gather, order, sums, update_u32, write, write_u32};
 pub(crate) use port::{read, read_u32, uniform, update};
 
 /// Passes the list of all kernels to a macro: the file of each family in `src/kernels`, then the stem and type of each

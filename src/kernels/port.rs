@@ -93,6 +93,14 @@ pub(super) const fn gather(software: bool, name: &'static str, element: Element,
     Port { uniform: software, ..port(name, element, Access::Read, len) }
 }
 
+/// Gradients of weights and biases. A software device may sum over parts of a batch, so its shader also reads the sums
+/// of earlier parts, or zeros.
+pub(super) fn sums(software: bool, [dw, db]: [usize; 2]) -> Vec<Port> {
+    let mut ports = if software { vec![read("dw_in", dw), read("db_in", db)] } else { Vec::new() };
+    ports.extend([write("dw", dw), write("db", db)]);
+    ports
+}
+
 pub(crate) const fn read(name: &'static str, len: usize) -> Port {
     port(name, Element::F32, Access::Read, len)
 }

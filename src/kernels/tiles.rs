@@ -127,7 +127,7 @@ impl Tiles {
                 conv_i: 1,
                 conv_j: 2,
                 conv_c: 4,
-                conv_block: 2,
+                conv_block: 1,
                 conv_weight_sums: 25,
                 fc_terms: 16,
                 fc_n: 2,

@@ -50,14 +50,15 @@ impl Definition for GradientNorm {
     }
 }
 
-/// Field 0 is the number of workgroups of the [`GradientNorm`].
+/// Field 0 is the number of workgroups of the [`GradientNorm`], and field 1 the number of values read at once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GradientClip(pub u32);
+pub struct GradientClip(pub u32, pub u32);
 
 impl Definition for GradientClip {
     const WGSL: &'static str = shader!("gradient_clip");
     const FAULTS: Faults = &[
-        ("at += WG", "at += 2u * WG"),
+        ("first += WG * at_once", "first += 2u * WG * at_once"),
+        ("first + q * WG < groups", "true"),
         ("var half = WG / 2u;", "var half = WG / 4u;"),
         ("min(1.0, limit[0].x / (sqrt(sums[0]) + 1e-6))", "limit[0].x / (sqrt(sums[0]) + 1e-6)"),
         ("sqrt(sums[0])", "sums[0]"),
@@ -65,7 +66,7 @@ impl Definition for GradientClip {
     ];
 
     fn constants(&self) -> Constants {
-        vec![("groups", self.0)]
+        vec![("groups", self.0), ("at_once", self.1)]
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -90,6 +91,8 @@ impl Definition for GradientClip {
 
     fn cases() -> Vec<Setting<GradientClip>> {
         // Norms below and above the limit.
-        [1, 7, 64, 65, 700].map(|groups| Setting::new(GradientClip(groups), Fill::SMOOTH)).to_vec()
+        [(1, 1), (7, 16), (64, 1), (65, 1), (65, 16), (700, 1), (1100, 16)]
+            .map(|(groups, at_once)| Setting::new(GradientClip(groups, at_once), Fill::SMOOTH))
+            .to_vec()
     }
 }

@@ -166,8 +166,8 @@ impl Definition for Conv {
             let parts = to.carrying(part.conv.batch, elements);
             let part = of_part(shape, to.padded / parts);
             let slices = tiles.conv_pool_slices(&part);
-            let bindings = [dy, winner, x, &dw, &db, &dw, &db];
-            to.steps(ConvPoolBackwardWeight(part, slices, tiles), &label, &bindings, parts)?;
+            let kernel = ConvPoolBackwardWeight(part, slices, tiles);
+            to.sums(kernel, &label, &[dy, winner, x], [&dw, &db], parts)?;
             slices
         } else {
             let shape = self.shape(stage, to.padded);

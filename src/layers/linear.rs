@@ -92,9 +92,8 @@ impl Definition for Linear {
         let shape = shape(stage, to.padded / parts);
         let slices = to.tiles.fc_slices(shape.batch);
         let [dw, db] = ["weight", "bias"].map(|tensor| stage.gradient(tensor));
-        let bindings = [&*stage.dy(), &stage.x, &dw, &db, &dw, &db];
         let kernel = FcBackwardWeight(shape, slices, to.tiles);
-        to.steps(kernel, &stage.label("backward weight"), &bindings, parts)?;
+        to.sums(kernel, &stage.label("backward weight"), &[&*stage.dy(), &stage.x], [&dw, &db], parts)?;
         to.learn(&stage.of("weight"), slices);
         to.learn(&stage.of("bias"), slices);
         Ok(())

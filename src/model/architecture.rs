@@ -33,13 +33,13 @@ impl Default for Architecture {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchitectureError {
-    #[error("there is no network \"{name}\": give {}, or a file with a list of layers", NETWORKS.join(", "))]
+    #[error("there is no network \"{name}\"; give {}, or a file with a list of layers", NETWORKS.join(", "))]
     Unknown { name: Shown },
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error("cannot read {path}: {reason}")]
     Unreadable { path: Shown, reason: Shown },
-    #[error("{path} is no network: {reason}")]
+    #[error("{path} is not a valid network: {reason}")]
     Invalid { path: Shown, reason: String },
     #[error("{path}, line {line}: {error}")]
     DoesNotFit { path: Shown, line: usize, error: NetworkError },

@@ -1,22 +1,23 @@
 //! Checkpoints of trained networks: safetensors with PyTorch's names and shapes, and one metadata key with everything
 //! else that a network needs. A file without that key, such as one saved by PyTorch, is read as the tutorial's network.
 
+mod tensors;
+
 use super::unique::has_unique_keys;
-use super::{Network, NetworkError, model_file};
+use super::{Network, NetworkError, Normalisation, model_file};
 use crate::data::Prepare;
 use crate::files;
 use crate::layers::Layer;
 use crate::text::{self, Shown};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use tensors::{Named, arena, find, floats, named, serialized, write};
 
 /// The metadata key. There is only one because safetensors does not preserve the order of several.
 const KEY: &str = "mnist-gpu";
-/// MNIST's mean and deviation, for files without metadata.
-const MNIST: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
 /// Name of the network that comes with the program: the tutorial's, trained by this program on MNIST.
 pub const PRETRAINED: &str = "pretrained";
 /// The format version that this program writes, and the only one it reads.
@@ -28,52 +29,38 @@ const FORMAT: u32 = 1;
 pub enum CheckpointError {
     #[error("cannot read {path}: {reason}")]
     Unreadable { path: Shown, reason: Shown },
-    #[error("{path} is no whole safetensors file, such as PyTorch's safetensors.torch.save_file writes: {reason}")]
+    #[error("{path} is not a valid safetensors file, such as PyTorch's safetensors.torch.save_file writes: {reason}")]
     Damaged { path: Shown, reason: Shown },
-    #[error("{path} holds metadata that this version does not understand: {reason}")]
+    #[error("cannot use the metadata of {path}: {reason}")]
     Metadata { path: Shown, reason: Shown },
-    #[error("{path} has no metadata, so it is taken for the tutorial's network, but {reason}")]
+    #[error("{path} has no metadata, so it is read as the tutorial's network, but {reason}")]
     Bare { path: Shown, reason: Shown },
-    #[error("{path} lacks the tensor {name}; it holds {}", text::listed(.found))]
+    #[error("{path} has no tensor {name}; its tensors are {}", text::listed(.found))]
     Missing { path: Shown, name: Shown, found: Vec<String> },
-    #[error("{path} holds a tensor {name} that the network does not have")]
+    #[error("{path} has a tensor {name} that the network does not have")]
     Extra { path: Shown, name: Shown },
-    #[error("{path}: tensor {name} has shape {found:?} and the network needs {expected:?}")]
+    #[error("{path}: tensor {name} has shape {found:?}, but the network needs {expected:?}")]
     Shape { path: Shown, name: Shown, found: Vec<usize>, expected: Vec<usize> },
-    #[error("{path}: tensor {name} holds {found} and only F32 is read; convert it with `.float()`")]
+    #[error("{path}: tensor {name} has type {found}, but only F32 is supported; convert it with `.float()`")]
     Type { path: Shown, name: Shown, found: Shown },
-    #[error("{path}: tensor {name} holds {value} at place {index}; the file is damaged or its training diverged")]
+    #[error("{path}: tensor {name} has {value} at index {index}; the file is damaged, or its training diverged")]
     NotFinite { path: Shown, name: Shown, value: f32, index: usize },
     #[error(
-        "{path}: tensor {name} holds {value} at place {index}, and a variance is never below 0; the file is damaged"
+        "{path}: tensor {name} has {value} at index {index}, but a variance cannot be negative; the file is damaged"
     )]
     Negative { path: Shown, name: Shown, value: f32, index: usize },
     #[error("{path}: {error}")]
     Network { path: Shown, error: NetworkError },
-    #[error("cannot write {path}: {reason}; what was there before is unchanged")]
+    #[error("cannot write {path}: {reason}; the existing file, if any, is unchanged")]
     Unwritable { path: Shown, reason: Shown },
     #[error(
         "{0} is a folder without model.safetensors; give a model file or the folder of a run that finished an epoch"
     )]
     NoModel(Shown),
-    #[error("there is no run under {0}; train one with `mnist-gpu train`, name a model file, or say `pretrained`")]
+    #[error("there is no run under {0}; train one with `mnist-gpu train`, or give a model file or `pretrained`")]
     NoRun(Shown),
     #[error("there is no model file or run folder {0}")]
     Nowhere(Shown),
-}
-
-/// The mean is subtracted from a pixel in 0..1, and the difference is divided by the deviation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Normalisation {
-    pub mean: f32,
-    pub deviation: f32,
-}
-
-impl Normalisation {
-    /// The value of every byte, in float32 and in torchvision's order of operations: `(byte / 255 - mean) / deviation`.
-    pub fn table(&self) -> Vec<f32> {
-        (0..256).map(|byte| (byte as f32 / 255.0 - self.mean) / self.deviation).collect()
-    }
 }
 
 /// A network with its parameters and everything that belongs to them.
@@ -109,7 +96,7 @@ impl Metadata {
     fn check(&self, network: &Network) -> Result<(), String> {
         let (names, classes) = (&self.class_names, network.classes());
         if names.len() != classes {
-            return Err(format!("{} names for {classes} classes", names.len()));
+            return Err(format!("it has {} class names for {classes} classes", names.len()));
         }
         let mut seen = HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
@@ -117,14 +104,14 @@ impl Metadata {
         }
         // Class names may come from a folder of pictures, which has the same restriction.
         if let Some(name) = names.iter().find(|name| name.chars().any(char::is_control)) {
-            return Err(format!("the class name {name:?} holds control characters"));
+            return Err(format!("the class name {name:?} contains control characters"));
         }
         let n = self.normalisation;
-        let is_usable = n.deviation > 0.0 && n.table().iter().all(|value| value.is_finite());
+        let is_usable = n.std > 0.0 && n.byte_values().iter().all(|value| value.is_finite());
         if is_usable {
             Ok(())
         } else {
-            Err(format!("a mean of {:?} and a deviation of {:?} make no finite number of a pixel", n.mean, n.deviation))
+            Err(format!("a mean of {:?} and a deviation of {:?} do not give finite pixel values", n.mean, n.std))
         }
     }
 }
@@ -164,7 +151,7 @@ impl Model {
             None => bare(&file, &tensors)?,
         };
         if metadata.format != FORMAT {
-            let reason = format!("format {} where this program knows {FORMAT}", metadata.format);
+            let reason = format!("it has format {}, but only format {FORMAT} is supported", metadata.format);
             return Err(CheckpointError::Metadata { path: path(), reason: reason.into() });
         }
         let network = Network::new(metadata.input, &metadata.layers)
@@ -266,7 +253,7 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
         let tensors = parse(path, &raw)?;
         let record: T = metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
             path: path.into(),
-            reason: "it is no file to resume from".into(),
+            reason: "there is none, so this is not a file to resume from".into(),
         })?;
         let parameters = arena(path, &tensors, network, "", false)?;
         let state = |name: &&str| arena(path, &tensors, network, &format!(".{name}"), false);
@@ -294,22 +281,22 @@ fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     let (mut file, size) = files::open(path).map_err(unreadable)?;
     let mut length = [0; 8];
     if size < 8 {
-        return Err(damaged(format!("it has {size} bytes")));
+        return Err(damaged(format!("it has only {size} bytes")));
     }
     file.read_exact(&mut length).map_err(unreadable)?;
     let header = u64::from_le_bytes(length);
     if !(2..=MOST_HEADER.min(size - 8)).contains(&header) {
-        return Err(damaged(format!("a header of {header} bytes in a file of {size}")));
+        return Err(damaged(format!("it has a header of {header} bytes in a file of {size} bytes")));
     }
     let mut bytes = length.to_vec();
     file.by_ref().take(header).read_to_end(&mut bytes).map_err(unreadable)?;
     let text = bytes.get(8..).and_then(|text| str::from_utf8(text).ok());
-    let text = text.ok_or_else(|| damaged("a header that is not UTF-8".into()))?;
+    let text = text.ok_or_else(|| damaged("its header is not UTF-8".into()))?;
     has_unique_keys(text).map_err(|e| damaged(e.to_string()))?;
     let tensors: HashMap<String, serde_json::Value> = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
     let end = tensors.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64()).max().unwrap_or(0);
     if end.checked_add(header + 8) != Some(size) {
-        return Err(damaged(format!("its header promises {end} bytes of tensors, and {} follow", size - 8 - header)));
+        return Err(damaged(format!("its header declares {end} bytes of tensors, but {} follow", size - 8 - header)));
     }
     bytes.try_reserve_exact(end as usize).map_err(|_| unreadable(ErrorKind::OutOfMemory.into()))?;
     file.take(end).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -332,12 +319,12 @@ fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, C
 fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError> {
     let classes = match tensors.tensor("fc2.bias").map(|t| t.shape().to_vec()) {
         Ok(shape) if shape.len() == 1 && shape[0] > 256 => {
-            let reason = format!("its fc2.bias is of {} classes, and a label is one of 256 at most", shape[0]);
+            let reason = format!("its fc2.bias is for {} classes, but at most 256 are supported", shape[0]);
             return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
         }
         Ok(shape) if shape.len() == 1 => shape[0],
         _ => {
-            let reason = format!("it has no fc2.bias; it holds {}", text::listed(tensors.names()));
+            let reason = format!("it has no fc2.bias; its tensors are {}", text::listed(tensors.names()));
             return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
         }
     };
@@ -346,7 +333,7 @@ fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError>
         input: [1, 28, 28],
         layers: super::tutorial_layers(classes),
         class_names: numbered_classes(classes),
-        normalisation: MNIST,
+        normalisation: Normalisation::MNIST,
         prepare: Prepare::Mnist,
         training: serde_json::Value::Null,
     })
@@ -355,100 +342,6 @@ fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError>
 /// Default class names: the labels.
 pub fn numbered_classes(classes: usize) -> Vec<String> {
     (0..classes).map(|class| class.to_string()).collect()
-}
-
-fn find<'a>(path: &Path, tensors: &SafeTensors<'a>, name: &str) -> Result<TensorView<'a>, CheckpointError> {
-    tensors.tensor(name).map_err(|_| {
-        let mut found: Vec<String> = tensors.names().iter().map(|n| n.to_string()).collect();
-        found.sort();
-        CheckpointError::Missing { path: path.into(), name: name.into(), found }
-    })
-}
-
-/// Gathers a network's tensors into its arena. `only` rejects tensors with other names.
-fn arena(
-    path: &Path,
-    tensors: &SafeTensors,
-    network: &Network,
-    suffix: &str,
-    only: bool,
-) -> Result<Vec<f32>, CheckpointError> {
-    // It grows only with tensors that the file has, regardless of its metadata.
-    let mut arena = Vec::new();
-    for p in kept(network, suffix) {
-        let name = format!("{}{suffix}", p.name);
-        let tensor = find(path, tensors, &name)?;
-        if tensor.shape() != p.shape {
-            let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
-            return Err(CheckpointError::Shape { path: path.into(), name: name.into(), found, expected });
-        }
-        let values = floats(path, &name, &tensor)?;
-        // A network divides by the square roots of these.
-        if let Some(index) = values.iter().position(|value| *value < 0.0 && name.ends_with(".running_var")) {
-            let (path, value) = (path.into(), values[index]);
-            return Err(CheckpointError::Negative { path, name: name.into(), value, index });
-        }
-        arena.resize(p.start, 0.0);
-        arena.extend(values);
-    }
-    arena.resize(network.arena_len(), 0.0);
-    // PyTorch's batch normalisation also stores a counter, which it needs only without a momentum.
-    let counter = |name: &str| name.ends_with(".num_batches_tracked");
-    let known = |name: &str| counter(name) || network.parameters().iter().any(|p| p.name == name);
-    match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
-        Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.into() }),
-        None => Ok(arena),
-    }
-}
-
-fn floats(path: &Path, name: &str, tensor: &TensorView) -> Result<Vec<f32>, CheckpointError> {
-    if tensor.dtype() != Dtype::F32 {
-        let found = format!("{:?}", tensor.dtype());
-        return Err(CheckpointError::Type { path: path.into(), name: name.into(), found: found.into() });
-    }
-    let values: Vec<f32> =
-        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(index) => {
-            Err(CheckpointError::NotFinite { path: path.into(), name: name.into(), value: values[index], index })
-        }
-        None => Ok(values),
-    }
-}
-
-type Named = (String, Vec<usize>, Vec<f32>);
-
-fn named(network: &Network, arena: &[f32], suffix: &str) -> Vec<Named> {
-    let tensor = |p: &crate::plan::Parameter| {
-        (format!("{}{suffix}", p.name), p.shape.clone(), arena[p.start..][..p.len()].to_vec())
-    };
-    kept(network, suffix).map(tensor).collect()
-}
-
-/// The tensors that a file stores: all, or, for an optimizer state, which has a suffix, those that are trained.
-fn kept<'a>(network: &'a Network, suffix: &'a str) -> impl Iterator<Item = &'a crate::plan::Parameter> {
-    network.parameters().iter().filter(move |p| p.learns || suffix.is_empty())
-}
-
-fn write(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<(), CheckpointError> {
-    let content = serialized(path, tensors, metadata)?;
-    let unwritable = |e: std::io::Error| CheckpointError::Unwritable { path: path.into(), reason: Shown::new(e) };
-    files::replace(path, &content).map_err(unwritable)
-}
-
-fn serialized(path: &Path, tensors: &[Named], metadata: &impl Serialize) -> Result<Vec<u8>, CheckpointError> {
-    let unwritable = |reason: String| CheckpointError::Unwritable { path: path.into(), reason: reason.into() };
-    let json = serde_json::to_string(metadata).map_err(|e| unwritable(e.to_string()))?;
-    let bytes: Vec<Vec<u8>> =
-        tensors.iter().map(|(_, _, v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
-    let views = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|((name, shape, _), data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| unwritable(e.to_string()))?;
-    let header = Some(HashMap::from([(KEY.to_string(), json)]));
-    safetensors::serialize(views, header).map_err(|e| unwritable(e.to_string()))
 }
 
 #[cfg(test)]

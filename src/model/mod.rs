@@ -5,10 +5,12 @@ mod checkpoint;
 mod find;
 mod init;
 mod network;
+mod normalisation;
 mod unique;
 
 pub use architecture::{Architecture, ArchitectureError};
-pub use checkpoint::{CheckpointError, Model, Normalisation, PRETRAINED, Resume, load_parameters, numbered_classes};
+pub use checkpoint::{CheckpointError, Model, PRETRAINED, Resume, load_parameters, numbered_classes};
 pub use find::{model_file, names_model, newest_run};
 pub use init::{initialise, initialise_one};
 pub use network::{NETWORKS, Network, NetworkError, hidden_layers, tutorial_layers};
+pub use normalisation::Normalisation;

@@ -8,17 +8,17 @@ use crate::plan::{Parameter, arena_len};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkError {
-    #[error("{layer} cannot take its input: {text}")]
+    #[error("{layer} does not fit its input: {text}")]
     DoesNotFit { layer: String, text: String },
-    #[error("a network must end with a linear layer of as many units as there are classes, at least 2 and at most 256")]
+    #[error("a network must end with a linear layer with one unit per class, from 2 to 256")]
     NoClassifier,
-    #[error("there are no images of {0:?} (channels, height, width)")]
+    #[error("images of {0:?} (channels, height, width) are not supported")]
     Input([usize; 3]),
-    #[error("a network of {0} layers is too deep; it may have {MOST_LAYERS}")]
+    #[error("a network of {0} layers is too deep; at most {MOST_LAYERS} are supported")]
     TooManyLayers(usize),
-    #[error("with {layer} the network has more than 2^30 parameters; take fewer units or smaller images")]
+    #[error("with {layer}, the network has more than 2^30 parameters; use fewer units or smaller images")]
     TooManyParameters { layer: String },
-    #[error("images of {0}x{1} pixels are too large; a network takes at most 4096x4096")]
+    #[error("images of {0}x{1} pixels are too large; at most 4096x4096 are supported")]
     TooLarge(usize, usize),
     #[error("there is no layer {unknown:?} with parameters; this network has {}", .known.join(", "))]
     UnknownLayer { unknown: String, known: Vec<String> },
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn layers_that_do_not_fit_are_named() {
         let text = Network::tutorial([1, 12, 12], 10).unwrap_err().to_string();
-        assert_eq!(text, "conv2 cannot take its input: a 5x5 kernel is larger than its 4x4 input");
+        assert_eq!(text, "conv2 does not fit its input: a 5x5 kernel is larger than its 4x4 input");
         assert_eq!(Network::new([1, 8, 8], &[Activation::Relu.into()]), Err(NetworkError::NoClassifier));
         assert_eq!(Network::tutorial([1, 28, 28], 300), Err(NetworkError::NoClassifier));
     }

@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Unique {
                 while let Some(key) = map.next_key::<String>()? {
                     map.next_value::<Unique>()?;
                     if let Some(twice) = keys.replace(key) {
-                        return Err(A::Error::custom(format!("the key {twice:?} is there twice")));
+                        return Err(A::Error::custom(format!("duplicate key {twice:?}")));
                     }
                 }
                 Ok(Unique)
@@ -69,7 +69,7 @@ mod tests {
         assert!(has_unique_keys(r#"{"a": [1, -2, 0.5, null, true, "x"], "b": {"a": 1}}"#).is_ok());
         for text in [r#"{"a": 1, "a": 1}"#, r#"{"b": [{"a": {}, "c": 1, "a": []}]}"#] {
             let error = has_unique_keys(text).unwrap_err().to_string();
-            assert!(error.contains("\"a\" is there twice"), "{error}");
+            assert!(error.contains("duplicate key \"a\""), "{error}");
         }
         assert!(has_unique_keys(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))).is_err());
     }

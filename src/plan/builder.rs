@@ -156,6 +156,25 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Appends a kernel that sums the gradients of a layer's weights and biases, as [`Builder::steps`] does.
+    ///
+    /// # Errors
+    /// Same as [`Builder::steps`].
+    pub fn sums(
+        &mut self,
+        kernel: impl Into<Kernel>,
+        label: &str,
+        inputs: &[&str],
+        gradients: [&str; 2],
+        parts: u32,
+    ) -> Result<(), PlanError> {
+        let kernel = kernel.into();
+        let continues = kernel.spec().ports.len() > inputs.len() + gradients.len();
+        assert!(continues || parts == 1, "{label}: the shader sums one part only");
+        let earlier = if continues { &gradients[..] } else { &[] };
+        self.steps(kernel, label, &[inputs, earlier, &gradients].concat(), parts)
+    }
+
     fn arg(&mut self, port: &Port, name: &str, part: u32, parts: u32) -> Arg {
         let [own, teachers] = self.parameters;
         let (table, arena, key) = match name.strip_prefix(names::TEACHERS) {

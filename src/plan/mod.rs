@@ -108,7 +108,7 @@ pub mod names {
     /// Step, first row of the next batch, total number of rows.
     pub const CURSOR: &str = "cursor";
     /// Input value of each of the 256 possible bytes.
-    pub const TABLE: &str = "table";
+    pub const BYTE_VALUES: &str = "byte values";
     /// Parameters of the network, laid out as in its parameter table.
     pub const PARAMETERS: &str = "parameters";
     /// Optimizer state, in the same layout.

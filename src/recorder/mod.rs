@@ -181,11 +181,11 @@ fn load_images(net: &Network, options: &Options, to: &mut Builder) -> Result<(),
     if options.augment && options.work == Work::Train {
         let shape = AugmentShape { batch, height: channels * height, width, set, rows };
         let bindings =
-            [names::IMAGES, names::ORDER, names::PLACES, names::CURSOR, names::TABLE, names::AUGMENT, "input"];
+            [names::IMAGES, names::ORDER, names::PLACES, names::CURSOR, names::BYTE_VALUES, names::AUGMENT, "input"];
         return to.step(AugmentImages(shape, to.tiles), "augment images", &bindings);
     }
     let pixels = channels * height * width;
-    let bindings = [names::IMAGES, names::ORDER, names::CURSOR, names::TABLE, "input"];
+    let bindings = [names::IMAGES, names::ORDER, names::CURSOR, names::BYTE_VALUES, "input"];
     to.step(LoadImages(LoadShape { batch, pixels, set, rows }, to.tiles), "load images", &bindings)
 }
 
@@ -252,9 +252,13 @@ fn update(net: &Network, options: &Options, to: &mut Builder) -> Result<(), Plan
     let optimizer = options.optimizer.definition();
     tensors.extend(optimizer.states.iter().map(|&state| (state, named(&format!(".{state}")))));
     if options.clip {
-        let groups = shape.groups();
+        let (groups, at_once) = (shape.groups(), shape.at_once);
         to.bound(GradientNorm(shape.clone()), "gradient norm", vec![gradients, own(GROUPS), own("squares")])?;
-        to.bound(GradientClip(groups), "gradient clip", vec![own("squares"), own(names::LIMIT), own(names::CLIP)])?;
+        to.bound(
+            GradientClip(groups, at_once),
+            "gradient clip",
+            vec![own("squares"), own(names::LIMIT), own(names::CLIP)],
+        )?;
     }
     to.bound((optimizer.kernel)(shape, &options.hyper), "update", tensors)?;
     to.content(GROUPS, table);

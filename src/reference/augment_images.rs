@@ -1,4 +1,4 @@
-//! Twin of `shaders/augment_images.wgsl`: `y = table[byte]`, where byte is sampled bilinearly from the image at `centre
+//! Twin of `shaders/augment_images.wgsl`: `y = byte_values[byte]`, where byte is sampled bilinearly from the image at `centre
 //! + M (pixel - centre) + shift + bend`, all in integers.
 
 use super::{Expected, Inputs, Near, Twin, hash};
@@ -15,7 +15,7 @@ impl Twin for AugmentImages {
             from.u("order"),
             from.u("places"),
             from.u("cursor"),
-            from.f("table"),
+            from.f("byte_values"),
             from.u("augment"),
         )
     }
@@ -27,7 +27,7 @@ pub fn run(
     order: &[u32],
     places: &[u32],
     cursor: &[u32],
-    table: &[f64],
+    byte_values: &[f64],
     augment: &[u32],
 ) -> Vec<Expected> {
     let (start, total) = (cursor[1], cursor[2]);
@@ -44,7 +44,7 @@ pub fn run(
         let first = order[row] as usize * pixels;
         let image: Vec<u8> = (first..first + pixels).map(byte).collect();
         for byte in image_of(&image, s.height as i32, s.width as i32, places[row], &bounds) {
-            y.push(table[usize::from(byte)], 0.0);
+            y.push(byte_values[usize::from(byte)], 0.0);
         }
     }
     vec![Expected::Near(y)]

@@ -3,7 +3,7 @@
 //! images.
 
 use super::activations::through;
-use super::batch_norm_statistics::{deviation, images, places};
+use super::batch_norm_statistics::{deviation, images, positions};
 use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{BatchNormBackwardInput, NormShape};
 
@@ -28,7 +28,7 @@ pub fn run<'a>(
         let of = |name: &str| Rounded::exact(given(name)[c]);
         let deviation = deviation(given("variance")[c]);
         let (scale, slope, shift) = (of("w") / deviation, of("dw") / deviation / count, of("db") / count);
-        for at in places(s, images, c) {
+        for at in positions(s, images, c) {
             let z = scale * (Rounded::exact(dy[at]) - (shift + slope * (Rounded::exact(x[at]) - of("mean"))));
             dx.set(at, through(z, x[at], s.activation_in));
         }

@@ -1,7 +1,7 @@
 //! Twin of `shaders/batch_norm_backward_weight.wgsl`: `dw = sum of dy * (x - mean) / sqrt(variance + 1e-5)` and `db =
 //! sum of dy`, per channel.
 
-use super::batch_norm_statistics::{deviation, places};
+use super::batch_norm_statistics::{deviation, positions};
 use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{BatchNormBackwardWeight, NormShape};
 
@@ -15,9 +15,9 @@ pub fn run(s: &NormShape, dy: &[f64], x: &[f64], mean: &[f64], variance: &[f64])
     let (mut dw, mut db) = (Near::default(), Near::default());
     for c in 0..s.channels as usize {
         let centred = |at: usize| Rounded::exact(x[at]) - Rounded::exact(mean[c]);
-        let products = places(s, s.padded, c).map(|at| dy[at] * centred(at));
+        let products = positions(s, s.padded, c).map(|at| dy[at] * centred(at));
         let scaled = Rounded::sum(products) / deviation(variance[c]);
-        let plain = Rounded::sum(places(s, s.padded, c).map(|at| Rounded::exact(dy[at])));
+        let plain = Rounded::sum(positions(s, s.padded, c).map(|at| Rounded::exact(dy[at])));
         dw.push(scaled.value, scaled.error);
         db.push(plain.value, plain.error);
     }

@@ -17,7 +17,7 @@ impl Twin for BatchNormStatistics {
 pub fn run(s: &NormShape, x: &[f64], cursor: &[u32], running_mean: &[f64], running_var: &[f64]) -> Vec<Expected> {
     let mut out: [Near; 4] = Default::default();
     for c in 0..s.channels as usize {
-        let values: Vec<Rounded> = places(s, images(s, cursor), c).map(|at| Rounded::exact(x[at])).collect();
+        let values: Vec<Rounded> = positions(s, images(s, cursor), c).map(|at| Rounded::exact(x[at])).collect();
         let count = Rounded::exact(values.len() as f64);
         let mean = Rounded::sum(values.iter().copied()) / count;
         let spread = Rounded::sum(values.iter().map(|x| (*x - mean) * (*x - mean)));
@@ -35,7 +35,7 @@ pub fn images(s: &NormShape, cursor: &[u32]) -> u32 {
 }
 
 /// Indices of a channel's values in the first `rows` rows.
-pub fn places(s: &NormShape, rows: u32, c: usize) -> impl Iterator<Item = usize> {
+pub fn positions(s: &NormShape, rows: u32, c: usize) -> impl Iterator<Item = usize> {
     let (channels, pixels) = (s.channels as usize, s.pixels as usize);
     (0..rows as usize).flat_map(move |n| (0..pixels).map(move |p| (n * channels + c) * pixels + p))
 }

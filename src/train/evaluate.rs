@@ -66,7 +66,7 @@ impl Evaluator {
         let batch = plan.batch;
         let shared = [(names::PARAMETERS, parameters), (names::IMAGES, &set.images), (names::LABELS, &set.labels)];
         let player = Player::trusted(device, plan, &shared)?;
-        device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
+        device.write(player.buffer(names::BYTE_VALUES), &bits(&normalisation.byte_values()));
         Ok(Evaluator { player, batch, rows })
     }
 
@@ -75,7 +75,7 @@ impl Evaluator {
     /// # Errors
     /// If the driver reports an error.
     pub fn run(&self, device: &Device, set: &GpuSet, order: &[u32]) -> Result<Summary, GpuError> {
-        assert_eq!(order.len(), self.rows, "an evaluation is made for a number of images");
+        assert_eq!(order.len(), self.rows, "the evaluator was made for another number of images");
         set.begin(device, self.player.buffer(names::ORDER), order);
         device.write(self.player.buffer(names::CURSOR), &[0, 0, self.rows as u32]);
         let batches = self.rows.div_ceil(self.batch);

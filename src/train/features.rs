@@ -24,7 +24,7 @@ pub struct Features {
 ///
 /// # Errors
 /// If the driver reports an error.
-#[expect(clippy::too_many_arguments, reason = "what a player needs, and when to leave off")]
+#[expect(clippy::too_many_arguments, reason = "the inputs of a player, and when to stop")]
 pub fn compute(
     device: &Device,
     network: &Network,
@@ -53,7 +53,7 @@ pub fn compute(
     let plan = largest_batch(device, network, &of_all, set.batches(1))?;
     let batch = plan.batch;
     let player = Player::trusted(device, plan, &[(names::PARAMETERS, parameters), (names::IMAGES, &set.images)])?;
-    device.write(player.buffer(names::TABLE), &bits(&normalisation.table()));
+    device.write(player.buffer(names::BYTE_VALUES), &bits(&normalisation.byte_values()));
     device.write(player.buffer(names::CURSOR), &[0, 0, set.len as u32]);
     let order: Vec<u32> = (0..set.len as u32).collect();
     set.begin(device, player.buffer(names::ORDER), &order);

@@ -181,7 +181,7 @@ fn is_ours(folder: &Path) -> bool {
     start.is_ok_and(|start| start.is_empty() || start == BEGINNING)
 }
 
-/// The epochs that a log has.
+/// The epochs in a log.
 fn epochs_told(log: &Path) -> std::io::Result<Vec<usize>> {
     let (file, _) = files::open(log)?;
     let mut reader = BufReader::new(file);
@@ -219,7 +219,7 @@ mod tests {
         check_free(&path).unwrap();
         std::fs::write(path.join(MODEL), "whole").unwrap();
         assert!(matches!(check_free(&path), Err(TrainError::Exists(_))));
-        // A user's file that has the name of a run's file is not taken for one.
+        // A user's file with the name of a run's file is not mistaken for one.
         let own = root.path().join("own");
         std::fs::create_dir(&own).unwrap();
         std::fs::write(own.join(RECIPE), "mine").unwrap();

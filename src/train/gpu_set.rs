@@ -40,7 +40,7 @@ impl GpuSet {
     /// # Errors
     /// If a label is not below `classes`, or if not even a batch fits.
     pub fn new(device: &Device, set: &mut DataSet, batch: usize, classes: usize) -> Result<GpuSet, TrainError> {
-        set.check("a set on its way to the device", classes)?;
+        set.check("the data set", classes)?;
         let (len, pixels) = (set.labels.len(), set.images.pixels());
         let bytes = std::mem::take(&mut set.images.bytes);
         if bytes.len() as u64 <= device.room() {
@@ -86,7 +86,7 @@ impl GpuSet {
     /// # Panics
     /// If an index is out of range.
     pub fn begin(&self, device: &Device, buffer: &wgpu::Buffer, order: &[u32]) {
-        assert!(order.iter().all(|&index| (index as usize) < self.len), "an order holds places of the set");
+        assert!(order.iter().all(|&index| (index as usize) < self.len), "an index is out of range");
         if !self.is_streamed() {
             device.write(buffer, order);
         }

@@ -5,8 +5,10 @@ mod events;
 mod features;
 mod folder;
 mod gpu_set;
+mod learner;
 mod pace;
 mod predict;
+mod record;
 mod run;
 mod score;
 mod setup;
@@ -16,10 +18,11 @@ pub use events::{EpochReport, Event};
 pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
 pub use predict::Predictor;
+pub use record::Record;
 pub use run::{Outcome, Trainer};
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub(crate) use setup::check_size;
-pub use setup::{Position, Prepared, Record, image_size};
+pub use setup::{Position, Prepared, image_size};
 
 use crate::data::DataError;
 use crate::gpu::GpuError;
@@ -44,7 +47,7 @@ pub enum TrainError {
     Architecture(#[from] ArchitectureError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("the network takes images of {network:?} (channels, height, width) and the data has {data:?}")]
+    #[error("the network takes images of {network:?} (channels, height, width), but the data has {data:?}")]
     ImageSize { network: [usize; 3], data: [usize; 3] },
     #[error(
         "layer {layer} is frozen, but has {old} classes and the data has {new}, so it must be trained; remove it from {}",
@@ -57,26 +60,26 @@ pub enum TrainError {
     )]
     Exists(Shown),
     #[error(
-        "{run} is in use by {}; wait until it has ended, or stop it",
+        "{run} is in use by {}; wait for it to end, or stop it",
         .holder.map_or("another process".into(), |id| format!("process {id}"))
     )]
     Busy { run: Shown, holder: Option<u32> },
     #[error(
-        "the model's answer to image {image} is not a finite number: its parameters or its normalisation are too large to \
-         compute with, so none of its answers can be trusted"
+        "the model's output for image {image} is not finite: its parameters or its normalisation are too large to \
+         compute with, so none of its outputs can be trusted"
     )]
     NoAnswer { image: usize },
-    #[error("{bytes} bytes are no whole number of images of {pixels} pixels")]
+    #[error("{bytes} bytes are not a whole number of images of {pixels} pixels")]
     PartialImage { bytes: usize, pixels: usize },
-    #[error("{0} is not a run folder; give the one that `mnist-gpu train` or `finetune` made")]
+    #[error("{0} is not a run folder; give one that `mnist-gpu train` or `finetune` created")]
     NoRun(Shown),
-    #[error("{path} cannot be written: {reason}")]
+    #[error("cannot write {path}: {reason}")]
     Folder { path: Shown, reason: Shown },
     #[error("the data of {run} has changed: {text}; resume with the same {}", Argument("data"))]
     OtherData { run: Shown, text: String },
     #[error("{run} has finished its {done} epochs; set a larger {} to continue", Argument("epochs"))]
     Finished { run: Shown, done: usize },
-    #[error("{run} is at step {step} already, and {} is {steps}; set a larger number, or none", Argument("steps"))]
+    #[error("{run} is already at step {step}, but {} is {steps}; set a larger number, or omit it", Argument("steps"))]
     PastSteps { run: Shown, step: u64, steps: u64 },
     #[error(
         "the learning rates of schedule {schedule} depend on the total of {epochs} epochs; resume without {}, or start a \
@@ -90,7 +93,7 @@ pub enum TrainError {
     #[error("teacher {path} does not fit: {text}")]
     Teacher { path: Shown, text: Shown },
     #[error(
-        "{run} stopped because its last {patience} epochs were no improvement; set a larger {} to continue",
+        "{run} stopped because its last {patience} epochs brought no improvement; set a larger {} to continue",
         Argument("patience")
     )]
     Stalled { run: Shown, patience: usize },
@@ -103,7 +106,7 @@ pub enum TrainError {
     Diverged { step: u64, rate: f64, kept: Shown },
     #[error("stopped after step {step}; its checkpoint is written. Continue with: mnist-gpu train --resume {run}")]
     Stopped { step: u64, run: Shown },
-    #[error("a start of this program, to be measured, failed: {0}")]
+    #[error("measuring the startup failed: {0}")]
     Start(Shown),
     #[error("{error}. {kept}")]
     Interrupted { error: GpuError, kept: Shown },

@@ -28,7 +28,7 @@ impl Predictor {
         let batch = plan.batch;
         let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
         let player = Player::trusted(device, plan, &[(names::PARAMETERS, &parameters)])?;
-        device.write(player.buffer(names::TABLE), &bits(&model.normalisation.table()));
+        device.write(player.buffer(names::BYTE_VALUES), &bits(&model.normalisation.byte_values()));
         device.write(player.buffer(names::ORDER), &(0..batch as u32).collect::<Vec<_>>());
         let logits = model.network.nodes().last().map_or(String::new(), |node| format!("{}.out", node.name));
         Ok(Predictor {

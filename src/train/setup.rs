@@ -1,31 +1,14 @@
 //! Prepares a run from its settings or from a run to resume: data, network, split, normalisation.
 
 use super::folder::{RESUME, RunFolder};
-use super::{EpochReport, TrainError};
+use super::{EpochReport, Record, TrainError};
 use crate::data::{Classes, DataError, DataSet, Images, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
 use crate::model::{
     Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
 };
 use crate::settings::Config;
 use crate::text::{self, Argument};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// Position of a run: the record in `resume.safetensors`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    pub command: String,
-    pub config: Config,
-    /// SHA-256 of the training images and labels.
-    pub fingerprint: String,
-    /// Total number of steps done.
-    pub step: u64,
-    /// The current epoch, from 1; one more than `config.epochs` when all are done.
-    pub epoch: usize,
-    /// Number of images of that epoch already trained on.
-    pub rows: usize,
-    pub reports: Vec<EpochReport>,
-}
 
 /// The optimizer's state and the position to continue from.
 pub struct Position {
@@ -116,14 +99,14 @@ impl Prepared {
         let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len()).map_err(TrainError::Idle)?;
         let known = source.as_ref().and_then(Source::normalisation);
-        let (mean, deviation) = known.unwrap_or_else(|| train.normalisation(&indices));
+        let (mean, std) = known.unwrap_or_else(|| train.normalisation(&indices));
         let parameters = match &config.init {
             Some(file) => load_parameters(file, &network)?,
             None => initialise(&network, config.seed),
         };
         let model = Model {
             parameters,
-            normalisation: Normalisation { mean, deviation },
+            normalisation: Normalisation { mean, std },
             class_names: classes.names.unwrap_or_else(|| numbered_classes(classes.count)),
             prepare: config.prepare,
             training: serde_json::Value::Null,
@@ -306,7 +289,7 @@ impl Prepared {
         } else if teacher.prepare != model.prepare {
             format!("its images are prepared by {}, and the data by {}", teacher.prepare, model.prepare)
         } else if teacher.normalisation != model.normalisation {
-            let by = |n: &Normalisation| format!("mean {} and deviation {}", n.mean, n.deviation);
+            let by = |n: &Normalisation| format!("mean {} and standard deviation {}", n.mean, n.std);
             format!("it normalises by {}, and the model by {}", by(&teacher.normalisation), by(&model.normalisation))
         } else {
             self.teacher = Some(teacher);
@@ -352,37 +335,6 @@ impl Prepared {
             notes: Vec::new(),
             resume: None,
         }
-    }
-}
-
-impl Record {
-    /// Checks a loaded record: settings like flags, and the rest for consistency with itself and with the tensors.
-    fn check(&self, network: &Network, losses: usize) -> Result<(), String> {
-        let Record { command, config, epoch, rows, reports, .. } = self;
-        if !["train", "finetune"].contains(&command.as_str()) {
-            return Err(format!("there is no command {command:?}"));
-        }
-        config.check_values()?;
-        network.check_frozen(&config.freeze).map_err(|e| e.to_string())?;
-        if *epoch == 0 || *epoch > config.epochs + 1 {
-            return Err(format!("epoch {epoch} is out of the range of its {} epochs", config.epochs));
-        }
-        if reports.len() + 1 != *epoch || reports.iter().zip(1..).any(|(report, epoch)| report.epoch != epoch) {
-            return Err(format!("epoch {epoch} is under way, and {} are reported", reports.len()));
-        }
-        let is_number = |x: f64| x.is_finite();
-        let told = |r: &EpochReport| {
-            is_number(r.train_loss)
-                && r.validation_loss.is_none_or(is_number)
-                && r.validation_accuracy.is_none_or(|part| (0.0..=1.0).contains(&part))
-        };
-        if let Some(report) = reports.iter().find(|report| !told(report)) {
-            return Err(format!("epoch {} has an impossible loss or accuracy", report.epoch));
-        }
-        if *rows != losses {
-            return Err(format!("{rows} images are done of the epoch, and {losses} have a loss"));
-        }
-        Ok(())
     }
 }
 

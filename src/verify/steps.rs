@@ -206,7 +206,7 @@ fn case(
             names::LABELS => below(net.classes()),
             names::ORDER => below(options.set),
             names::CURSOR => vec![0, 0, options.rows as u32],
-            names::TABLE => (0..buffer.len).map(|i| ((i as f32 / 255.0 - 0.13) / 0.31).to_bits()).collect(),
+            names::BYTE_VALUES => (0..buffer.len).map(|i| ((i as f32 / 255.0 - 0.13) / 0.31).to_bits()).collect(),
             names::TEACHING => vec![3.0_f32.to_bits(), 0.6_f32.to_bits(), 0, 0],
             names::PARAMETERS | names::TEACHER => {
                 let mut values: Vec<f32> = (0..buffer.len).map(|_| stream.uniform(-0.2, 0.2)).collect();

@@ -29,19 +29,19 @@ fn damaged_data_is_told_by_its_file() {
     let fails = |words: &[&str]| place.fails(&train, words);
 
     images(&good[..2000]);
-    fails(&[IMAGES, "cut off or damaged"]);
+    fails(&[IMAGES, "truncated or damaged"]);
     images(&gzip(&header([0, 0, 8, 1], &[320, 28, 28])));
     fails(&[IMAGES, "1 dimensions, not 3"]);
     images(&gzip(b"\x89PNG and so on, as far as a header goes"));
-    fails(&[IMAGES, "no IDX file"]);
+    fails(&[IMAGES, "not a valid IDX file"]);
     images(&gzip(&header([0, 0, 13, 3], &[320, 28, 28])));
     fails(&[IMAGES, "32-bit floats"]);
     images(&gzip(&header([0, 0, 8, 3], &[4_000_000_000, 28, 28])));
-    fails(&[IMAGES, "3136000000000 bytes that its header promises"]);
+    fails(&[IMAGES, "3136000000000 bytes that its header declares"]);
     images(&gzip(&header([0, 0, 8, 3], &[u32::MAX; 3])));
     fails(&[IMAGES, "overflow"]);
     images(&gzip(&header([0, 0, 8, 3], &[0, 28, 28])));
-    fails(&[IMAGES, "holds no images"]);
+    fails(&[IMAGES, "contains no images"]);
     images(&gzip(&[header([0, 0, 8, 3], &[3, 28, 28]), vec![7; 3 * 784]].concat()));
     fails(&[IMAGES, LABELS, "3 images", "320 labels"]);
     images(&gzip(&[header([0, 0, 8, 3], &[320, 10, 10]), vec![7; 32_000]].concat()));
@@ -71,7 +71,7 @@ fn labels_outside_the_classes_are_told_by_their_place() {
     let mut labels = mnist_gpu::data::read_labels(&path).unwrap();
     labels[41] = 200;
     std::fs::write(&path, gzip(&[header([0, 0, 8, 1], &[100]), labels].concat())).unwrap();
-    place.fails(&["eval", "run", "--data", &data], &["label 200 at place 41", "10 classes"]);
+    place.fails(&["eval", "run", "--data", &data], &["label 200 at index 41", "10 classes"]);
 }
 
 type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
@@ -104,15 +104,15 @@ fn damaged_checkpoints_are_told_by_file_and_tensor() {
     place.json(&["eval", "net.safetensors", "--data", &digits]);
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
-    fails(&["no whole safetensors file"]);
+    fails(&["not a valid safetensors file"]);
     std::fs::write(&path, [0xff; 64]).unwrap();
-    fails(&["no whole safetensors file"]);
+    fails(&["not a valid safetensors file"]);
     checkpoint(&path, |tensors| tensors[2].2[17] = f32::NAN);
-    fails(&["conv2.weight holds NaN at place 17"]);
+    fails(&["conv2.weight has NaN at index 17"]);
     checkpoint(&path, |tensors| tensors[4].1 = vec![320, 50]);
     fails(&["fc1.weight", "[320, 50]", "[50, 320]"]);
     checkpoint(&path, |tensors| drop(tensors.remove(3)));
-    fails(&["conv2.bias", "lacks"]);
+    fails(&["no tensor conv2.bias"]);
     checkpoint(&path, |tensors| tensors.push(("fc3.bias".into(), vec![1], vec![0.0])));
     fails(&["fc3.bias"]);
     // Metadata that promise more than there is.
@@ -163,7 +163,7 @@ fn unknown_layers_taken_folders_and_missing_runs_are_told() {
     let images = Path::new(&data).join(IMAGES);
     std::fs::write(&images, gzip(&[header([0, 0, 8, 3], &[320, 28, 28]), vec![7; 320 * 784]].concat())).unwrap();
     place.fails(&["train", "--resume", "other"], &["has changed"]);
-    place.fails(&["train", "--resume", "run", "--steps", "1"], &["at step 1 already"]);
+    place.fails(&["train", "--resume", "run", "--steps", "1"], &["already at step 1"]);
     // The default folder cannot be made.
     std::fs::write(place.path("runs"), b"mine").unwrap();
     place.fails(&["train", "--data", &digits, "--steps", "1"], &["runs"]);

@@ -53,7 +53,7 @@ fn a_saved_report_is_compared_with() {
 
     place.fails(&["bench", "--compare", "missing.json"], &["cannot read missing.json"]);
     std::fs::write(place.path("other.json"), "{\"command\": \"eval\"}").unwrap();
-    place.fails(&["bench", "--compare", "other.json"], &["other.json is not what", "bench --json"]);
+    place.fails(&["bench", "--compare", "other.json"], &["other.json is not a report", "bench --json"]);
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn a_sweep_tries_the_entries_that_are_asked_for() {
     let ended = place.run(&["bench", "--sweep", "fc_o", "--runs", "1", "--network", "no-conv", "--batch", "4"]);
     let tried: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("fc_o")).collect();
     assert_eq!(
-        (tried.len(), tried.iter().filter(|line| line.ends_with("the table's own")).count()),
+        (tried.len(), tried.iter().filter(|line| line.ends_with("the table's value")).count()),
         (4, 1),
         "{tried:?}"
     );
-    place.fails(&["bench", "--sweep", "conv_q"], &["no entry like \"conv_q\"", "conv_o"]);
+    place.fails(&["bench", "--sweep", "conv_q"], &["no entry with \"conv_q\"", "conv_o"]);
 }

@@ -90,7 +90,7 @@ fn train_eval_and_finetune_print_what_the_contract_says() {
     // Results on standard output, the rest on standard error, and of that nothing when it is quiet.
     let text = place.run(&["eval", "first", "--data", &digits]);
     assert!(text.out.starts_with("accuracy ") && text.out.contains("95 % interval") && text.out.contains("confusion"));
-    assert!(text.out.contains("most confidently wrong") && !text.out.contains("adapter"));
+    assert!(text.out.contains("most confident wrong predictions") && !text.out.contains("adapter"));
     assert!(text.err.contains("adapter ") && text.err.contains("data digits"), "{}", text.err);
     assert_eq!(place.run(&["eval", "first", "--data", &digits, "-q"]).err, "");
 }

@@ -58,7 +58,7 @@ fn the_number_of_classes_is_decided_said_and_compared() {
     let place = Place::new();
     let run = |args: &[&str]| place.run(&[args, &["--validation", "0", "--steps", "1"]].concat());
     let three = labelled(&place, "three", |_, _, _| 3);
-    place.fails(&["train", "--data", &three, "--out", "a"], &["three", "all of its labels are 3"]);
+    place.fails(&["train", "--data", &three, "--out", "a"], &["three", "all labels are 3"]);
     let stray = labelled(&place, "stray", |part, at, old| if (part, at) == ("train", 100) { 255 } else { old });
     let ended = run(&["train", "--data", &stray, "--out", "b"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -66,11 +66,11 @@ fn the_number_of_classes_is_decided_said_and_compared() {
         assert!(ended.err.contains(words), "{words}: {}", ended.err);
     }
     let asked = ["train", "--data", &stray, "--classes", "10", "--out", "c"];
-    place.fails(&asked, &["label 255 at place 100", "10 classes"]);
+    place.fails(&asked, &["label 255 at index 100", "10 classes"]);
     let test = labelled(&place, "test", |part, at, old| if (part, at) == ("t10k", 41) { 12 } else { old });
-    place.fails(&["train", "--data", &test, "--out", "d"], &["test part", "label 12 at place 41", "10 classes"]);
-    place.fails(&["finetune", "pretrained", "--data", &test, "--out", "e"], &["label 12 at place 41"]);
-    place.fails(&["data", "info", &test], &["label 12 at place 41"]);
+    place.fails(&["train", "--data", &test, "--out", "d"], &["test part", "label 12 at index 41", "10 classes"]);
+    place.fails(&["finetune", "pretrained", "--data", &test, "--out", "e"], &["label 12 at index 41"]);
+    place.fails(&["data", "info", &test], &["label 12 at index 41"]);
 
     let none = labelled(&place, "none", |_, _, old| if old == 9 { 8 } else { old });
     let tuned = run(&["finetune", "pretrained", "--data", &none, "--out", "f"]);
@@ -107,7 +107,7 @@ fn labels_beyond_a_known_sets_classes_are_refused_by_every_command() {
         write(&format!("emnist-letters-{part}-labels-idx1-ubyte.gz"), &[header, labels].concat());
     }
     let set = ["--data", "emnist-letters", "--offline"];
-    let words = ["label 199 at place 7", "only 26 classes"];
+    let words = ["label 199 at index 7", "only 26 classes"];
     place.fails(&[&["train"][..], &set, &["--out", "x"]].concat(), &words);
     place.fails(&[&["finetune", "pretrained"][..], &set, &["--out", "x"]].concat(), &words);
     place.fails(&[&["eval", "pretrained"][..], &set].concat(), &words);
@@ -130,7 +130,7 @@ fn pictures_that_are_passed_over_are_counted() {
     let (json, said) = info("vehicles");
     assert_eq!(json["passed_over"], 10, "{json}");
     assert!(
-        said.contains("10 pictures are passed over") && said.contains("5 in ") && said.contains("bus: beside"),
+        said.contains("pictures not used: 10") && said.contains("5 in ") && said.contains("bus: next to"),
         "{said}"
     );
     bars(&place.path("nested"), ["a", "b"], 4);
@@ -139,9 +139,9 @@ fn pictures_that_are_passed_over_are_counted() {
     crate::pictures::bar(0, 1).save(place.path("nested/loose.png")).unwrap();
     let (json, said) = info("nested");
     assert_eq!(json["passed_over"], 8, "{json}");
-    assert!(said.contains("6 in ") && said.contains("inside the folder of a class"), "{said}");
-    assert!(said.contains("1 in ") && said.contains("without an ending"), "{said}");
-    assert!(said.contains("in no folder of a class"), "{said}");
+    assert!(said.contains("6 in ") && said.contains("inside a class folder"), "{said}");
+    assert!(said.contains("1 in ") && said.contains("without a file extension"), "{said}");
+    assert!(said.contains("not in a class folder"), "{said}");
     let trained = place.json(&["train", "--data", "nested", "--epochs", "1", "--validation", "0", "--out", "run"]);
     assert_eq!(trained["data"]["passed_over"], 8, "{trained}");
     #[cfg(target_os = "linux")]
@@ -170,9 +170,9 @@ fn an_answer_that_is_not_finite_is_none() {
     let normalise = |mean: f64, deviation: f64| {
         move |m: &mut Value| m["normalisation"] = serde_json::json!({"mean": mean, "deviation": deviation})
     };
-    fails(&normalise(0.13, 1e-45), same, &["bad.safetensors", "no finite number of a pixel"]);
-    fails(&normalise(3e38, 1e-38), same, &["bad.safetensors", "no finite number of a pixel"]);
-    fails(&|_| {}, |x| (x * 1e37).clamp(-3e38, 3e38), &["not a finite number", "none of its answers"]);
+    fails(&normalise(0.13, 1e-45), same, &["bad.safetensors", "finite pixel values"]);
+    fails(&normalise(3e38, 1e-38), same, &["bad.safetensors", "finite pixel values"]);
+    fails(&|_| {}, |x| (x * 1e37).clamp(-3e38, 3e38), &["is not finite", "none of its outputs"]);
     fails(&|m| m["class_names"][1] = "0".into(), same, &["two classes are called \"0\""]);
     fails(&|m| m["layers"] = vec![Value::from("relu"); 200_000].into(), same, &["200000 layers is too deep"]);
 }

@@ -21,7 +21,7 @@ fn a_folder_for_validation_is_never_trained_on() {
     assert_eq!(counts(&["finetune", "pretrained", "--patience", "1"], "d"), [10, 10]);
     assert_eq!(counts(&["finetune", "pretrained", "--validation", "0"], "e"), [10, 0]);
     bars(&place.path("parts/val"), ["flat", "slanted"], 1);
-    place.fails(&["train", "--data", "parts", "--out", "f"], &["class \"slanted\"", "none to train on"]);
+    place.fails(&["train", "--data", "parts", "--out", "f"], &["class \"slanted\"", "no training pictures"]);
 }
 
 #[test]
@@ -62,16 +62,16 @@ fn pictures_that_teach_nothing_are_told() {
     };
     let ended = train("set", &[]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    for word in ["no ink is found on 2 pictures", "blank.png", "empty.png", "data show"] {
+    for word in ["pictures without ink: 2", "blank.png", "empty.png", "data show"] {
         assert!(ended.err.contains(word), "{word}: {}", ended.err);
     }
     let ended = train("set", &["--prepare", "resize"]);
-    assert!(ended.code == Some(0) && !ended.err.contains("no ink"), "{}", ended.err);
+    assert!(ended.code == Some(0) && !ended.err.contains("without ink"), "{}", ended.err);
 
     // A class of which nothing is left cannot be learned.
     bars(&place.path("gone"), ["flat", "upright"], 3);
     (0..3).for_each(|n| std::fs::write(place.path(&format!("gone/flat/{n:02}.png")), "no picture").unwrap());
-    let words = ["none of the pictures to train on of class \"flat\"", "gone", "no PNG, JPEG"];
+    let words = ["none of the training pictures of class \"flat\"", "gone", "not a PNG, JPEG"];
     place.fails(&["train", "--data", "gone", "--skip-bad", "--out", "x"], &words);
     assert!(!place.path("x").exists());
 
@@ -82,7 +82,7 @@ fn pictures_that_teach_nothing_are_told() {
         (0..3)
             .for_each(|n| std::fs::write(place.path(&format!("parts/val/{class}/{n:02}.png")), "no picture").unwrap());
     }
-    let words = ["none of the pictures to validate on", "parts", "val/upright/02.png"];
+    let words = ["none of the validation pictures", "parts", "val/upright/02.png"];
     place.fails(&["train", "--data", "parts", "--skip-bad", "--out", "x"], &words);
 
     // The size of pictures that are taken as they are is that of the first that can be read; what is wrong is said at once.
@@ -97,7 +97,7 @@ fn pictures_that_teach_nothing_are_told() {
     }
     let none = ["train", "--prepare", "none", "--data", "exact", "--epochs", "1", "--out", "exact-run"];
     place.fails(&none, &["3 of the pictures", "flat/00.png", "flat/01.png", "upright/02.png"]);
-    let words = ["none of the pictures to train on", "00.png", "no PNG, JPEG"];
+    let words = ["none of the training pictures", "00.png", "not a PNG, JPEG"];
     let all_bad = ["train", "--prepare", "none", "--skip-bad", "--data", "bad", "--out", "x"];
     std::fs::create_dir_all(place.path("bad/upright")).unwrap();
     std::fs::create_dir_all(place.path("bad/flat")).unwrap();
@@ -110,7 +110,7 @@ fn pictures_that_teach_nothing_are_told() {
     let seen = place.json(&["predict", "exact-run", "exact/flat", "--skip-bad"]);
     assert_eq!((&seen["skipped"], seen["predictions"].as_array().unwrap().len()), (&2.into(), 4));
     // Nothing but bad ones is no success.
-    place.fails(&["predict", "exact-run", "exact/flat/00.png", "--skip-bad"], &["flat/00.png", "no PNG"]);
+    place.fails(&["predict", "exact-run", "exact/flat/00.png", "--skip-bad"], &["flat/00.png", "not a PNG"]);
 }
 
 #[test]
@@ -154,6 +154,6 @@ fn a_model_knows_how_pictures_are_to_be_prepared() {
     // The recipe of a fine-tuning says the same, so that it repeats.
     place.json(&["finetune", "run", "--data", &digits, "--epochs", "1", "--out", "tuned"]);
     place.json(&["finetune", "--recipe", "tuned/recipe.toml", "--out", "again"]);
-    place.fails(&["predict", "rnu", "bar.png"], &["there is no rnu", "pretrained"]);
+    place.fails(&["predict", "rnu", "bar.png"], &["rnu does not exist", "pretrained"]);
     place.fails(&["data", "show", &digits, "--out", "sheet.jpg"], &["sheet.jpg", ".png"]);
 }

@@ -42,7 +42,7 @@ fn a_run_without_progress_stops_and_keeps_its_best_epoch() {
     assert_eq!(weights("run/best.safetensors"), weights("short/model.safetensors"));
     assert_ne!(weights("run/best.safetensors"), weights("run/model.safetensors"));
     place.json(&["eval", "run/best.safetensors", "--data", &digits]);
-    place.fails(&["train", "--resume", "run"], &["2 epochs were no improvement", "--patience"]);
+    place.fails(&["train", "--resume", "run"], &["2 epochs brought no improvement", "--patience"]);
     let more = (done + 1).to_string();
     place.json(&["train", "--resume", "run", "--patience", "30", "--epochs", &more]);
 }
@@ -247,8 +247,7 @@ fn a_class_of_more_weight_is_predicted_more_often() {
         let confusion = place.json(&["eval", weights, "--data", &digits])["confusion"].clone();
         confusion.as_array().unwrap().iter().map(|row| row[3].as_u64().unwrap()).sum::<u64>()
     };
-    let [few, usual, many] =
-        ["1,1,1,0.01,1,1,1,1,1,1", "none", "1,1,1,20,1,1,1,1,1,1"].map(|weights| predicted_3(weights));
+    let [few, usual, many] = ["1,1,1,0.01,1,1,1,1,1,1", "none", "1,1,1,20,1,1,1,1,1,1"].map(predicted_3);
     assert!(few < usual && usual < many, "{few} {usual} {many}");
     let args = ["train", "--data", &digits, "--class-weights", "1,2", "--out", "run"];
     place.fails(&args, &["--class-weights: 2 weights for 10 classes"]);

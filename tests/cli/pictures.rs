@@ -52,7 +52,7 @@ fn a_folder_of_pictures_is_trained_on_evaluated_and_predicted() {
     assert_eq!(eval["wrong"].as_array().unwrap().len(), 1, "{eval}");
     assert!(eval["wrong"][0]["file"].as_str().unwrap().ends_with(&shown("test/flat/odd.png")), "{eval}");
     let text = place.run(&["eval", "run", "--data", "wrong"]).out;
-    assert!(text.contains(&(shown("test/flat/odd.png") + ": flat taken for upright")), "{text}");
+    assert!(text.contains(&(shown("test/flat/odd.png") + ": flat predicted as upright")), "{text}");
     let seen = place.json(&["predict", "run", "bars/upright/03.png", "bars/flat"]);
     let predictions = seen["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 21);
@@ -161,7 +161,7 @@ fn predict_takes_lists_and_warns() {
     let lines: Vec<&str> = ended.out.lines().collect();
     assert!(lines[0].starts_with("four.png: 4 ") && lines[0].matches('%').count() == 3, "{}", ended.out);
     assert!(ended.out.contains('▓') && ended.out.contains("blank.jpg: "), "{}", ended.out);
-    assert!(ended.out.contains("there is no ink") && ended.err.contains("pretrained"), "{} {}", ended.out, ended.err);
+    assert!(ended.out.contains("no ink was found") && ended.err.contains("pretrained"), "{} {}", ended.out, ended.err);
     let json = place.json(&["predict", "pretrained", "four.png", "blank.jpg"]);
     assert_eq!(crate::keys(&json), ["adapter", "command", "model", "predictions"]);
     let said = &json["predictions"];
@@ -175,7 +175,7 @@ fn predict_takes_lists_and_warns() {
     );
     let skipped = place.run(&["predict", "pretrained", "bad.png", "four.png", "--skip-bad"]);
     assert_eq!((skipped.code, skipped.out.lines().count()), (Some(0), 1), "{}", skipped.err);
-    assert!(skipped.err.contains("1 pictures are left out") && skipped.err.contains("bad.png"));
+    assert!(skipped.err.contains("pictures skipped: 1") && skipped.err.contains("bad.png"));
     #[cfg(unix)]
     {
         std::fs::copy(place.path("four.png"), place.path("\u{1b}[2J.png")).unwrap();
@@ -184,7 +184,7 @@ fn predict_takes_lists_and_warns() {
     }
     std::fs::create_dir(place.path("empty")).unwrap();
     place.fails(&["predict", "pretrained", "empty"], &["no picture"]);
-    place.fails(&["predict", "four.png", "pretrained"], &["pretrained is a model", "comes first"]);
+    place.fails(&["predict", "four.png", "pretrained"], &["pretrained is a model", "must come first"]);
     assert_eq!(place.run(&["predict"]).code, Some(2));
 }
 
@@ -224,21 +224,21 @@ fn bad_folders_are_told_and_nothing_is_written() {
     std::fs::create_dir(place.path("nothing")).unwrap();
     train("nothing", &["it is empty", "nothing/A/1.png"]);
     picture("loose/1.png");
-    train("loose", &["loose", "in no class folders"]);
+    train("loose", &["loose", "not in class folders"]);
     ["hole/a/1.png", "hole/a/2.png", "hole/b/1.png", "hole/b/2.png"].into_iter().for_each(picture);
     std::fs::create_dir(place.path("hole/c")).unwrap();
     train("hole", &["class folder", "c has no pictures"]);
     // Pictures of a kind that is not read are not passed over.
     std::fs::write(place.path("hole/c/1.tiff"), b"II*\0").unwrap();
     std::fs::write(place.path("hole/c/2.heic"), b"no picture").unwrap();
-    train("hole", &["2 of the pictures", "1.tiff", "2.heic", "no PNG, JPEG"]);
+    train("hole", &["2 of the pictures", "1.tiff", "2.heic", "not a PNG, JPEG"]);
     ["new/train/a/1.png", "new/train/b/1.png", "new/test/a/1.png", "new/test/c/1.png"].into_iter().for_each(picture);
-    train("new", &["class \"c\"", "none to train on"]);
+    train("new", &["class \"c\"", "no training pictures"]);
     picture("one/only/1.png");
     picture("one/only/2.png");
-    train("one", &["one", "one class only", "only"]);
+    train("one", &["one", "only one class", "only"]);
     ["few/a/1.png", "few/a/2.png", "few/b/1.png"].into_iter().for_each(picture);
-    train("few", &["class \"b\"", "one picture"]);
+    train("few", &["class \"b\"", "only one picture"]);
     ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"]
         .iter()
         .for_each(|p| picture(&format!("mixed/{p}")));
@@ -250,12 +250,12 @@ fn bad_folders_are_told_and_nothing_is_written() {
     write("test/b/6.png", &huge());
     write("test/b/7.png", &bomb());
     let words =
-        ["5 of the pictures cannot be used", "--skip-bad", "3.png", "empty", "4.jpg", "no PNG, JPEG", "1x1 pixels"];
+        ["5 of the pictures cannot be used", "--skip-bad", "3.png", "empty", "4.jpg", "not a PNG, JPEG", "1x1 pixels"];
     train("mixed", &[&words[..], &["6.png", "30000x30000 pixels", "7.png", "800000000 bytes"]].concat());
     let skipped =
         place.run(&["train", "--data", "mixed", "--skip-bad", "--epochs", "1", "--validation", "0", "--out", "ok"]);
     assert_eq!(skipped.code, Some(0), "{}", skipped.err);
-    assert!(skipped.err.contains("5 pictures are left out") && skipped.err.contains("2 images to train on"));
+    assert!(skipped.err.contains("pictures skipped: 5") && skipped.err.contains(": 2 training, "));
     assert!(std::fs::read_to_string(place.path("ok/recipe.toml")).unwrap().contains("skip-bad = true"));
     #[cfg(target_os = "linux")]
     {

@@ -9,12 +9,12 @@ fn the_twin_does_a_worked_example() {
     // Images of one row of four pixels, the second one first; a shift by at most half a pixel.
     let shape = AugmentShape { batch: 2, height: 1, width: 4, set: 2, rows: 2 };
     let images = [u32::from_le_bytes([1, 2, 3, 4]), u32::from_le_bytes([0, 100, 0, 0])];
-    let table: Vec<f64> = (0..256).map(f64::from).collect();
+    let byte_values: Vec<f64> = (0..256).map(f64::from).collect();
     let y = |places: [u32; 2], shift: u32| {
         let mut augment = [0; 12];
         (augment[0], augment[2]) = (5, shift);
         let known = [u("images", &images), u("order", &[1, 0]), u("places", &places), u("cursor", &[0, 0, 1])];
-        let inputs = [&known[..], &[f("table", &table), u("augment", &augment)]].concat();
+        let inputs = [&known[..], &[f("byte_values", &byte_values), u("augment", &augment)]].concat();
         floats(&twin(&AugmentImages(shape, Tiles::of(DeviceClass::Discrete)), &inputs)[0])
     };
     // The batch has only one row left.

@@ -10,7 +10,7 @@ fn the_twin_does_a_worked_example() {
         conv: ConvShape { h_in: 4, w_in: 4, k: 1, ..conv(Activation::Relu, Activation::Identity) },
         pool: 2,
     };
-    let kernel = ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Discrete));
+    let kernel = ConvPoolBackwardWeight(shape, 1, Tiles::of(DeviceClass::Software));
     let x: Vec<f64> = (0..16).map(f64::from).collect();
     let batch = [f("dy", &[1.0, 2.0, 3.0, 4.0]), u("winner", &[0, 1, 2, 3]), f("x", &x)];
     let expected = twin(&kernel, &[&batch[..], &[f("dw_in", &[1000.0]), f("db_in", &[100.0])]].concat());

@@ -11,7 +11,7 @@ use mnist_gpu::recorder::Options;
 use mnist_gpu::reference;
 
 /// Mean and standard deviation of MNIST.
-pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, deviation: 0.3081 };
+pub const NORMALISATION: Normalisation = Normalisation { mean: 0.1307, std: 0.3081 };
 
 /// Noise images with labels, for a network.
 pub fn noise(net: &Network, count: usize, stream: &mut Stream) -> DataSet {
@@ -35,7 +35,7 @@ pub fn content(set: &DataSet, parameters: &[f32], config: &Config) -> Vec<(&'sta
         (names::LABELS, set.labels.iter().map(|&label| u32::from(label)).collect()),
         (names::ORDER, (0..set.labels.len() as u32).collect()),
         (names::CURSOR, vec![0, 0, set.labels.len() as u32]),
-        (names::TABLE, bits(&NORMALISATION.table())),
+        (names::BYTE_VALUES, bits(&NORMALISATION.byte_values())),
         (names::PARAMETERS, bits(parameters)),
         (names::SMOOTHING, bits(&[config.label_smoothing as f32])),
         (names::DROPOUT, vec![12_345]),

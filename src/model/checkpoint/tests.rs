@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::model::initialise;
+use safetensors::tensor::{Dtype, TensorView};
 
 fn model() -> Model {
     let network = Network::tutorial([1, 28, 28], 10).unwrap();
     Model {
         parameters: initialise(&network, 5),
         network,
-        normalisation: MNIST,
+        normalisation: Normalisation::MNIST,
         prepare: Prepare::Resize,
         class_names: numbered_classes(10),
         training: serde_json::json!({"epochs": 3}),
@@ -40,7 +41,7 @@ fn bad_files_are_told_by_name_and_tensor() {
     let mut cut = tensors();
     cut.remove(3);
     write_bare(&path, &cut);
-    assert!(error(&path).contains("bad.safetensors lacks the tensor conv2.bias"), "{}", error(&path));
+    assert!(error(&path).contains("bad.safetensors has no tensor conv2.bias"), "{}", error(&path));
     let mut extra = tensors();
     extra.push(("fc3.bias".into(), vec![1], vec![0.0]));
     write_bare(&path, &extra);
@@ -48,19 +49,19 @@ fn bad_files_are_told_by_name_and_tensor() {
     let mut counted = tensors();
     counted.push(("bn1.num_batches_tracked".into(), vec![], vec![7.0]));
     write_bare(&path, &counted);
-    assert_eq!(Model::load(&path).unwrap().parameters, model().parameters, "PyTorch's counter is passed over");
+    assert_eq!(Model::load(&path).unwrap().parameters, model().parameters, "PyTorch's counter is ignored");
     let mut nan = tensors();
     nan[2].2[7] = f32::NAN;
     write_bare(&path, &nan);
-    assert!(error(&path).contains("conv2.weight holds NaN at place 7"), "{}", error(&path));
+    assert!(error(&path).contains("conv2.weight has NaN at index 7"), "{}", error(&path));
     let mut shape = tensors();
     shape[4].1 = vec![320, 50];
     write_bare(&path, &shape);
-    assert!(error(&path).contains("fc1.weight has shape [320, 50] and the network needs [50, 320]"));
-    assert!(error(&path).contains("taken for the tutorial's network"));
+    assert!(error(&path).contains("fc1.weight has shape [320, 50], but the network needs [50, 320]"));
+    assert!(error(&path).contains("read as the tutorial's network"));
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 100]).unwrap();
-    assert!(error(&path).contains("is no whole safetensors file"));
+    assert!(error(&path).contains("is not a valid safetensors file"));
     assert!(error(&folder.path().join("nowhere")).contains("nowhere"));
     assert!(error(folder.path()).contains("folder without model.safetensors"));
 }
