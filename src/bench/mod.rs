@@ -10,6 +10,7 @@ mod startup;
 mod stat;
 mod step;
 mod sweep;
+mod tune;
 mod usage;
 
 pub use compare::{Ratio, compare};
@@ -19,6 +20,7 @@ pub use startup::{Start, StartUp, start_up, start_up_of_children};
 pub use stat::Stat;
 pub use step::{KernelTimes, Setting, StepTimes, step, step_with_sources};
 pub use sweep::{Candidate, sweep};
+pub use tune::{Tuned, tune};
 
 use crate::gpu::AdapterInfo;
 use serde::{Deserialize, Serialize};

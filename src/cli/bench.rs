@@ -92,7 +92,8 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
     let is = |what: What| args.what == what || args.what == What::All;
     let unfused = if args.unfused { " unfused" } else { "" };
     let checked = if args.device.checked { " checked" } else { "" };
-    let tiles = tiles(args).map_or(String::new(), |class| format!(" {class}"));
+    let is_of_class = device.tiles == Tiles::of(device.info.class());
+    let tiles = if is_of_class { String::new() } else { format!(" {}", device.tiles) };
     let mut report = Report::of(&device.info, format!("{}{unfused}{checked}{tiles}", Shown::from(&args.network)));
     // Measured first, so that the peak of memory is that of the epoch.
     if is(What::Epoch) {
@@ -192,19 +193,16 @@ fn child(args: &BenchArgs) -> Vec<OsString> {
         ("--limit", args.limit.map(|n| n.to_string().into())),
         ("--cache", args.cache.cache.clone().map(PathBuf::into_os_string)),
         ("--device-memory", args.device.device_memory.map(|n| n.to_string().into())),
-        ("--tiles", tiles(args).map(OsString::from)),
+        ("--tiles", args.device.tiles.map(|tiles| tiles.to_string().into())),
     ];
     line.extend(values.into_iter().filter_map(|(flag, value)| Some([flag.into(), value?])).flatten());
-    let flags = [("--offline", args.cache.offline), ("--checked", args.device.checked)];
+    let flags =
+        [("--offline", args.cache.offline), ("--checked", args.device.checked), ("--no-tuned", args.device.no_tuned)];
     line.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.into()));
     line
 }
 
 /// The requested device class.
-fn tiles(args: &BenchArgs) -> Option<String> {
-    args.device.tiles.map(|class| format!("{class:?}").to_lowercase())
-}
-
 /// A folder for a run that is only measured.
 fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
     tempfile::tempdir().context("cannot create a temporary folder for a run; set TMPDIR to a writable folder")

@@ -16,24 +16,28 @@ mod recipe;
 mod run;
 mod show;
 mod train;
+mod tune;
+mod tuned;
 mod verify;
 
 use crate::data::{DataError, Locator, Pictures, Prepare, Source, Unfit};
 use crate::files;
 use crate::gpu::{Device, GpuError, Selection};
-use crate::kernels::{DeviceClass, Tiles};
+use crate::kernels::Tiles;
 use crate::model::Model;
+use crate::settings::Config;
 use crate::text::{self, Argument};
 use crate::train::TrainError;
 pub use bench::step_lines;
 use clap::error::ContextValue;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use console::Console;
 use flags::Flags;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
+use tuned::Tuned;
 
 /// Train, fine-tune and evaluate small image classifiers with hand-written kernels on any GPU
 #[derive(Parser)]
@@ -55,6 +59,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Network(network::NetworkArgs),
     Bench(bench::BenchArgs),
+    Tune(tune::TuneArgs),
     Adapters(adapters::AdaptersArgs),
     Data(data::DataArgs),
 }
@@ -88,27 +93,13 @@ struct DeviceArgs {
     /// Maximum size of a data set on the device, such as 64M; a larger set is streamed [default: the device's limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     device_memory: Option<u64>,
-    /// Use the kernels and tile sizes of this device class [default: the device's own]
-    #[arg(long, value_enum, value_name = "CLASS")]
-    tiles: Option<Class>,
-}
-
-/// A device class, which determines kernels and tile sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Class {
-    Software,
-    Integrated,
-    Discrete,
-}
-
-impl From<Class> for DeviceClass {
-    fn from(class: Class) -> DeviceClass {
-        match class {
-            Class::Software => DeviceClass::Software,
-            Class::Integrated => DeviceClass::Integrated,
-            Class::Discrete => DeviceClass::Discrete,
-        }
-    }
+    /// Use the kernels and tile sizes of this device class: software, integrated or discrete, optionally with other sizes,
+    /// such as discrete,conv_o=5 [default: the sizes found by `tune`, or those of the device's own class]
+    #[arg(long, value_name = "TILES", value_parser = flags::parser::<Tiles>(()))]
+    tiles: Option<Tiles>,
+    /// Do not use the tile sizes found by `tune`
+    #[arg(long)]
+    no_tuned: bool,
 }
 
 /// Parses a number of bytes with an optional suffix K, M or G, which stand for powers of 1024.
@@ -125,29 +116,68 @@ fn size(text: &str) -> Result<u64, String> {
 
 impl DeviceArgs {
     fn open(&self, console: &Console) -> anyhow::Result<Device> {
-        self.opened(Device::open(&self.selection(), self.checked)?, console)
+        let device = self.opened(Device::open(&self.selection(), self.checked)?, console);
+        Ok(self.with_tiles(device, self.tiles, console))
     }
 
     /// Same as [`DeviceArgs::open`], with timestamps if the adapter has them.
     fn open_to_measure(&self, console: &Console) -> anyhow::Result<Device> {
-        self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console)
+        let device = self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console);
+        Ok(self.with_tiles(device, self.tiles, console))
+    }
+
+    /// Without the tile sizes found by `tune`.
+    fn open_untuned(&self, console: &Console) -> anyhow::Result<Device> {
+        let mut device = self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console);
+        device.tiles = self.tiles.unwrap_or(device.tiles);
+        Ok(device)
+    }
+
+    /// For a run, which records its tile sizes if they are not the table's. A resumed run keeps those that it has.
+    fn open_for_run(&self, config: &mut Config, resumed: bool, console: &Console) -> anyhow::Result<Device> {
+        let device = self.opened(Device::open(&self.selection(), self.checked)?, console);
+        let (table, wanted) = (device.tiles, self.tiles.or(config.tiles));
+        if resumed && wanted.is_none() {
+            return Ok(device);
+        }
+        let device = self.with_tiles(device, wanted, console);
+        config.tiles = wanted.or(Some(device.tiles).filter(|&tiles| tiles != table));
+        if config.tiles.is_none() && !self.no_tuned && !device.info.is_software() {
+            console.note("`mnist-gpu tune` finds the tile sizes that suit this device best, in less than a minute");
+        }
+        Ok(device)
     }
 
     fn selection(&self) -> Selection {
         Selection::from_flag_or_env(self.adapter.as_deref())
     }
 
-    fn opened(&self, mut device: Device, console: &Console) -> anyhow::Result<Device> {
+    fn opened(&self, mut device: Device, console: &Console) -> Device {
         device.device_memory = self.device_memory;
         console.note(format!("adapter {}", device.info));
-        if let Some(class) = self.tiles {
-            device.tiles = Tiles::of(class.into());
-            console.note(format!("using the tile sizes of {} devices", format!("{class:?}").to_lowercase()));
-        }
         if device.info.is_software() {
             console.note("this is a software device: the shaders run on the CPU");
         }
-        Ok(device)
+        device
+    }
+
+    /// Sets the tile sizes: those that are wanted, else those found by `tune`, else those of the table.
+    fn with_tiles(&self, mut device: Device, wanted: Option<Tiles>, console: &Console) -> Device {
+        let tuned = match Tuned::load(&device.info) {
+            _ if wanted.is_some() || self.no_tuned => None,
+            Ok(tuned) => tuned.map(|tuned| tuned.tiles).filter(|&tiles| tiles != device.tiles),
+            Err(error) => {
+                console.warn(format!("the tile sizes found by `mnist-gpu tune` are not used: {error:#}; tune again"));
+                None
+            }
+        };
+        match (wanted, tuned) {
+            (Some(tiles), _) => console.note(format!("tile sizes {tiles}")),
+            (None, Some(tiles)) => console.note(format!("tile sizes {tiles}, found by `mnist-gpu tune`")),
+            (None, None) => {}
+        }
+        device.tiles = wanted.or(tuned).unwrap_or(device.tiles);
+        device
     }
 }
 
@@ -339,6 +369,7 @@ fn run(command: Command, console: &Console, began: Instant) -> anyhow::Result<()
         Command::Plan(args) => plan::run(&args, console),
         Command::Network(args) => network::run(&args, console),
         Command::Bench(args) => bench::run(&args, console, began),
+        Command::Tune(args) => tune::run(&args, console),
         Command::Adapters(args) => adapters::run(&args, console),
         Command::Data(args) => data::run(&args, console),
     }

@@ -1,6 +1,6 @@
 //! `plan`: the steps of a batch.
 
-use super::{Class, Console, flags::parser};
+use super::{Console, flags::parser};
 use crate::kernels::Tiles;
 use crate::model::Architecture;
 use crate::recorder::{Options, Work, record};
@@ -30,8 +30,8 @@ pub struct PlanArgs {
     #[arg(long)]
     unfused: bool,
     /// Device class, which determines tile sizes and thus numbers of workgroups
-    #[arg(long, value_enum, default_value_t = Class::Integrated)]
-    class: Class,
+    #[arg(long, value_name = "CLASS", default_value = "integrated", value_parser = parser::<Tiles>(()))]
+    class: Tiles,
 }
 
 /// Runs `plan`.
@@ -48,7 +48,7 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
         frozen: frozen.clone(),
         work: if args.inference { Work::Infer } else { Work::Train },
         unfused: args.unfused,
-        ..Options::new(args.batch as usize, SET, SET, Tiles::of(args.class.into()))
+        ..Options::new(args.batch as usize, SET, SET, args.class)
     };
     let plan = record(&network, &options)?;
     if console.json {

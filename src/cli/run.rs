@@ -15,14 +15,14 @@ use std::time::Instant;
 /// # Errors
 /// Any error.
 pub fn carry_out(
-    prepared: Prepared,
+    mut prepared: Prepared,
     out: &Path,
     device: &DeviceArgs,
     console: &Console,
     began: Instant,
 ) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
-    let device = device.open(console)?;
+    let device = device.open_for_run(&mut prepared.config, prepared.resume.is_some(), console)?;
     let config = prepared.config.clone();
     let counts = [prepared.indices.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let classes = prepared.model.network.classes();

@@ -1,7 +1,7 @@
 //! `verify`: checks that this device computes correctly.
 
 use super::{Console, DeviceArgs};
-use crate::kernels::DeviceClass;
+use crate::kernels::Tiles;
 use crate::verify::{STEMS, kernel, steps};
 use clap::Args;
 use serde_json::json;
@@ -35,8 +35,12 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
     }
     console.clear_bar();
     // The kernel cases above always cover the tile sizes of all classes.
-    let classes = args.device.tiles.map_or(DeviceClass::ALL.to_vec(), |class| vec![class.into()]);
-    let step = steps(&device, &classes)?;
+    let mut tables = args.device.tiles.map_or(Tiles::ALL.to_vec(), |tiles| vec![tiles]);
+    // Tile sizes found by `tune` are in none of the tables.
+    if !tables.contains(&device.tiles) {
+        tables.push(device.tiles);
+    }
+    let step = steps(&device, &tables)?;
     console.note(format!(
         "{:26} {:>3} of {:>3} recorded epochs passed, step by step",
         "whole steps", step.passed, step.cases

@@ -26,6 +26,7 @@ mod pieces;
 mod port;
 #[cfg(test)]
 mod tests;
+mod tile_text;
 mod tiles;
 
 pub use case::{Fill, Setting};

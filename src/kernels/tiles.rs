@@ -6,6 +6,7 @@
 //! other value of an entry is more than 1 % faster. Those for integrated GPUs are extrapolated from them.
 
 use super::{ALIGN, UNIFORM};
+use serde::{Deserialize, Serialize};
 
 /// Batches that are cut into parts are padded to a multiple of this.
 const PART: u32 = 8;
@@ -28,7 +29,8 @@ impl DeviceClass {
 
 /// Upper bounds of the tile sizes. A kernel uses the largest divisor of its size within the bound, so that only the
 /// last tile of a batch can be ragged, and a smaller one if its body would otherwise exceed `unrolled`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Tiles {
     /// Workgroup size of kernels with tiles.
     pub(super) workgroup: u32,
@@ -62,11 +64,11 @@ pub struct Tiles {
     pub(super) fc_weight_o: u32,
     /// Minimum number of invocations of a convolution's weight gradient: the batch is cut into slices to reach it. More
     /// slices are more work for the update, which folds them sequentially.
-    conv_lanes: u32,
+    pub(super) conv_lanes: u32,
     /// Minimum number of workgroups of a fused convolution's weight gradient, in the GPU shader.
     pub(super) conv_groups: u32,
     /// Minimum number of invocations on a GPU for a typical batch; long sums are split within a workgroup to reach it.
-    split_lanes: u32,
+    pub(super) split_lanes: u32,
     /// Maximum number of images in a slice of a fully connected layer's weight gradient.
     pub(super) fc_slice: u32,
     /// Number of values that an invocation reads before it adds the first, in long sums: a GPU then waits for memory
@@ -175,7 +177,7 @@ impl Tiles {
     /// Entries of the table by name, with candidate values. A value that does not divide a network's size is lowered to
     /// the next one that does. `load_p` must be a multiple of four.
     pub const CANDIDATES: [(&'static str, &'static [u32]); 17] = [
-        ("workgroup", &[8, 32, 64, 128, 256]),
+        ("workgroup", &[8, 16, 32, 64, 128, 256]),
         ("load_p", &[4, 8, 28]),
         ("load_i", &[1, 4, 16]),
         ("conv_o", &[1, 2, 5, 10, 20]),
@@ -207,10 +209,15 @@ impl Tiles {
     /// # Panics
     /// If no entry has this name, or the value is invalid for it.
     pub fn with(mut self, entry: &str, value: u32) -> Tiles {
-        let fits = (1..=256).contains(&value) || ["conv_lanes", "conv_groups", "split_lanes"].contains(&entry);
-        assert!(value > 0 && fits && (entry != "load_p" || value.is_multiple_of(4)), "{entry} of {value}");
+        assert!(Tiles::accepts(entry, value), "{entry} of {value}");
         *self.entry(entry) = value;
         self
+    }
+
+    /// Whether a value is valid for an entry.
+    pub(super) fn accepts(entry: &str, value: u32) -> bool {
+        let fits = (1..=256).contains(&value) || ["conv_lanes", "conv_groups", "split_lanes"].contains(&entry);
+        value > 0 && fits && (entry != "load_p" || value.is_multiple_of(4))
     }
 
     fn entry(&mut self, name: &str) -> &mut u32 {

@@ -28,7 +28,7 @@ pub use schedule::Schedule;
 pub use value::{Problem, Value, seed};
 
 use crate::data::Prepare;
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Tiles};
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use define::{flag, settings};
@@ -177,6 +177,9 @@ settings! {
 
     /// Layers to freeze, separated by commas, or none
     freeze: Vec<String> = Vec::new() => flag((), "LAYERS").note("; every conv layer for finetune");
+
+    /// Tile sizes of the kernels: software, integrated or discrete, optionally with other sizes, such as discrete,conv_o=5
+    tiles: Tiles => flag((), "").without_flag();
 
     /// Number of steps between loss entries in events.jsonl
     log_every: u64 = 100 => flag(Count(1, Count::MAX), "N");

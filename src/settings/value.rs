@@ -2,7 +2,7 @@
 
 use super::{Augment, ClassWeights, Count, Range, Rates, Schedule};
 use crate::data::Prepare;
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Tiles};
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use crate::paths;
@@ -120,7 +120,7 @@ macro_rules! texts {
         }
     )+};
 }
-texts!(Augment, ClassWeights, Rates, Schedule);
+texts!(Augment, ClassWeights, Rates, Schedule, Tiles);
 
 /// Whole numbers in a range.
 macro_rules! counts {

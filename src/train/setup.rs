@@ -68,8 +68,8 @@ impl Prepared {
         test: Option<DataSet>,
     ) -> Result<Prepared, TrainError> {
         let idle = |text: String| Err(TrainError::Idle(text));
-        if config.init.is_some() || config.limit.is_some() || config.model.is_some() {
-            return idle("init, limit and model do not apply to data in memory".into());
+        if config.init.is_some() || config.limit.is_some() || config.model.is_some() || config.tiles.is_some() {
+            return idle("init, limit, model and tiles do not apply to data in memory; tiles are a device's".into());
         }
         if model.is_some() && config.activation.is_some() {
             return idle("a model has its activations already; leave activation out".into());

@@ -106,52 +106,60 @@ fn layers(name: &str) -> Vec<Layer> {
 }
 
 /// Steps every network for an epoch of two batches, the second one short: fused and unfused, with and without a frozen
-/// layer, with the tile sizes of the given device classes, regardless of the actual device. For a class that splits
-/// batches, a batch of twelve is two parts plus padding.
+/// layer, with the given tables of tile sizes, regardless of the actual device. For a table that splits batches, a batch of twelve is two parts plus padding.
 ///
 /// # Errors
 /// If the driver reports an error or does not respond.
-pub fn steps(device: &Device, classes: &[DeviceClass]) -> Result<StepReport, GpuError> {
+pub fn steps(device: &Device, tables: &[Tiles]) -> Result<StepReport, GpuError> {
     let mut report = StepReport::default();
-    classes.iter().try_for_each(|class| steps_of(device, *class, &mut report))?;
+    tables.iter().try_for_each(|tiles| steps_of(device, *tiles, &mut report))?;
     Ok(report)
 }
 
-fn steps_of(device: &Device, class: DeviceClass, report: &mut StepReport) -> Result<(), GpuError> {
-    let options = |class| Options::new(12, 30, 21, Tiles::of(class));
-    let told = format!("{class:?}").to_lowercase();
+/// Steps a network for an epoch, and returns what differs from the reference.
+///
+/// # Errors
+/// If the driver reports an error or does not respond.
+pub fn step_agrees(device: &Device, net: &Network, options: &Options) -> Result<Vec<String>, GpuError> {
+    let mut report = StepReport::default();
+    case(device, net, options, "a step", &mut report)?;
+    Ok(report.failures)
+}
+
+fn steps_of(device: &Device, tiles: Tiles, report: &mut StepReport) -> Result<(), GpuError> {
+    let options = |tiles| Options::new(12, 30, 21, tiles);
     let case = |net: &Network, options: &Options, what: &str, report: &mut StepReport| {
-        case(device, net, options, &format!("{what}, {told} tiles"), report)
+        case(device, net, options, &format!("{what}, {tiles} tiles"), report)
     };
     for (name, net) in named() {
         let second = net.learning_layers()[1].clone();
-        case(&net, &options(class), &name, report)?;
-        case(&net, &Options { unfused: true, ..options(class) }, &format!("{name}, unfused"), report)?;
-        let frozen = Options { frozen: vec![second.clone()], ..options(class) };
+        case(&net, &options(tiles), &name, report)?;
+        case(&net, &Options { unfused: true, ..options(tiles) }, &format!("{name}, unfused"), report)?;
+        let frozen = Options { frozen: vec![second.clone()], ..options(tiles) };
         case(&net, &frozen, &format!("{name}, {second} frozen"), report)?;
     }
     // Tiles that split a batch exercise all of a layer; the kernels' cases cover every class's tiles.
-    if class == DeviceClass::Software {
+    if tiles == Tiles::of(DeviceClass::Software) {
         for (name, net) in examples() {
-            case(&net, &options(class), &name, report)?;
-            case(&net, &Options { unfused: true, ..options(class) }, &format!("{name}, unfused"), report)?;
+            case(&net, &options(tiles), &name, report)?;
+            case(&net, &Options { unfused: true, ..options(tiles) }, &format!("{name}, unfused"), report)?;
         }
     }
     let find = |name: &str| network(name).unwrap_or_else(|| panic!("there is no network {name}"));
-    let augmented = Options { augment: true, ..options(class) };
+    let augmented = Options { augment: true, ..options(tiles) };
     let net = find("dropout");
     case(&net, &augmented, "dropout, augmented", report)?;
     let teacher = find("lenet-sigmoid");
-    let taught = Options { teacher: Some(teacher), ..options(class) };
+    let taught = Options { teacher: Some(teacher), ..options(tiles) };
     let net = find("tutorial");
     case(&net, &taught, "tutorial, taught by lenet-sigmoid", report)?;
     case(&net, &Options { weighted: true, ..taught }, "tutorial, taught, with weighted classes", report)?;
-    case(&net, &Options { weighted: true, ..options(class) }, "tutorial, with weighted classes", report)?;
+    case(&net, &Options { weighted: true, ..options(tiles) }, "tutorial, with weighted classes", report)?;
     let methods = Optimizer::ALL.iter().map(|&optimizer| (optimizer, optimizer.word(), false));
     for (optimizer, what, nesterov) in methods.skip(1).chain([(Optimizer::Sgd, "nesterov", true)]) {
         let hyper = Settings { nesterov, ..optimizer.definition().defaults };
         let rates = vec![("conv2".into(), 0.25)];
-        let options = Options { optimizer, hyper, clip: true, rates, ..options(class) };
+        let options = Options { optimizer, hyper, clip: true, rates, ..options(tiles) };
         case(&net, &options, &format!("tutorial, {what}, clipped"), report)?;
     }
     Ok(())

@@ -9,6 +9,7 @@ mod learning;
 mod pictures;
 mod recipes;
 mod runs;
+mod tune;
 #[cfg(unix)]
 mod unix;
 

@@ -4,7 +4,7 @@
 use crate::{devices, play};
 use mnist_gpu::Config;
 use mnist_gpu::gpu::Player;
-use mnist_gpu::kernels::DeviceClass;
+use mnist_gpu::kernels::{DeviceClass, Tiles};
 use mnist_gpu::model::initialise;
 use mnist_gpu::plan::names;
 use mnist_gpu::random::{Purpose, Stream};
@@ -14,7 +14,7 @@ use mnist_gpu::{reference, verify};
 #[test]
 fn every_step_of_every_network_agrees_with_its_twin() {
     for device in devices::every(&[false, true]) {
-        let report = verify::steps(&device, &DeviceClass::ALL).unwrap();
+        let report = verify::steps(&device, &Tiles::ALL).unwrap();
         println!("{} of {} epochs on {}", report.passed, report.cases, device.info);
         assert!(report.cases >= 36 && report.failures.is_empty(), "{}: {:#?}", device.info, report.failures);
         assert_eq!(report.passed, report.cases);

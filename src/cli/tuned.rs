@@ -1,0 +1,87 @@
+//! Tile sizes that `tune` found, kept in the cache folder: a file per adapter, driver and version of the program.
+
+use crate::data::Locator;
+use crate::files;
+use crate::gpu::AdapterInfo;
+use crate::kernels::Tiles;
+use crate::text::Shown;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// The tile sizes of a device, and what they were measured with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    adapter: String,
+    backend: String,
+    driver: String,
+    version: String,
+    pub tiles: Tiles,
+    pub networks: Vec<String>,
+    pub batch: usize,
+    /// Time of a step relative to the table's.
+    pub ratio: f64,
+}
+
+impl Tuned {
+    pub fn new(info: &AdapterInfo, tiles: Tiles, networks: Vec<String>, batch: usize, ratio: f64) -> Tuned {
+        let (adapter, backend, driver) = (info.name.clone(), info.backend.to_string(), info.driver.clone());
+        let version = env!("CARGO_PKG_VERSION").to_string();
+        Tuned { adapter, backend, driver, version, tiles, networks, batch, ratio }
+    }
+
+    /// The values that decide whether a file belongs to a device.
+    fn key(&self) -> [&str; 4] {
+        [&self.adapter, &self.backend, &self.driver, &self.version]
+    }
+
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        let hash: String = Sha256::digest(self.key().join("\n")).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        Ok(Locator::default().cache()?.join("tuned").join(hash + ".json"))
+    }
+
+    /// What is kept for a device, if anything.
+    ///
+    /// # Errors
+    /// If the file is damaged or cannot be read.
+    pub fn load(info: &AdapterInfo) -> anyhow::Result<Option<Tuned>> {
+        let of_device = Tuned::new(info, Tiles::of(info.class()), Vec::new(), 0, 1.0);
+        let Ok(path) = of_device.path() else { return Ok(None) };
+        let text = match files::read_text(&path, files::LONGEST_TEXT) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.with_context(|| format!("cannot read {}", Shown::from(&path)))?,
+        };
+        let kept: Tuned = serde_json::from_str(&text).with_context(|| format!("{} is damaged", Shown::from(&path)))?;
+        Ok(Some(kept).filter(|kept| kept.key() == of_device.key()))
+    }
+
+    /// Keeps it, in place of earlier results. Returns the file.
+    ///
+    /// # Errors
+    /// If there is no cache folder, or it cannot be written.
+    pub fn save(&self) -> anyhow::Result<PathBuf> {
+        let path = self.path()?;
+        let cannot = || format!("cannot write {}", Shown::from(&path));
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(cannot)?;
+        }
+        files::replace(&path, serde_json::to_string_pretty(self)?.as_bytes()).with_context(cannot)?;
+        Ok(path)
+    }
+
+    /// Removes what is kept for a device. Returns the file, if there was one.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn discard(info: &AdapterInfo) -> anyhow::Result<Option<PathBuf>> {
+        let path = Tuned::new(info, Tiles::of(info.class()), Vec::new(), 0, 1.0).path()?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            removed => {
+                removed.map(|()| Some(path.clone())).with_context(|| format!("cannot remove {}", Shown::from(&path)))
+            }
+        }
+    }
+}
