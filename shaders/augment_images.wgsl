@@ -66,11 +66,9 @@ fn bend(base: u32, i: i32, j: i32, axis: u32) -> i32 {
 }
 
 fn pixel(image: u32, i: i32, j: i32) -> i32 {
-    if i < 0 || i >= H || j < 0 || j >= W {
-        return 0;
-    }
-    let at = image * PIXELS + u32(i * W + j);
-    return i32((images[at / 4u] >> (at % 4u * 8u)) & 255u);
+    let inside = i >= 0 && i < H && j >= 0 && j < W;
+    let at = select(0u, image * PIXELS + u32(i * W + j), inside);
+    return select(0, i32((images[at / 4u] >> (at % 4u * 8u)) & 255u), inside);
 }
 
 @compute @workgroup_size(wg)

@@ -3,8 +3,8 @@
 //! # As a library
 //! [`Fit`] trains on images in memory, or continues from a [`Model`] with some layers frozen. [`evaluate`] and
 //! [`Predictor`] use the result; [`Model::from_bytes`] and [`Model::to_bytes`] convert it from and to bytes. None of
-//! these read or write files. For complete examples see `train_from_arrays`, `predict`, `finetune_frozen` and
-//! `play_a_plan`.
+//! these read or write files. Complete programs are in `examples/`: `train_from_arrays`, `predict`, `finetune_frozen`
+//! and `play_a_plan`.
 //!
 //! `default-features = false` leaves out the program: the command line, downloading of data sets and image file
 //! formats.
@@ -14,16 +14,16 @@
 //! kernel dispatches. [`gpu`] plays it on a device, [`mod@reference`] on the CPU, and [`verify`] compares the two.
 //! These modules are in [`low_level`].
 //!
-//! # Modules, lowest first; each may use those above it, as checked by `tests/rooms.rs`
+//! # Modules, lowest first
+//! A module may use those of its own row and of the rows above it, as checked by `tests/rooms.rs`.
+//!
 //! | module | contents |
 //! |---|---|
-//! | [`random`] | seeded random streams, one per purpose |
-//! | [`text`], [`paths`] | text from other sources, which must not control the terminal; any path in a file |
-//! | [`files`] | atomic writes, bounded reads, locks, and logs of whole lines |
-//! | `words` | enums whose values each have a word |
-//! | [`threads`] | the same work on all cores |
+//! | [`text`], `words` | escaping of untrusted text for terminals; enums with a name for each variant |
+//! | [`random`], [`threads`] | seeded random streams, one per purpose; running the same work on all cores |
+//! | [`files`], [`paths`] | atomic writes, bounded reads, locks and logs; storing arbitrary paths in text files |
 //! | [`data`] | images and labels on the host: reading, downloading, generating, splitting |
-//! | [`kernels`], [`optimizers`] | the kernels: sizes, bindings, dispatch, cost, cases, faults; the update rules |
+//! | [`kernels`], [`optimizers`] | kernels: sizes, bindings, dispatch, cost, cases, faults, tile sizes; update rules |
 //! | [`plan`] | a step as data, its builder, and the shader loader |
 //! | [`layers`] | the layers: words, shapes, tensors, forward and backward steps |
 //! | [`model`] | a network: a sequence of layers, initialisation, checkpoint |
@@ -33,7 +33,7 @@
 //! | [`settings`] | the settings of a training, each defined once |
 //! | [`train`] | the training loop: submissions, events, evaluation, checkpoints, resuming |
 //! | [`mod@fit`] | training on images in memory |
-//! | `bench` | what a device can do, and times of kernels, steps, epochs and startup |
+//! | `bench` | what a device can do, timings of kernels, steps, epochs and start-up, and the search for tile sizes |
 //! | `cli` | one file per command |
 //!
 //! # Layout

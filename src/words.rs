@@ -45,7 +45,8 @@ macro_rules! words {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$name, D::Error> {
                 let word = <String as serde::Deserialize>::deserialize(from)?;
-                $name::of(&word).ok_or_else(|| serde::de::Error::unknown_variant(&word, $name::WORDS))
+                let unknown = || format!("there is no {word:?}{}", crate::text::nearest(&word, $name::WORDS));
+                $name::of(&word).ok_or_else(|| serde::de::Error::custom(unknown()))
             }
         }
     };

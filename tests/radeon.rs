@@ -49,11 +49,14 @@ fn texts() -> Vec<Text> {
             (DeviceClass::Integrated, Optimizer::Sgd),
             (DeviceClass::Discrete, Optimizer::Sgd),
             (DeviceClass::Discrete, Optimizer::Adam),
+            (DeviceClass::Discrete, Optimizer::Rmsprop),
         ] {
             let options = Options {
                 optimizer,
                 hyper: optimizer.definition().defaults,
                 clip: optimizer == Optimizer::Adam,
+                weighted: optimizer == Optimizer::Rmsprop,
+                augment: optimizer == Optimizer::Rmsprop,
                 ..Options::new(batch, 60_000, 60_000, Tiles::of(class))
             };
             for step in record(&network, &options).unwrap().steps() {

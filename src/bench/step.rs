@@ -207,6 +207,12 @@ fn plan(setting: &Setting) -> Result<Plan, RecordError> {
 /// What the device is given for a dispatch: shader, constants, bindings and workgroups.
 type Dispatch = (&'static str, Constants, Vec<Port>, [u32; 3]);
 
+/// Whether the plan or the driver rejects tile sizes. Other errors, such as a lost device, end a search.
+pub(super) fn does_not_fit(error: &TrainError) -> bool {
+    use GpuError::{Limit, OutOfMemory, Rejected};
+    matches!(error, TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_)))
+}
+
 /// The dispatches of a step.
 pub(super) fn dispatches(setting: &Setting) -> Result<Vec<Dispatch>, RecordError> {
     let steps = plan(setting)?.steps;

@@ -1,9 +1,8 @@
 //! Measures candidates for the tile table on this device.
 
-use super::step::{Stepper, dispatches};
+use super::step::{Stepper, dispatches, does_not_fit};
 use super::{Setting, Stat};
 use crate::gpu::Device;
-use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
 use crate::kernels::Tiles;
 use crate::train::TrainError;
 
@@ -49,8 +48,7 @@ pub fn sweep(
             }
             let other = match stepper(&setting) {
                 Ok(other) => Some(other),
-                // A candidate that the plan or the driver rejects is skipped; a lost device ends the sweep.
-                Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => None,
+                Err(error) if does_not_fit(&error) => None,
                 Err(error) => return Err(error),
             };
             let ratios = other.map(|other| {

@@ -1,13 +1,12 @@
 //! Finds tile sizes for a device: coordinate descent from its table, by the time of training steps.
 
-use super::step::{Stepper, dispatches};
+use super::step::{Stepper, dispatches, does_not_fit};
 use super::{Setting, Stat};
 use crate::gpu::Device;
-use crate::gpu::GpuError::{Limit, OutOfMemory, Rejected};
 use crate::kernels::Tiles;
 use crate::recorder::Options;
 use crate::train::TrainError;
-use crate::verify::step_agrees;
+use crate::verify::{step_agrees, steps as steps_of_all_networks};
 use std::time::{Duration, Instant};
 
 /// The result of tuning.
@@ -41,20 +40,11 @@ const LAST: f64 = 0.1;
 struct Steps<'d>(Vec<Stepper<'d>>);
 
 impl<'d> Steps<'d> {
-    /// Returns `None` if the table does not fit the device.
-    fn new(device: &'d Device, settings: &[Setting], tiles: Tiles) -> Result<Option<Steps<'d>>, TrainError> {
-        let mut steps = Vec::new();
-        for setting in settings {
-            // SAFETY: these are the crate's own shaders.
-            match unsafe { Stepper::new(device, &Setting { tiles, ..*setting }, |spec| spec.wgsl) } {
-                Ok(stepper) => steps.push(stepper),
-                Err(TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_))) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Some(Steps(steps)))
+    fn new(device: &'d Device, settings: &[Setting], tiles: Tiles) -> Result<Steps<'d>, TrainError> {
+        // SAFETY: these are the crate's own shaders.
+        let stepper =
+            |setting: &Setting| unsafe { Stepper::new(device, &Setting { tiles, ..*setting }, |spec| spec.wgsl) };
+        settings.iter().map(stepper).collect::<Result<_, _>>().map(Steps)
     }
 
     /// Time relative to that of other steps.
@@ -91,18 +81,19 @@ fn geometric_mean(timed: &[[f64; 3]]) -> f64 {
     libm::pow(product, 1.0 / timed.len() as f64)
 }
 
-/// Tunes the table `settings[0].tiles` for steps of all settings within a time limit, and passes the candidate and the
-/// best ratio so far to `tell`. A candidate must agree with the reference before it wins.
+/// Searches tile sizes for steps of all settings within a time limit, from those of `settings[0]`, and passes the candidate
+/// and the best ratio so far to `tell`. Returns `table` if nothing faster is found. What wins must agree with the reference.
 ///
 /// # Errors
 /// If the steps do not run with the table, or the device fails.
 pub fn tune(
     device: &Device,
     settings: &[Setting],
+    table: Tiles,
     limit: Duration,
     tell: impl Fn(&str, Duration, f64),
 ) -> Result<Tuned, TrainError> {
-    let (began, table) = (Instant::now(), settings[0].tiles);
+    let (began, start) = (Instant::now(), settings[0].tiles);
     let rest = limit.mul_f64(1.0 - LAST);
     let changes = |tiles: Tiles, from: Tiles| {
         settings.iter().any(|setting| {
@@ -110,10 +101,9 @@ pub fn tune(
             of(tiles) != of(from)
         })
     };
-    let none = Tuned { tiles: table, ratio: 1.0, seconds: [0.0; 2], tried: 0, wrong: Vec::new(), finished: false };
-    let Some(start) = Steps::new(device, settings, table)? else { return Ok(none) };
-    let (mut best, mut steps) = (table, Steps::new(device, settings, table)?.unwrap_or(Steps(Vec::new())));
-    let mut tuned = none;
+    let of_table = Steps::new(device, settings, table)?;
+    let (mut best, mut steps) = (start, Steps::new(device, settings, start)?);
+    let mut tuned = Tuned { tiles: table, ratio: 1.0, seconds: [0.0; 2], tried: 0, wrong: Vec::new(), finished: false };
     'search: loop {
         let before = best;
         for (entry, values) in Tiles::CANDIDATES {
@@ -128,7 +118,10 @@ pub fn tune(
                 }
                 tell(&format!("{entry}={value}"), began.elapsed(), tuned.ratio);
                 tuned.tried += 1;
-                let Some(other) = Steps::new(device, settings, tiles)? else { continue };
+                let other = match Steps::new(device, settings, tiles) {
+                    Err(error) if does_not_fit(&error) => continue,
+                    other => other?,
+                };
                 let ratio = other.ratio(&steps, RUNS)?;
                 if ratio < PROMISING && candidate.as_ref().is_none_or(|(least, ..)| ratio < *least) {
                     candidate = Some((ratio, tiles, other));
@@ -139,24 +132,32 @@ pub fn tune(
                 continue;
             }
             if let Some(failure) = disagreement(device, settings, tiles)? {
-                tuned.wrong.push(format!("{tiles}: {failure}"));
+                let wrong = format!("{tiles}: {failure}");
+                if !tuned.wrong.contains(&wrong) {
+                    tuned.wrong.push(wrong);
+                }
                 continue;
             }
             (best, steps) = (tiles, other);
-            tuned.ratio = steps.ratio(&start, RUNS)?;
+            tuned.ratio = steps.ratio(&of_table, RUNS)?;
         }
         if best == before {
             tuned.finished = true;
             break;
         }
     }
-    // What only seemed faster is not kept.
-    let timed = steps.timed(&start, DECIDING)?;
-    let [of_best, of_table, _] = timed[0];
-    tuned.ratio = geometric_mean(&timed);
-    tuned.seconds = [of_table, of_best];
-    if best == table || tuned.ratio >= FASTER {
-        (best, tuned.ratio, tuned.seconds) = (table, 1.0, [of_table; 2]);
+    // What only seemed faster, or is wrong for another network, is not kept.
+    let timed = steps.timed(&of_table, DECIDING)?;
+    let [of_best, usual, _] = timed[0];
+    (tuned.ratio, tuned.seconds) = (geometric_mean(&timed), [usual, of_best]);
+    let mut is_kept = best != table && tuned.ratio < FASTER;
+    if is_kept {
+        let failures = steps_of_all_networks(device, &[best])?.failures;
+        is_kept = failures.is_empty();
+        tuned.wrong.extend(failures);
+    }
+    if !is_kept {
+        (best, tuned.ratio, tuned.seconds) = (table, 1.0, [usual; 2]);
     }
     Ok(Tuned { tiles: best, ..tuned })
 }

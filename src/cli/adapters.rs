@@ -43,7 +43,7 @@ pub fn run(_: &AdaptersArgs, console: &Console) -> anyhow::Result<()> {
     for (index, (adapter, info)) in found.iter().enumerate() {
         let mark = if Some(index) == default { "*" } else { " " };
         let binding = adapter.limits().max_storage_buffer_binding_size >> 20;
-        console.result(format!("{mark} {index}  {info}; data sets up to {binding} MiB"));
+        console.result(format!("{mark} {index}  {info}; keeps data sets of up to {binding} MiB, streams larger ones"));
     }
     console.note("* is the default (--adapter auto)");
     Ok(())

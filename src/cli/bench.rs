@@ -129,6 +129,9 @@ pub fn run(args: &BenchArgs, console: &Console, began: Instant) -> anyhow::Resul
         if before.adapter != report.adapter {
             console.warn(format!("the earlier results are from another adapter: {}", before.adapter));
         }
+        if before.setting != report.setting {
+            console.warn(format!("the earlier results are of another setting: {}", before.setting));
+        }
         for ratio in compare(&before, &report) {
             let change = format!("{:>6.3}  {}", ratio.ratio(), ratio.what);
             if console.json { console.note(change) } else { console.result(change) }
@@ -202,7 +205,6 @@ fn child(args: &BenchArgs) -> Vec<OsString> {
     line
 }
 
-/// The requested device class.
 /// A folder for a run that is only measured.
 fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
     tempfile::tempdir().context("cannot create a temporary folder for a run; set TMPDIR to a writable folder")

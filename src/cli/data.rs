@@ -3,7 +3,8 @@
 use super::{CacheArgs, Console, flags::parser, show::ShowArgs};
 use crate::data::{Check, Checking, Fetcher, File, KNOWN, Known, Part, Pictures, find, is_right};
 use crate::settings::CLASSES;
-use crate::text::Shown;
+use crate::text::{Shown, nearest};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -104,7 +105,9 @@ const SYNTHETIC: &str = "digits drawn by this program";
 const OURS: &str = "built in";
 
 fn fetch(name: &str, cache: &CacheArgs, console: &Console) -> anyhow::Result<()> {
-    let known = find(name).ok_or_else(|| crate::data::DataError::Unknown(name.into()))?;
+    let names = KNOWN.map(|known| known.name);
+    let known =
+        find(name).with_context(|| format!("no data set {name:?} can be downloaded{}", nearest(name, &names)))?;
     let root = cache.locator().cache()?;
     let folder = root.join(known.folder);
     anyhow::ensure!(!cache.offline, "--offline forbids downloading {name}");

@@ -125,7 +125,7 @@ impl<S: Select> Visit for Add<S> {
         } else {
             let (summary, details) = help(setting.help);
             let summary = summary + &self.default(setting);
-            let arg = arg.long(key).value_parser(parser::<T>(options.check.clone()));
+            let arg = arg.long(key).allow_negative_numbers(true).value_parser(parser::<T>(options.check.clone()));
             let arg = arg.long_help(format!("{summary}{details}")).help(summary);
             match T::IS_SWITCH {
                 true => arg

@@ -23,9 +23,8 @@ mod verify;
 use crate::data::{DataError, Locator, Pictures, Prepare, Source, Unfit};
 use crate::files;
 use crate::gpu::{Device, GpuError, Selection};
-use crate::kernels::Tiles;
 use crate::model::Model;
-use crate::settings::Config;
+use crate::settings::{Config, TileSizes};
 use crate::text::{self, Argument};
 use crate::train::TrainError;
 pub use bench::step_lines;
@@ -73,7 +72,7 @@ struct Output {
     /// Print only errors and the result
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print more detail
+    /// Also print the loss of single steps
     #[arg(short, long, global = true)]
     verbose: bool,
 }
@@ -95,8 +94,8 @@ struct DeviceArgs {
     device_memory: Option<u64>,
     /// Use the kernels and tile sizes of this device class: software, integrated or discrete, optionally with other sizes,
     /// such as discrete,conv_o=5 [default: the sizes found by `tune`, or those of the device's own class]
-    #[arg(long, value_name = "TILES", value_parser = flags::parser::<Tiles>(()))]
-    tiles: Option<Tiles>,
+    #[arg(long, value_name = "TILES", value_parser = flags::parser::<TileSizes>(()))]
+    tiles: Option<TileSizes>,
     /// Do not use the tile sizes found by `tune`
     #[arg(long)]
     no_tuned: bool,
@@ -117,35 +116,37 @@ fn size(text: &str) -> Result<u64, String> {
 impl DeviceArgs {
     fn open(&self, console: &Console) -> anyhow::Result<Device> {
         let device = self.opened(Device::open(&self.selection(), self.checked)?, console);
-        Ok(self.with_tiles(device, self.tiles, console))
+        Ok(with_tiles(device, self.wanted(), console))
     }
 
     /// Same as [`DeviceArgs::open`], with timestamps if the adapter has them.
     fn open_to_measure(&self, console: &Console) -> anyhow::Result<Device> {
         let device = self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console);
-        Ok(self.with_tiles(device, self.tiles, console))
+        Ok(with_tiles(device, self.wanted(), console))
     }
 
-    /// Without the tile sizes found by `tune`.
+    /// Same as [`DeviceArgs::open_to_measure`], without the tile sizes found by `tune`.
     fn open_untuned(&self, console: &Console) -> anyhow::Result<Device> {
-        let mut device = self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console);
-        device.tiles = self.tiles.unwrap_or(device.tiles);
-        Ok(device)
+        let device = self.opened(Device::open_to_measure(&self.selection(), self.checked)?, console);
+        Ok(with_tiles(device, Some(self.tiles.unwrap_or(TileSizes::OfClass)), console))
     }
 
-    /// For a run, which records its tile sizes if they are not the table's. A resumed run keeps those that it has.
+    /// For a run. It records its tile sizes unless they are those of the device's class, and keeps them if it is resumed.
     fn open_for_run(&self, config: &mut Config, resumed: bool, console: &Console) -> anyhow::Result<Device> {
         let device = self.opened(Device::open(&self.selection(), self.checked)?, console);
-        let (table, wanted) = (device.tiles, self.tiles.or(config.tiles));
-        if resumed && wanted.is_none() {
-            return Ok(device);
-        }
-        let device = self.with_tiles(device, wanted, console);
-        config.tiles = wanted.or(Some(device.tiles).filter(|&tiles| tiles != table));
-        if config.tiles.is_none() && !self.no_tuned && !device.info.is_software() {
+        let of_class = device.tiles;
+        let wanted = self.wanted().or(config.tiles).or(resumed.then_some(TileSizes::OfClass));
+        let device = with_tiles(device, wanted, console);
+        config.tiles = (device.tiles != of_class).then_some(TileSizes::Table(device.tiles));
+        if wanted.is_none() && !device.info.is_software() && matches!(Tuned::load(&device.info), Ok(None)) {
             console.note("`mnist-gpu tune` finds the tile sizes that suit this device best, in less than a minute");
         }
         Ok(device)
+    }
+
+    /// The tile sizes that the command line asks for.
+    fn wanted(&self) -> Option<TileSizes> {
+        self.tiles.or(self.no_tuned.then_some(TileSizes::OfClass))
     }
 
     fn selection(&self) -> Selection {
@@ -160,25 +161,30 @@ impl DeviceArgs {
         }
         device
     }
+}
 
-    /// Sets the tile sizes: those that are wanted, else those found by `tune`, else those of the table.
-    fn with_tiles(&self, mut device: Device, wanted: Option<Tiles>, console: &Console) -> Device {
-        let tuned = match Tuned::load(&device.info) {
-            _ if wanted.is_some() || self.no_tuned => None,
-            Ok(tuned) => tuned.map(|tuned| tuned.tiles).filter(|&tiles| tiles != device.tiles),
+/// Sets the tile sizes: those that are wanted, else those found by `tune`, else those of the device's class.
+fn with_tiles(mut device: Device, wanted: Option<TileSizes>, console: &Console) -> Device {
+    let tiles = match wanted {
+        Some(TileSizes::OfClass) => return device,
+        Some(TileSizes::Table(tiles)) => {
+            console.note(format!("tile sizes {tiles}"));
+            tiles
+        }
+        None => match Tuned::load(&device.info) {
+            Ok(Some(tuned)) if tuned.tiles != device.tiles => {
+                console.note(format!("tile sizes {}, found by `mnist-gpu tune`", tuned.tiles));
+                tuned.tiles
+            }
+            Ok(_) => return device,
             Err(error) => {
                 console.warn(format!("the tile sizes found by `mnist-gpu tune` are not used: {error:#}; tune again"));
-                None
+                return device;
             }
-        };
-        match (wanted, tuned) {
-            (Some(tiles), _) => console.note(format!("tile sizes {tiles}")),
-            (None, Some(tiles)) => console.note(format!("tile sizes {tiles}, found by `mnist-gpu tune`")),
-            (None, None) => {}
-        }
-        device.tiles = wanted.or(tuned).unwrap_or(device.tiles);
-        device
-    }
+        },
+    };
+    device.tiles = tiles;
+    device
 }
 
 #[derive(Args)]

@@ -29,8 +29,9 @@ pub struct PlanArgs {
     /// Use separate steps for pooling and activations
     #[arg(long)]
     unfused: bool,
-    /// Device class, which determines tile sizes and thus numbers of workgroups
-    #[arg(long, value_name = "CLASS", default_value = "integrated", value_parser = parser::<Tiles>(()))]
+    /// Device class, which determines kernels and tile sizes: software, integrated or discrete, optionally with other sizes, such
+    /// as discrete,conv_o=5
+    #[arg(long, value_name = "CLASS", default_value = "integrated")]
     class: Tiles,
 }
 

@@ -152,10 +152,11 @@ impl Visit for NotFixed {
     type Error = String;
 
     fn setting<T: Value>(&mut self, setting: &Setting<T>, value: &mut Option<T>) -> Result<(), String> {
-        let (key, flag) = (setting.key, Argument(setting.key));
+        let flag = Argument(setting.key);
         match value.as_ref().filter(|_| setting.options.fixed_by_model) {
             Some(_) => Err(format!(
-                "finetune keeps the {key} of its model; omit {flag}, or train another model with `mnist-gpu train`"
+                "{flag} does not apply to finetune, which takes it from its model; omit it, or train another model with \
+                 `mnist-gpu train`"
             )),
             None => Ok(()),
         }

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 /// Measure which tile sizes suit this device best, and use them from now on
 ///
-/// Starts from the table of the device's class and changes one size at a time, as long as training steps become faster. Every
+/// Starts from the table of the device's class, or --tiles, and changes one size at a time, as long as training steps become faster. Every
 /// change must agree with the CPU reference. The result is kept for this adapter, driver and version of the program in the cache
-/// folder; every command uses it unless --no-tuned or --tiles is given. A run records the sizes in its recipe, so that
-/// it repeats to the same bits on other machines, too.
+/// folder (MNIST_GPU_CACHE, or the platform's); every command uses it unless --no-tuned or --tiles is given. A run records its sizes, so that it
+/// repeats to the same bits whatever is found later.
 #[derive(Args)]
 pub struct TuneArgs {
     /// Network whose training step is measured: tutorial, lenet5, deep, or a file as for `train`; may be repeated
@@ -52,9 +52,10 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
             Some(path) => format!("discarded {}", Shown::from(path)),
             None => "nothing is kept for this device".into(),
         };
-        return done(console, &text, &json!({"command": "tune", "adapter": device.info, "kept": {}}));
+        let report = json!({"command": "tune", "adapter": device.info, "kept": null, "discarded": path.is_some()});
+        return done(console, &text, &report);
     }
-    let table = device.tiles;
+    let table = Tiles::of(device.info.class());
     if args.show {
         let kept = Tuned::load(&device.info)?;
         let text = match &kept {
@@ -65,14 +66,12 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
                 kept.batch,
                 kept.ratio
             ),
-            None => "nothing is kept for this device; `mnist-gpu tune` measures it".into(),
+            None => "nothing is kept for this device; run `mnist-gpu tune` to measure it".into(),
         };
-        let kept = kept.map_or(table, |kept| kept.tiles);
-        return done(
-            console,
-            &text,
-            &json!({"command": "tune", "adapter": device.info, "kept": object(kept, table), "tiles": kept}),
-        );
+        let tiles = kept.map(|kept| kept.tiles);
+        let changes = tiles.map(|tiles| object(tiles, table));
+        let report = json!({"command": "tune", "adapter": device.info, "kept": changes, "tiles": tiles});
+        return done(console, &text, &report);
     }
 
     let names: Vec<String> = args.network.iter().map(|path| Shown::from(path).to_string()).collect();
@@ -81,7 +80,7 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
     let setting = |network| Setting {
         network,
         batch: args.batch as usize,
-        tiles: table,
+        tiles: device.tiles,
         unfused: false,
         runs: 1,
         kernels: false,
@@ -93,19 +92,21 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
         let message = format!("{candidate:20} {ratio:.3}");
         console.bar("tune", elapsed.as_millis() as u64, Some(limit.as_millis() as u64), template, message);
     };
-    let found = bench::tune(&device, &settings, limit, tell);
+    // A folder that cannot be written is reported before anything is measured.
+    Tuned::prepare()?;
+    let found = bench::tune(&device, &settings, table, limit, tell);
     console.clear_bar();
     let found = found?;
     for wrong in &found.wrong {
         console.warn(format!("not used, since it differs from the reference: {wrong}"));
     }
     if !found.finished {
-        console.note(format!("the time was up after {} candidates; --seconds sets another limit", found.tried));
+        console.note(format!("time ran out after {} candidates; --seconds sets another limit", found.tried));
     }
     let kept = Tuned::new(&device.info, found.tiles, names, args.batch as usize, found.ratio);
     let path = kept.save()?;
     let text = match found.tiles == table {
-        true => format!("none of {} candidates is faster than the table", found.tried),
+        true => format!("no faster sizes than those of the table were found; candidates tried: {}", found.tried),
         false => format!(
             "{}\na step takes {:.3} of the time ({:.0} instead of {:.0} us); kept in {}",
             changes(found.tiles, table),
@@ -140,7 +141,7 @@ fn done(console: &Console, text: &str, report: &serde_json::Value) -> anyhow::Re
 fn changes(tiles: Tiles, table: Tiles) -> String {
     let changes = tiles.differences(table);
     match changes.is_empty() {
-        true => "the sizes of the table".into(),
+        true => "no faster sizes than those of the table".into(),
         false => changes.iter().map(|(entry, value)| format!("{entry}={value}")).collect::<Vec<_>>().join(", "),
     }
 }

@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+/// Folder in the cache.
+const FOLDER: &str = "tuned";
+
 /// The tile sizes of a device, and what they were measured with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuned {
@@ -39,7 +42,7 @@ impl Tuned {
 
     fn path(&self) -> anyhow::Result<PathBuf> {
         let hash: String = Sha256::digest(self.key().join("\n")).iter().take(8).map(|b| format!("{b:02x}")).collect();
-        Ok(Locator::default().cache()?.join("tuned").join(hash + ".json"))
+        Ok(Locator::default().cache()?.join(FOLDER).join(hash + ".json"))
     }
 
     /// What is kept for a device, if anything.
@@ -57,6 +60,15 @@ impl Tuned {
         Ok(Some(kept).filter(|kept| kept.key() == of_device.key()))
     }
 
+    /// Creates the folder.
+    ///
+    /// # Errors
+    /// If there is no cache folder, or it cannot be written.
+    pub fn prepare() -> anyhow::Result<()> {
+        let folder = Locator::default().cache()?.join(FOLDER);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", Shown::from(&folder)))
+    }
+
     /// Keeps it, in place of earlier results. Returns the file.
     ///
     /// # Errors
@@ -64,9 +76,6 @@ impl Tuned {
     pub fn save(&self) -> anyhow::Result<PathBuf> {
         let path = self.path()?;
         let cannot = || format!("cannot write {}", Shown::from(&path));
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(cannot)?;
-        }
         files::replace(&path, serde_json::to_string_pretty(self)?.as_bytes()).with_context(cannot)?;
         Ok(path)
     }

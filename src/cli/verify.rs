@@ -35,8 +35,8 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
     }
     console.clear_bar();
     // The kernel cases above always cover the tile sizes of all classes.
-    let mut tables = args.device.tiles.map_or(Tiles::ALL.to_vec(), |tiles| vec![tiles]);
-    // Tile sizes found by `tune` are in none of the tables.
+    let mut tables = if args.device.tiles.is_some() { Vec::new() } else { Tiles::ALL.to_vec() };
+    // Those that were asked for or found by `tune`.
     if !tables.contains(&device.tiles) {
         tables.push(device.tiles);
     }

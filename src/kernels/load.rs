@@ -124,7 +124,7 @@ impl Definition for AugmentImages {
         ("(W - 1) * 4096 + shift_x", "W * 4096 + shift_x"),
         ("bend(base, i, j, 1u)", "bend(base, i, j, 0u)"),
         ("u32((u + e) * 8 + v)", "u32((u + e) * 7 + v)"),
-        ("j >= W {", "j > W {"),
+        ("j >= 0 && j < W;", "j >= 0 && j <= W;"),
     ];
 
     fn constants(&self) -> Constants {

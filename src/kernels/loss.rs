@@ -78,7 +78,7 @@ impl Definition for CrossEntropyForward {
         ("probability[row] = 1.0 / sum;", "probability[row] = sum;"),
         ("    workgroupBarrier();\n", ""),
         ("weights[c / 4u][c % 4u]", "weights[c / 4u].x"),
-        ("class_weight(labels[order[cursor.start + n]])", "class_weight(labels[n])"),
+        ("label[q] = labels[label[q]];", "label[q] = labels[first];"),
         ("value *= scale;", ""),
         ("value += weighted_target", "value = weighted_target"),
     ];
@@ -134,7 +134,7 @@ impl Definition for CrossEntropyBackward {
         ("    workgroupBarrier();\n", ""),
         ("e / f32(classes) * class_weight(c)", "e / f32(classes)"),
         ("(1.0 - e) * class_weight(label), c == label", "(1.0 - e), c == label"),
-        ("for (var n = lane; n < rows; n += WG)", "for (var n = lane; n < batch; n += WG)"),
+        ("first + q * WG < rows", "first + q * WG <= rows"),
         ("targets * softmax", "softmax"),
     ];
 

@@ -107,7 +107,6 @@ pub trait Definition: Clone + PartialEq + std::fmt::Debug + Sized {
     fn flops(&self) -> [u64; 2];
 
     /// Test cases: awkward sizes, short batches, ties and extremes, with every tile table.
-    /// table.
     fn cases() -> Vec<Setting<Self>>;
 
     /// Contents of a port that the sizes determine.

@@ -46,7 +46,9 @@ impl Tiles {
             return Err(format!("there is no tile size {entry:?}{}", nearest(entry, &entries)));
         }
         if !Tiles::accepts(entry, value) {
-            return Err(format!("{value} is not a valid {entry}"));
+            return Err(format!(
+                "{value} is not a valid {entry}; `mnist-gpu bench --sweep {entry}` tries those that are"
+            ));
         }
         Ok(self.with(entry, value))
     }
@@ -75,9 +77,9 @@ impl FromStr for Tiles {
         let mut parts = text.split(',').map(str::trim);
         let word = parts.next().unwrap_or_default();
         let class = DeviceClass::ALL.into_iter().find(|class| class.word() == word);
-        let class = class.ok_or_else(|| {
-            format!("it takes {}, optionally with other tile sizes, such as discrete,conv_o=5", CLASSES.join(", "))
-        })?;
+        let class = class.ok_or(
+            "it takes software, integrated or discrete, optionally with other tile sizes, such as discrete,conv_o=5",
+        )?;
         parts.try_fold(Tiles::of(class), |tiles, part| {
             let (entry, value) = part.split_once('=').unwrap_or((part, ""));
             let value =
@@ -110,8 +112,8 @@ mod tests {
     #[test]
     fn a_bad_table_says_what_is_wrong() {
         for (text, word) in [
-            ("", "software, integrated, discrete"),
-            ("dedicated", "software, integrated, discrete"),
+            ("", "software, integrated or discrete"),
+            ("dedicated", "software, integrated or discrete"),
             ("discrete,fc_term=2", "did you mean \"fc_terms\"?"),
             ("discrete,conv_o", "write conv_o=4"),
             ("discrete,conv_o=0", "0 is not a valid conv_o"),

@@ -169,6 +169,11 @@ impl Tiles {
         }
     }
 
+    /// Whether this is a table for software devices.
+    pub(crate) fn gathers(&self) -> bool {
+        self.gathers
+    }
+
     /// The table for a device whose uniform buffers are smaller than WebGPU guarantees.
     pub const fn without_uniforms(self) -> Tiles {
         Tiles { gathers: false, ..self }
@@ -216,8 +221,11 @@ impl Tiles {
 
     /// Whether a value is valid for an entry.
     pub(super) fn accepts(entry: &str, value: u32) -> bool {
-        let fits = (1..=256).contains(&value) || ["conv_lanes", "conv_groups", "split_lanes"].contains(&entry);
-        value > 0 && fits && (entry != "load_p" || value.is_multiple_of(4))
+        // Drivers take minutes to compile much larger bodies.
+        let candidates = Tiles::CANDIDATES.iter().filter(|(of, _)| *of == entry).flat_map(|(_, values)| *values);
+        let largest = candidates.copied().chain(Tiles::ALL.map(|tiles| tiles.get(entry))).max();
+        let fits = value > 0 && largest.is_some_and(|largest| value <= largest);
+        fits && (entry != "load_p" || value.is_multiple_of(4))
     }
 
     fn entry(&mut self, name: &str) -> &mut u32 {

@@ -59,7 +59,7 @@ pub enum CheckpointError {
     NoModel(Shown),
     #[error("there is no run under {0}; train one with `mnist-gpu train`, or give a model file or `pretrained`")]
     NoRun(Shown),
-    #[error("there is no model file or run folder {0}")]
+    #[error("there is no model file or run folder {0}; give a file, a folder of `mnist-gpu train`, or `pretrained`")]
     Nowhere(Shown),
 }
 

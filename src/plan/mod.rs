@@ -104,11 +104,11 @@ pub mod names {
     /// Share of each label that smoothing spreads over all classes.
     pub const SMOOTHING: &str = "smoothing";
     /// Weight of each class in the loss.
-    pub const CLASS_WEIGHTS: &str = "class weights";
+    pub const CLASS_WEIGHTS: &str = "class_weights";
     /// Step, first row of the next batch, total number of rows.
     pub const CURSOR: &str = "cursor";
     /// Input value of each of the 256 possible bytes.
-    pub const BYTE_VALUES: &str = "byte values";
+    pub const BYTE_VALUES: &str = "byte_values";
     /// Parameters of the network, laid out as in its parameter table.
     pub const PARAMETERS: &str = "parameters";
     /// Optimizer state, in the same layout.
@@ -122,7 +122,7 @@ pub mod names {
     /// Gradients, in slices.
     pub const GRADIENTS: &str = "gradients";
     /// Sums over the first parts of a batch, which alternate between this buffer and [`GRADIENTS`].
-    pub const EARLIER: &str = "earlier gradients";
+    pub const EARLIER: &str = "earlier_gradients";
     /// Zeros, to which the first part of a batch adds its gradients.
     pub const ZEROS: &str = "zeros";
     /// Values set per epoch: four for each batch, described in the optimizer's shader.

@@ -1,6 +1,5 @@
 //! Weights of classes in the loss.
 
-use super::Range;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -18,7 +17,7 @@ pub enum ClassWeights {
 }
 
 impl ClassWeights {
-    /// The weight of each class, for training images with these labels; `None` if all are 1. Classes without images
+    /// The weight of each class, for training images with these labels; `None` without weights. Classes without images
     /// have a weight of 1.
     ///
     /// # Errors
@@ -35,7 +34,7 @@ impl ClassWeights {
                 Ok(Some(counts.iter().map(weight).collect()))
             }
             ClassWeights::List(list) if list.len() != classes => {
-                Err(format!("{} weights for {classes} classes", list.len()))
+                Err(format!("{} weights for {classes} classes; give one weight per class, or `balanced`", list.len()))
             }
             ClassWeights::List(list) => Ok(Some(list.iter().map(|&weight| weight as f32).collect())),
         }
@@ -60,9 +59,12 @@ impl FromStr for ClassWeights {
             "none" => Ok(ClassWeights::None),
             "balanced" => Ok(ClassWeights::Balanced),
             list => {
-                let weights = list.split(',').map(|weight| Range::AboveZero.parse(weight.trim()));
-                let weights = weights.collect::<Result<_, _>>().map(ClassWeights::List);
-                weights.map_err(|_| "it takes none, balanced, or one weight above 0 per class, such as 1,2.5,1".into())
+                // Sums and products of these are normal float32 numbers.
+                let weight = |text: &str| text.trim().parse().ok().filter(|weight| (1e-6..=1e6).contains(weight));
+                let weights = list.split(',').map(weight).collect::<Option<_>>().map(ClassWeights::List);
+                weights.ok_or_else(|| {
+                    "it takes none, balanced, or a weight from 1e-6 to 1e6 per class, such as 1,2.5,1".into()
+                })
             }
         }
     }
@@ -87,9 +89,12 @@ mod tests {
         let list: ClassWeights = "1, 2.5,1e-3".parse().unwrap();
         assert_eq!(list.to_string().parse(), Ok(list.clone()));
         assert_eq!(list.of([].into_iter(), 3), Ok(Some(vec![1.0, 2.5, 0.001])));
-        assert_eq!(list.of([].into_iter(), 10), Err("3 weights for 10 classes".into()));
-        for wrong in ["", "1,,2", "0,1", "-1,1", "nan,1", "1e-60,1", "some"] {
-            assert!(wrong.parse::<ClassWeights>().unwrap_err().contains("above 0 per class"), "{wrong}");
+        assert_eq!(
+            list.of([].into_iter(), 10),
+            Err("3 weights for 10 classes; give one weight per class, or `balanced`".into())
+        );
+        for wrong in ["", "1,,2", "0,1", "-1,1", "nan,1", "1e-7,1", "1,2e6", "some"] {
+            assert!(wrong.parse::<ClassWeights>().unwrap_err().contains("from 1e-6 to 1e6 per class"), "{wrong}");
         }
     }
 }

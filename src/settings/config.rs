@@ -90,7 +90,9 @@ impl Config {
     pub fn summary(&self) -> String {
         let of_optimizer = (self.optimizer.definition().describe)(&self.optimizer_settings());
         let mut list = vec![format!("{}, lr {}", self.optimizer, self.lr), of_optimizer];
-        let Ok(()) = Recipe::from(self.clone()).visit(&mut Summary(&mut list));
+        let mut recipe = Recipe::from(self.clone());
+        let present = recipe.present();
+        let Ok(()) = recipe.visit(&mut Summary { list: &mut list, present });
         list.join(", ")
     }
 
@@ -143,16 +145,21 @@ impl Visit for Check {
 }
 
 /// Lists settings that are not the default.
-struct Summary<'a>(&'a mut Vec<String>);
+struct Summary<'a> {
+    list: &'a mut Vec<String>,
+    /// Keys of the settings that are present.
+    present: Vec<&'static str>,
+}
 
 impl Visit for Summary<'_> {
     type Error = Infallible;
 
     fn setting<T: Value>(&mut self, setting: &Setting<T>, value: &mut Option<T>) -> Result<(), Infallible> {
-        if let Some(value) = value.as_ref().filter(|_| setting.options.in_summary)
+        let has_effect = setting.options.needs.is_none_or(|needed| self.present.contains(&needed));
+        if let Some(value) = value.as_ref().filter(|_| setting.options.in_summary && has_effect)
             && setting.default.as_ref() != Some(value)
         {
-            self.0.push(format!("{} {}", setting.key.replace('-', " "), value.shown()));
+            self.list.push(format!("{} {}", setting.key.replace('-', " "), value.shown()));
         }
         Ok(())
     }
@@ -197,6 +204,8 @@ mod tests {
             config.clip = Some(1.0);
             config.label_smoothing = 0.1;
             config.epochs = 3;
+            // Without a teacher, it has no effect.
+            config.alpha = 0.3;
         });
         assert!(config.summary().starts_with("adam, lr 0.001, "), "{}", config.summary());
         assert!(config.summary().ends_with(", clip 1, label smoothing 0.1"), "{}", config.summary());

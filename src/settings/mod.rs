@@ -16,6 +16,7 @@ mod range;
 mod rates;
 mod recipe;
 mod schedule;
+mod tile_sizes;
 mod value;
 
 pub use augment::Augment;
@@ -25,10 +26,11 @@ pub use range::{Count, Range};
 pub use rates::Rates;
 pub use recipe::RecipeFile;
 pub use schedule::Schedule;
+pub use tile_sizes::TileSizes;
 pub use value::{Problem, Value, seed};
 
 use crate::data::Prepare;
-use crate::kernels::{Activation, Tiles};
+use crate::kernels::Activation;
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use define::{flag, settings};
@@ -46,11 +48,11 @@ settings! {
     /// generates N training images instead of 60,000.
     data: PathBuf = "auto".into() => flag((), "SET").of_data().on_resume();
 
-    /// Number of classes; larger labels are rejected, and classes without images count
+    /// Number of classes N; labels from N on are rejected, and classes without images count
     classes: usize => flag(CLASSES, "N").note("highest label + 1");
 
     /// How pictures become images
-    prepare: Prepare = Prepare::Mnist => flag((), "HOW").of_pictures().on_resume().note(", or the model's");
+    prepare: Prepare = Prepare::Mnist => flag((), "HOW").of_pictures().on_resume().note(" for train; otherwise that of the model");
 
     /// Skip pictures that cannot be read
     skip_bad: bool = false => flag((), "").of_pictures().on_resume();
@@ -106,9 +108,9 @@ settings! {
     /// Scale the gradient down if its norm over all parameters is larger than this
     clip: f64 => flag(Range::AboveZero, "NORM").in_summary();
 
-    /// Learning rate schedule: constant, step:EPOCHS:FACTOR, cosine or one-cycle
+    /// Learning rate schedule: constant, step[:EPOCHS[:FACTOR]], cosine or one-cycle
     ///
-    /// `step:5:0.1` multiplies the rate by 0.1 every 5 epochs. `cosine` ends at 0 after --epochs. `one-cycle` rises from 1/25
+    /// `step:5:0.1` multiplies the rate by 0.1 every 5 epochs; `step` is `step:1:0.7`. `cosine` ends at 0 after --epochs. `one-cycle` rises from 1/25
     /// of --lr over 30 % of the steps, and then falls to almost 0.
     schedule: Schedule = Schedule::Constant => flag((), "SCHEDULE").in_summary();
 
@@ -126,7 +128,7 @@ settings! {
 
     /// Stop if the validation has not improved for N epochs
     ///
-    /// The model of the best epoch is kept in best.safetensors.
+    /// If images are held out for validation, the model of the best epoch is kept in best.safetensors in any case.
     patience: usize => flag(Count(1, Count::MAX), "N").on_resume();
 
     /// Unfreeze frozen layers after N epochs
@@ -164,7 +166,7 @@ settings! {
     ///
     /// Without the flag, `train` holds out half of a set of fewer than 10,000 images. If the set has a folder val, all of
     /// it is used for validation, unless N is 0.
-    validation: usize = 5000 => flag(Count(0, Count::MAX), "N").note("; 0 for finetune, or the set's folder val");
+    validation: usize = 5000 => flag(Count(0, Count::MAX), "N").note("; 0 for finetune; or the set's folder val, if it has one");
 
     /// Use only the first N training images, in file order
     limit: usize => flag(Count(1, Count::MAX), "N");
@@ -178,8 +180,9 @@ settings! {
     /// Layers to freeze, separated by commas, or none
     freeze: Vec<String> = Vec::new() => flag((), "LAYERS").note("; every conv layer for finetune");
 
-    /// Tile sizes of the kernels: software, integrated or discrete, optionally with other sizes, such as discrete,conv_o=5
-    tiles: Tiles => flag((), "").without_flag();
+    /// Tile sizes of the kernels: those of a device class, software, integrated or discrete, optionally with other sizes, such
+    /// as discrete,conv_o=5, or `table` for those of the device's own class
+    tiles: TileSizes => flag((), "").without_flag();
 
     /// Number of steps between loss entries in events.jsonl
     log_every: u64 = 100 => flag(Count(1, Count::MAX), "N");

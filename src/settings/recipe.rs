@@ -1,6 +1,6 @@
 //! Recipes: reading and writing them, and the configuration that they describe.
 
-use super::{Config, Recipe, Setting, Value, Visit};
+use super::{ClassWeights, Config, Recipe, Setting, Value, Visit};
 use crate::model::NETWORKS;
 use crate::text::{Argument, nearest};
 use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
@@ -36,6 +36,8 @@ impl Recipe {
     pub fn config(self) -> Config {
         let mut config = self.optimizer.map_or_else(Config::default, Config::of);
         self.apply(&mut config);
+        // Recorded like an absent one.
+        config.class_weights = config.class_weights.filter(|weights| *weights != ClassWeights::None);
         config
     }
 
@@ -48,11 +50,16 @@ impl Recipe {
         if self.optimizer.is_some() && file.optimizer.is_some() && self.optimizer != file.optimizer {
             let Ok(()) = file.visit(&mut DropOptimizer);
         }
-        let mut present = Present(Vec::new());
         let mut merged = self.clone().over(file);
-        let Ok(()) = merged.visit(&mut present);
-        self.clone().visit(&mut Needed(&present.0))?;
+        self.clone().visit(&mut Needed(&merged.present()))?;
         Ok(merged)
+    }
+
+    /// Keys of the settings that are present.
+    pub(super) fn present(&mut self) -> Vec<&'static str> {
+        let mut present = Present(Vec::new());
+        let Ok(()) = self.visit(&mut present);
+        present.0
     }
 
     /// Keys of all settings.

@@ -1,8 +1,8 @@
 //! Types of settings: how each is parsed, checked, and stored.
 
-use super::{Augment, ClassWeights, Count, Range, Rates, Schedule};
+use super::{Augment, ClassWeights, Count, Range, Rates, Schedule, TileSizes};
 use crate::data::Prepare;
-use crate::kernels::{Activation, Tiles};
+use crate::kernels::Activation;
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use crate::paths;
@@ -103,7 +103,15 @@ macro_rules! texts {
     ($($type:ty),+) => {$(
         impl Value for $type {
             type Check = ();
-            by_serde!();
+
+            fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from).map_err(|_| D::Error::custom("it takes text in quotes"))?;
+                text.parse().map_err(D::Error::custom)
+            }
+
+            fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                self.serialize(to)
+            }
 
             fn parse(text: &OsStr, _: &()) -> Result<Self, Problem> {
                 Ok(utf8(text)?.parse::<$type>()?)
@@ -120,7 +128,7 @@ macro_rules! texts {
         }
     )+};
 }
-texts!(Augment, ClassWeights, Rates, Schedule, Tiles);
+texts!(Augment, ClassWeights, Rates, Schedule, TileSizes);
 
 /// Whole numbers in a range.
 macro_rules! counts {
@@ -143,7 +151,15 @@ macro_rules! counts {
         }
     };
 }
-counts!(usize { by_serde!(); });
+counts!(usize {
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+        usize::deserialize(from).map_err(|_| D::Error::custom("it takes a whole number"))
+    }
+
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.serialize(to)
+    }
+});
 counts!(u64 {
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         seed::deserialize(from)
@@ -156,7 +172,14 @@ counts!(u64 {
 
 impl Value for f64 {
     type Check = Range;
-    by_serde!();
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        f64::deserialize(from).map_err(|_| D::Error::custom("it takes a number"))
+    }
+
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.serialize(to)
+    }
 
     fn parse(text: &OsStr, check: &Range) -> Result<f64, Problem> {
         Ok(check.parse(utf8(text)?)?)
@@ -193,7 +216,11 @@ impl Value for PathBuf {
     type Check = ();
 
     fn parse(text: &OsStr, _: &()) -> Result<PathBuf, Problem> {
-        if text.is_empty() { Err("it is empty".into()) } else { Ok(text.into()) }
+        Ok(PathBuf::from(text).check(&())?)
+    }
+
+    fn check(self, _: &()) -> Result<PathBuf, String> {
+        if self.as_os_str().is_empty() { Err("the name is empty".into()) } else { Ok(self) }
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
@@ -271,9 +298,9 @@ pub mod seed {
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         let number = match Written::deserialize(from) {
             Ok(Written::Number(seed)) => Some(seed),
-            Ok(Written::Text(text)) => text.parse().ok(),
+            Ok(Written::Text(text)) => text.parse().ok().filter(|&seed| i64::try_from(seed).is_err()),
             Err(_) => None,
         };
-        number.ok_or_else(|| D::Error::custom("it takes a whole number from 0 to below 2^64"))
+        number.ok_or_else(|| D::Error::custom("it takes a whole number"))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{EpochReport, Event, TrainError};
 use crate::files::{self, Lock, Log};
-use crate::settings::Config;
+use crate::settings::{Config, Recipe, TileSizes};
 use crate::text::Shown;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -110,7 +110,10 @@ impl RunFolder {
     pub fn begin(&mut self, config: &Config, reports: &[EpochReport]) -> Result<Log, TrainError> {
         let log = self.open_log(reports)?;
         let recipe = self.path.join(RECIPE);
-        let text = toml::to_string(config).map_err(|e| failed(&recipe, std::io::Error::other(e)))?;
+        // It repeats with the same tile sizes, even if others are found by `tune` later.
+        let mut written = Recipe::from(config.clone());
+        written.tiles.get_or_insert(TileSizes::OfClass);
+        let text = toml::to_string(&written).map_err(|e| failed(&recipe, std::io::Error::other(e)))?;
         files::replace(&recipe, text.as_bytes()).map_err(|e| failed(&recipe, e))?;
         self.unbegun = None;
         Ok(log)
@@ -157,7 +160,11 @@ pub fn check_free(folder: &Path) -> Result<(), TrainError> {
         }
         // A dangling link counts as existing.
         Err(e) if e.kind() == ErrorKind::NotFound && !folder.is_symlink() => Ok(()),
-        Err(e) if e.kind() == ErrorKind::NotADirectory => Err(TrainError::Exists(folder.into())),
+        Err(e) if e.kind() == ErrorKind::NotADirectory => {
+            let reason =
+                std::io::Error::new(ErrorKind::NotADirectory, "it is a file, and a run needs a new or empty folder");
+            Err(failed(folder, reason))
+        }
         Err(e) => Err(failed(folder, e)),
     }
 }

@@ -6,8 +6,22 @@ use crate::gpu::{Device, Player};
 use crate::plan::names;
 use crate::random::{Purpose, Stream};
 use crate::recorder::{Options, Work, record};
+use crate::settings::{Config, TileSizes};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+
+/// Checks that a device has the tile sizes that a run records.
+///
+/// # Errors
+/// If it has others: the run would not continue to the same bits.
+pub fn check_tiles(config: &Config, device: &Device) -> Result<(), TrainError> {
+    match config.tiles {
+        Some(TileSizes::Table(tiles)) if tiles != device.tiles => {
+            Err(TrainError::Idle(format!("the run has tile sizes {tiles}, and the device {}", device.tiles)))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The trained state on the device. It outlives the players that use it.
 pub struct Learner {

@@ -2,7 +2,7 @@
 
 use super::evaluate::{bits, floats, mean};
 use super::folder::{BEST, MODEL, RESUME, RunFolder};
-use super::learner::Learner;
+use super::learner::{Learner, check_tiles};
 use super::pace::Pace;
 use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
 use crate::data::epoch_order;
@@ -85,6 +85,7 @@ impl<'a> Trainer<'a> {
         stop: &'a AtomicBool,
         tell: &'a dyn Fn(&Event),
     ) -> Result<Trainer<'a>, TrainError> {
+        check_tiles(&run.config, device)?;
         let network = run.model.network.clone();
         let (rows, batch) = (run.indices.len(), run.config.batch);
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows), network.classes())?;

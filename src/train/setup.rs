@@ -35,7 +35,7 @@ pub struct Prepared {
     pub held_out: Vec<u32>,
     /// A model with the same classes, image size and normalisation.
     pub teacher: Option<Model>,
-    /// Weight of each class in the loss, if they differ.
+    /// Weight of each class in the loss, if it is weighted.
     pub class_weights: Option<Vec<f32>>,
     pub fingerprint: String,
     pub progress: Position,
@@ -69,7 +69,10 @@ impl Prepared {
     ) -> Result<Prepared, TrainError> {
         let idle = |text: String| Err(TrainError::Idle(text));
         if config.init.is_some() || config.limit.is_some() || config.model.is_some() || config.tiles.is_some() {
-            return idle("init, limit, model and tiles do not apply to data in memory; tiles are a device's".into());
+            return idle(
+                "init, limit, model and tiles do not apply to data in memory; tile sizes are those of the device"
+                    .into(),
+            );
         }
         if model.is_some() && config.activation.is_some() {
             return idle("a model has its activations already; leave activation out".into());

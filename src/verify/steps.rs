@@ -2,7 +2,7 @@
 
 use super::compare;
 use crate::gpu::{Device, GpuError, Player};
-use crate::kernels::{Access, Activation, DeviceClass, Element, Tiles};
+use crate::kernels::{Access, Activation, Element, Tiles};
 use crate::layers::Layer;
 use crate::model::{Network, tutorial_layers};
 use crate::optimizers::{Optimizer, Settings};
@@ -139,7 +139,7 @@ fn steps_of(device: &Device, tiles: Tiles, report: &mut StepReport) -> Result<()
         case(&net, &frozen, &format!("{name}, {second} frozen"), report)?;
     }
     // Tiles that split a batch exercise all of a layer; the kernels' cases cover every class's tiles.
-    if tiles == Tiles::of(DeviceClass::Software) {
+    if tiles.gathers() {
         for (name, net) in examples() {
             case(&net, &options(tiles), &name, report)?;
             case(&net, &Options { unfused: true, ..options(tiles) }, &format!("{name}, unfused"), report)?;

@@ -202,7 +202,10 @@ fn pretrained_is_a_model_like_any_other() {
     }
     let words = ["fine-tuned pretrained", "mnist-gpu finetune --recipe tuned/recipe.toml"];
     place.fails(&["train", "--recipe", "tuned/recipe.toml", "--out", "x"], &words);
-    place.fails(&["finetune", "pretrained", "--network", "deep", "--out", "x"], &["keeps the network", "--network"]);
+    place.fails(
+        &["finetune", "pretrained", "--network", "deep", "--out", "x"],
+        &["--network does not apply to finetune", "--network"],
+    );
     assert!(!place.path("x").exists());
     assert_eq!(place.json(&["network", "pretrained"])["parameters"], 21_840);
 }

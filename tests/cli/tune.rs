@@ -59,7 +59,7 @@ fn a_run_repeats_with_the_tile_sizes_that_it_was_tuned_to() {
     assert!(said.contains("tile sizes software,conv_o=2,fc_n=4, found by `mnist-gpu tune`"), "{said}");
     assert!(recipe("tuned").contains("tiles = \"software,conv_o=2,fc_n=4\""), "{}", recipe("tuned"));
     let said = train("table", &["--no-tuned"]);
-    assert!(!said.contains("tile sizes") && !recipe("table").contains("tiles"), "{said}");
+    assert!(!said.contains("tile sizes") && recipe("table").contains("tiles = \"table\""), "{said}");
 
     // A run stopped half-way goes on with the sizes that it began with, whatever is kept by then.
     train("tuned-parts", &["--steps", "3"]);
@@ -70,13 +70,17 @@ fn a_run_repeats_with_the_tile_sizes_that_it_was_tuned_to() {
         place.json(&["train", "--resume", &parts]);
         assert_eq!(model(run), model(&parts), "{run}");
     }
-    // So does its recipe, on a machine that was never tuned.
-    place.json(&["tune", "--reset"]);
-    place.json(&["train", "--recipe", "tuned/recipe.toml", "--out", "again"]);
-    assert_eq!(model("tuned"), model("again"));
+    // So does its recipe, on a machine that was tuned to other sizes or never.
+    for run in ["tuned", "table"] {
+        let (file, again) = (format!("{run}/recipe.toml"), format!("{run}-again"));
+        place.json(&["train", "--recipe", &file, "--out", &again]);
+        assert_eq!(model(run), model(&again), "{run}");
+        assert_eq!(recipe(run), recipe(&again), "{run}");
+        place.json(&["tune", "--reset"]);
+    }
     // A flag overrides both.
     let said = train("flag", &["--recipe", "tuned/recipe.toml", "--tiles", "software,fc_n=8"]);
-    assert!(said.contains("tile sizes software\n") && recipe("flag").contains("tiles = \"software\""), "{said}");
+    assert!(said.contains("tile sizes software\n") && recipe("flag").contains("tiles = \"table\""), "{said}");
 }
 
 #[test]

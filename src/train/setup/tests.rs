@@ -1,11 +1,11 @@
 //! Everything that a run stores is read back to the bit.
 
 use super::*;
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Tiles};
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use crate::random::{Purpose, Stream};
-use crate::settings::{Augment, Count, Range, Rates, Recipe, Schedule, Setting, Value, Visit};
+use crate::settings::{Augment, ClassWeights, Count, Range, Rates, Recipe, Schedule, Setting, TileSizes, Value, Visit};
 use std::any::Any;
 use std::convert::Infallible;
 
@@ -67,6 +67,11 @@ fn any_config(stream: &mut Stream) -> Config {
         activation: Some(Activation::ALL[stream.below(5) as usize]).filter(|_| stream.below(2) == 1),
         schedule: schedule[stream.below(4) as usize],
         rates: Rates(rates.to_vec()),
+        class_weights: [None, Some(ClassWeights::Balanced), Some(ClassWeights::List(vec![0.1, 1.0 / 3.0, 2e5]))]
+            [stream.below(3) as usize]
+            .clone(),
+        tiles: Some(TileSizes::Table(Tiles::ALL[1].with("conv_o", 1 + stream.below(9))))
+            .filter(|_| stream.below(2) == 1),
         augment,
         freeze: if stream.below(2) == 1 { vec!["conv1".into(), "conv2".into()] } else { Vec::new() },
         ..Config::default()
