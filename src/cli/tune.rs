@@ -14,10 +14,11 @@ use std::time::Duration;
 
 /// Measure which tile sizes suit this device best, and use them from now on
 ///
-/// Starts from the table of the device's class, or --tiles, and changes one size at a time, as long as training steps become faster. Every
-/// change must agree with the CPU reference. The result is kept for this adapter, driver and version of the program in the cache
-/// folder (MNIST_GPU_CACHE, or the platform's); every command uses it unless --no-tuned or --tiles is given. A run records its sizes, so that it
-/// repeats to the same bits whatever is found later.
+/// Starts from the table of the device's class, or --tiles, and changes one size at a time, as long as training steps become
+/// faster. Every change must agree with the CPU reference for these networks; `verify` checks others. The result is kept
+/// for this adapter, driver and version of the program in the cache folder (MNIST_GPU_CACHE, or the platform's). Every
+/// command uses it unless --no-tuned or --tiles is given. A run records its sizes, so that it repeats to the same bits
+/// whatever is found later.
 #[derive(Args)]
 pub struct TuneArgs {
     /// Network whose training step is measured: tutorial, lenet5, deep, or a file as for `train`; may be repeated

@@ -180,11 +180,9 @@ impl Tiles {
     }
 
     /// Entries of the table by name, with candidate values. A value that does not divide a network's size is lowered to
-    /// the next one that does. `load_p` must be a multiple of four.
+    /// the next one that does. `load_p` must be a multiple of four. Those that matter most come first, and `workgroup`, with
+    /// which everything is compiled again, comes last.
     pub const CANDIDATES: [(&'static str, &'static [u32]); 17] = [
-        ("workgroup", &[8, 16, 32, 64, 128, 256]),
-        ("load_p", &[4, 8, 28]),
-        ("load_i", &[1, 4, 16]),
         ("conv_o", &[1, 2, 5, 10, 20]),
         ("conv_i", &[1, 2, 4]),
         ("conv_j", &[1, 2, 4, 12]),
@@ -199,6 +197,9 @@ impl Tiles {
         ("fc_o", &[1, 2, 5, 10]),
         ("fc_i", &[1, 2, 4, 8]),
         ("fc_weight_o", &[1, 2, 5, 10]),
+        ("load_p", &[4, 8, 28]),
+        ("load_i", &[1, 4, 16]),
+        ("workgroup", &[8, 16, 32, 64, 128, 256]),
     ];
 
     /// Value of an entry of [`Tiles::CANDIDATES`].

@@ -108,7 +108,7 @@ settings! {
     /// Scale the gradient down if its norm over all parameters is larger than this
     clip: f64 => flag(Range::AboveZero, "NORM").in_summary();
 
-    /// Learning rate schedule: constant, step[:EPOCHS[:FACTOR]], cosine or one-cycle
+    /// Learning rate schedule: constant, step, step:EPOCHS:FACTOR, cosine or one-cycle
     ///
     /// `step:5:0.1` multiplies the rate by 0.1 every 5 epochs; `step` is `step:1:0.7`. `cosine` ends at 0 after --epochs. `one-cycle` rises from 1/25
     /// of --lr over 30 % of the steps, and then falls to almost 0.
