@@ -76,11 +76,11 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
             seen => seen?,
         };
         for ((path, image), probabilities) in read.into_iter().zip(seen) {
-            let said = Said::of(path, &image, &probabilities, &model);
+            let prediction = Prediction::of(path, &image, &probabilities, &model);
             if console.json {
-                predictions.push(said.json());
+                predictions.push(prediction.json());
             } else {
-                lines.push(said.line());
+                lines.push(prediction.line());
                 if args.show {
                     lines.push(draw(&image.bytes, image.width));
                 }
@@ -96,11 +96,11 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     }
     lines.iter().for_each(|line| console.result(line));
     if console.json {
-        let mut said = json!({
+        let mut report = json!({
             "command": "predict", "model": name, "adapter": device.info, "predictions": predictions,
         });
-        super::add_skipped(&mut said, &skipped);
-        console.result_json(&said);
+        super::add_skipped(&mut report, &skipped);
+        console.result_json(&report);
     }
     // Blank pictures have a warning in their lines.
     super::tell_skipped(&skipped, console);
@@ -179,15 +179,15 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 /// The result for a picture.
-struct Said<'a> {
+struct Prediction<'a> {
     file: String,
     /// The three most probable classes.
     top: Vec<(&'a str, f64)>,
     warning: Option<&'static str>,
 }
 
-impl<'a> Said<'a> {
-    fn of(path: &Path, image: &Image, probabilities: &[f64], model: &'a Model) -> Said<'a> {
+impl<'a> Prediction<'a> {
+    fn of(path: &Path, image: &Image, probabilities: &[f64], model: &'a Model) -> Prediction<'a> {
         let mut top: Vec<_> = model.class_names.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
         top.sort_by(|a, b| b.1.total_cmp(&a.1));
         top.truncate(3);
@@ -196,7 +196,7 @@ impl<'a> Said<'a> {
             true if top[0].1 < SURE => Some("the network is unsure"),
             true => None,
         };
-        Said { file: path.display().to_string(), top, warning }
+        Prediction { file: path.display().to_string(), top, warning }
     }
 
     fn line(&self) -> String {
@@ -212,10 +212,10 @@ impl<'a> Said<'a> {
     fn json(&self) -> Value {
         let top: Vec<Value> =
             self.top.iter().map(|(class, probability)| json!({"class": class, "probability": probability})).collect();
-        let mut said = json!({"file": self.file, "class": self.top[0].0, "probability": self.top[0].1, "top": top});
+        let mut report = json!({"file": self.file, "class": self.top[0].0, "probability": self.top[0].1, "top": top});
         if let Some(warning) = self.warning {
-            said["warning"] = warning.into();
+            report["warning"] = warning.into();
         }
-        said
+        report
     }
 }

@@ -34,11 +34,10 @@ pub fn find(path: &Path) -> anyhow::Result<RecipeFile> {
 /// The settings of a command line, over those of a recipe file for the network of this name, if any, or for its own.
 ///
 /// # Errors
-/// Errors of [`find`], or if a setting has no effect without another, which is absent.
-pub fn merged(flags: &Recipe, file: Option<&Path>, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
+/// If a setting has no effect without another, which is absent.
+pub fn merged(flags: &Recipe, file: RecipeFile, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
     let network = network.or(flags.network.as_ref()).map(Architecture::to_string);
-    let file = file.map(|path| Ok::<_, anyhow::Error>(find(path)?.of(network.as_deref()))).transpose()?;
-    flags.clone().over_file(file.unwrap_or_default()).map_err(anyhow::Error::msg)
+    flags.clone().over_file(file.of(network.as_deref())).map_err(anyhow::Error::msg)
 }
 
 /// How the pictures of a training are read. They must be prepared as for the model, if there is one.

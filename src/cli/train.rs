@@ -4,7 +4,7 @@ use super::flags::{FineTuning, Flags, Select, Training};
 use super::{CacheArgs, Console, DeviceArgs, recipe, run::carry_out};
 use crate::data::Source;
 use crate::model::{Architecture, Model, PRETRAINED, newest_run};
-use crate::settings::{Config, Recipe, Setting, Value, Visit};
+use crate::settings::{Config, Recipe, RecipeFile, Setting, Value, Visit};
 use crate::text::{Argument, Shown};
 use crate::train::{Prepared, check_free};
 use anyhow::Context;
@@ -49,9 +49,9 @@ struct Common<S: Select> {
 }
 
 impl<S: Select> Common<S> {
-    /// The settings of the command line, over those of the recipe for a network; its own if there is none.
-    fn recipe(&self, network: Option<&Architecture>) -> anyhow::Result<Recipe> {
-        recipe::merged(&self.settings.recipe, self.recipe.as_deref(), network)
+    /// The recipe file, which is empty if none is given.
+    fn file(&self) -> anyhow::Result<RecipeFile> {
+        self.recipe.as_deref().map_or_else(|| Ok(RecipeFile::default()), recipe::find)
     }
 
     fn resume(&self, run: &Path, console: &Console) -> anyhow::Result<Prepared> {
@@ -82,7 +82,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
         return carry_out(prepared, run, &common.device, console, began);
     }
     let out = out_folder(common.out.as_deref())?;
-    let wanted = common.recipe(None)?;
+    let wanted = recipe::merged(&common.settings.recipe, common.file()?, None)?;
     if let (Some(model), Some(path)) = (&wanted.model, &common.recipe) {
         let (model, path) = (Shown::from(model), Shown::from(path));
         anyhow::bail!(
@@ -119,13 +119,15 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     }
     let out = out_folder(common.out.as_deref())?;
     common.settings.recipe.clone().visit(&mut NotFixed).map_err(anyhow::Error::msg)?;
-    let path = match &args.model {
-        Some(path) => model_path(Some(path))?,
-        None => model_path(common.recipe(None)?.model.as_deref())?,
+    let (flags, file) = (&common.settings.recipe, common.file()?);
+    let path = match args.model {
+        Some(path) => Some(path),
+        None => recipe::merged(flags, file.clone(), None)?.model,
     };
+    let path = model_path(path.as_deref())?;
     let model = Model::load(&path)?;
     let network = Architecture::of(&model.network);
-    let wanted = common.recipe(Some(&network))?;
+    let wanted = recipe::merged(flags, file, Some(&network))?;
     let freeze = wanted.freeze.clone().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&freeze)?;
     let source = common.cache.locate(recipe::data(&wanted), recipe::pictures(&wanted, Some(&model))?, console)?;
