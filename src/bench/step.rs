@@ -204,10 +204,10 @@ fn plan(setting: &Setting) -> Result<Plan, RecordError> {
     record(setting.network, &options)
 }
 
-/// What the device is given for a dispatch: shader, constants, bindings and workgroups.
+/// Shader, constants, bindings and workgroups of a dispatch.
 type Dispatch = (&'static str, Constants, Vec<Port>, [u32; 3]);
 
-/// Whether the plan or the driver rejects tile sizes. Other errors, such as a lost device, end a search.
+/// Returns true if the plan or the driver rejects the tile sizes. Other errors, such as a lost device, abort a search.
 pub(super) fn does_not_fit(error: &TrainError) -> bool {
     use GpuError::{Limit, OutOfMemory, Rejected};
     matches!(error, TrainError::Plan(_) | TrainError::Gpu(Limit { .. } | Rejected { .. } | OutOfMemory(_)))

@@ -21,7 +21,7 @@ pub struct Tuned {
     pub tried: usize,
     /// Candidates that were faster, but did not agree with the reference.
     pub wrong: Vec<String>,
-    /// Whether all candidates were tried before the time was up.
+    /// False if the time limit was reached before all candidates were tried.
     pub finished: bool,
 }
 
@@ -146,7 +146,7 @@ pub fn tune(
             break;
         }
     }
-    // What only seemed faster is not kept.
+    // Discard a result that the final measurement does not confirm.
     let timed = steps.timed(&of_table, DECIDING)?;
     let [of_best, usual, _] = timed[0];
     (tuned.ratio, tuned.seconds) = (geometric_mean(&timed), [usual, of_best]);

@@ -86,7 +86,7 @@ impl Console {
         }
     }
 
-    /// Whether progress bars are shown.
+    /// Returns true if progress bars are shown.
     pub fn draws(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
     }

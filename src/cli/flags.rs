@@ -19,12 +19,12 @@ pub struct Flags<S> {
 
 /// Which settings have a flag.
 pub trait Select: Clone + Send + Sync + 'static {
-    /// Whether the command also has `--resume`, which conflicts with some of the flags.
+    /// True if the command also has `--resume`, which conflicts with some of the flags.
     const CAN_RESUME: bool = false;
 
     fn has<T: Value>(setting: &Setting<T>) -> bool;
 
-    /// Whether the flag is in the help text.
+    /// Returns true if the help text lists the flag.
     fn shows<T: Value>(_: &Setting<T>) -> bool {
         true
     }
@@ -252,7 +252,7 @@ fn help(lines: &[&str]) -> (String, String) {
     (summary, paragraphs.iter().map(|paragraph| format!("\n\n{paragraph}")).collect())
 }
 
-/// Whether an error is in the content of a file rather than in the command line.
+/// Returns true for errors in the content of a file rather than in the command line.
 pub fn is_of_file(error: &Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<ArchitectureError>());
     source.is_some_and(|error| !matches!(error, ArchitectureError::Unknown { .. }))

@@ -96,7 +96,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     carry_out(prepared, &out, &common.device, console, began)
 }
 
-/// What the set itself holds out; else 5000, or half of a smaller set.
+/// Size of the set's own validation part if it has one; otherwise 5000 images, or half of a set below 10,000.
 fn default_validation(recipe: &Recipe, source: &Source) -> anyhow::Result<usize> {
     if recipe.validation.is_some() {
         return Ok(0);

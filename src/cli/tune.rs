@@ -105,7 +105,7 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
         console.note(format!("time ran out after {} candidates; --seconds sets another limit", found.tried));
     }
     let kept = Tuned::new(&device.info, found.tiles, names, args.batch as usize, found.ratio);
-    let path = kept.save()?;
+    let path = kept.save(&device.info)?;
     let text = match found.tiles == table {
         true => format!("no faster sizes than those of the table were found; candidates tried: {}", found.tried),
         false => format!(

@@ -35,29 +35,30 @@ impl Tuned {
         Tuned { adapter, backend, driver, version, tiles, networks, batch, ratio }
     }
 
-    /// The values that decide whether a file belongs to a device.
-    fn key(&self) -> [&str; 4] {
-        [&self.adapter, &self.backend, &self.driver, &self.version]
-    }
-
-    fn path(&self) -> anyhow::Result<PathBuf> {
-        let hash: String = Sha256::digest(self.key().join("\n")).iter().take(8).map(|b| format!("{b:02x}")).collect();
+    /// The file of a device.
+    fn path(info: &AdapterInfo) -> anyhow::Result<PathBuf> {
+        let key = [&info.name, info.backend, &info.driver, env!("CARGO_PKG_VERSION")].join("\n");
+        let hash: String = Sha256::digest(key).iter().take(8).map(|b| format!("{b:02x}")).collect();
         Ok(Locator::default().cache()?.join(FOLDER).join(hash + ".json"))
     }
 
-    /// What is kept for a device, if anything.
+    fn is_of(&self, info: &AdapterInfo) -> bool {
+        let Tuned { adapter, backend, driver, version, .. } = self;
+        [adapter, backend, driver, version] == [&info.name, info.backend, &info.driver, env!("CARGO_PKG_VERSION")]
+    }
+
+    /// The tile sizes that are kept for a device, if any.
     ///
     /// # Errors
     /// If the file is damaged or cannot be read.
     pub fn load(info: &AdapterInfo) -> anyhow::Result<Option<Tuned>> {
-        let of_device = Tuned::new(info, Tiles::of(info.class()), Vec::new(), 0, 1.0);
-        let Ok(path) = of_device.path() else { return Ok(None) };
+        let Ok(path) = Tuned::path(info) else { return Ok(None) };
         let text = match files::read_text(&path, files::LONGEST_TEXT) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             text => text.with_context(|| format!("cannot read {}", Shown::from(&path)))?,
         };
         let kept: Tuned = serde_json::from_str(&text).with_context(|| format!("{} is damaged", Shown::from(&path)))?;
-        Ok(Some(kept).filter(|kept| kept.key() == of_device.key()))
+        Ok(Some(kept).filter(|kept| kept.is_of(info)))
     }
 
     /// Creates the folder.
@@ -73,8 +74,8 @@ impl Tuned {
     ///
     /// # Errors
     /// If there is no cache folder, or it cannot be written.
-    pub fn save(&self) -> anyhow::Result<PathBuf> {
-        let path = self.path()?;
+    pub fn save(&self, info: &AdapterInfo) -> anyhow::Result<PathBuf> {
+        let path = Tuned::path(info)?;
         let cannot = || format!("cannot write {}", Shown::from(&path));
         files::replace(&path, serde_json::to_string_pretty(self)?.as_bytes()).with_context(cannot)?;
         Ok(path)
@@ -85,7 +86,7 @@ impl Tuned {
     /// # Errors
     /// If it cannot be removed.
     pub fn discard(info: &AdapterInfo) -> anyhow::Result<Option<PathBuf>> {
-        let path = Tuned::new(info, Tiles::of(info.class()), Vec::new(), 0, 1.0).path()?;
+        let path = Tuned::path(info)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             removed => {

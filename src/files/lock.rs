@@ -69,7 +69,7 @@ fn holder(file: &mut File) -> Option<u32> {
     None
 }
 
-/// Whether an open file is still the one at this path.
+/// Returns true if an open file is still the one at this path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -205,7 +205,7 @@ fn prefix(name: &OsStr) -> std::ffi::OsString {
 }
 const SUFFIX: &str = ".part";
 
-/// Whether a file is a temporary file of this program for one of these names.
+/// Returns true for temporary files of this program for one of these names.
 pub fn is_temporary(file: &OsStr, names: &[impl AsRef<OsStr>]) -> bool {
     let file = file.as_encoded_bytes();
     let is_of = |name: &OsStr| file.starts_with(prefix(name).as_encoded_bytes()) && file.ends_with(SUFFIX.as_bytes());

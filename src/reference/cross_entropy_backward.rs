@@ -32,8 +32,7 @@ pub fn run(
     let (start, total) = (cursor[1] as usize, cursor[2] as usize);
     let (batch, classes) = (s.batch as usize, s.classes as usize);
     let rows = batch.min(total.saturating_sub(start)) as f64;
-    let end = total.min(start + batch);
-    let scale = s.weighted.then(|| weight_scale(&order[start.min(end)..end], labels, weights));
+    let scale = weight_scale(s, labels, order, cursor, weights);
     let mut dx = Near::with_capacity(s.logits());
     for n in 0..s.padded as usize {
         for j in 0..classes {

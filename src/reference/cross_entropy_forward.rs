@@ -40,7 +40,7 @@ pub fn run(
     let mut loss = Near { value: loss.to_vec(), error: vec![0.0; loss.len()] };
     let mut predicted = predicted.to_vec();
     let end = total.min(start + s.batch as usize);
-    let scale = s.weighted.then(|| weight_scale(&order[start.min(end)..end], labels, weights));
+    let scale = weight_scale(s, labels, order, cursor, weights);
     let mut probability = Near { value: probability.to_vec(), error: vec![0.0; probability.len()] };
     for row in start..end {
         let logits = &x[(row - start) * classes..][..classes];
@@ -55,14 +55,13 @@ pub fn run(
         // WGSL's log is accurate to 3 ULP, or to an absolute 2^-21 between 0.5 and 2; then one subtraction and one
         // addition.
         let log = softmax.sum.ln();
-        loss.error[row] = softmax.error
-            + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs())
+        let log_error = softmax.error + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs());
+        loss.error[row] = log_error
             + 2.0 * UNIT * (to_label.abs() + (log + to_label).abs())
             + smoothed.error
             + 2.0 * UNIT * loss.value[row].abs();
         if let Some(scale) = scale {
-            let error = softmax.error + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * log.abs());
-            let log = Rounded { value: log, error };
+            let log = Rounded { value: log, error: log_error };
             let targets = weighted_targets(weights, labels[order[row] as usize] as usize, smoothing[0]);
             let terms = targets
                 .iter()
@@ -78,10 +77,15 @@ pub fn run(
     vec![Expected::Near(loss), Expected::Exact(predicted), Expected::Near(probability)]
 }
 
-/// Number of images in a batch over the sum of their labels' weights.
-pub fn weight_scale(batch: &[u32], labels: &[u32], weights: &[f64]) -> Rounded {
-    let weight = batch.iter().map(|&image| Rounded::exact(weights[labels[image as usize] as usize]));
-    Rounded::exact(batch.len() as f64) / Rounded::sum(weight)
+/// Number of images in a batch over the sum of their labels' weights, if classes are weighted.
+pub fn weight_scale(s: &LossShape, labels: &[u32], order: &[u32], cursor: &[u32], weights: &[f64]) -> Option<Rounded> {
+    let (start, total) = (cursor[1] as usize, cursor[2] as usize);
+    let batch = order[..total].iter().skip(start).take(s.batch as usize);
+    s.weighted.then(|| {
+        let count = Rounded::exact(batch.clone().count() as f64);
+        let weight = batch.map(|&image| Rounded::exact(weights[labels[image as usize] as usize]));
+        count / Rounded::sum(weight)
+    })
 }
 
 /// `(1 - e) w[label] [j = label] + e / classes w[j]` for each class `j`.

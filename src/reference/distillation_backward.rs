@@ -36,8 +36,7 @@ pub fn run(
     let (start, total) = (cursor[1] as usize, cursor[2] as usize);
     let (batch, classes) = (s.batch as usize, s.classes as usize);
     let rows = Rounded::exact(batch.min(total.saturating_sub(start)) as f64);
-    let end = total.min(start + batch);
-    let scale = s.weighted.then(|| weight_scale(&order[start.min(end)..end], labels, weights));
+    let scale = weight_scale(s, labels, order, cursor, weights);
     let one = Rounded::exact(1.0);
     let (t, a, e) = (Rounded::exact(teaching[0]), Rounded::exact(teaching[1]), Rounded::exact(smoothing[0]));
     let share = e / Rounded::exact(f64::from(s.classes));

@@ -106,7 +106,8 @@ fn layers(name: &str) -> Vec<Layer> {
 }
 
 /// Steps every network for an epoch of two batches, the second one short: fused and unfused, with and without a frozen
-/// layer, with the given tables of tile sizes, regardless of the actual device. For a table that splits batches, a batch of twelve is two parts plus padding.
+/// layer, with the given tables of tile sizes, regardless of the actual device. For a table that splits batches, a batch of
+/// twelve is two parts plus padding.
 ///
 /// # Errors
 /// If the driver reports an error or does not respond.
@@ -127,39 +128,39 @@ pub fn step_agrees(device: &Device, net: &Network, options: &Options) -> Result<
 }
 
 fn steps_of(device: &Device, tiles: Tiles, report: &mut StepReport) -> Result<(), GpuError> {
-    let options = |tiles| Options::new(12, 30, 21, tiles);
+    let options = || Options::new(12, 30, 21, tiles);
     let case = |net: &Network, options: &Options, what: &str, report: &mut StepReport| {
         case(device, net, options, &format!("{what}, {tiles} tiles"), report)
     };
     for (name, net) in named() {
         let second = net.learning_layers()[1].clone();
-        case(&net, &options(tiles), &name, report)?;
-        case(&net, &Options { unfused: true, ..options(tiles) }, &format!("{name}, unfused"), report)?;
-        let frozen = Options { frozen: vec![second.clone()], ..options(tiles) };
+        case(&net, &options(), &name, report)?;
+        case(&net, &Options { unfused: true, ..options() }, &format!("{name}, unfused"), report)?;
+        let frozen = Options { frozen: vec![second.clone()], ..options() };
         case(&net, &frozen, &format!("{name}, {second} frozen"), report)?;
     }
     // Tiles that split a batch exercise all of a layer; the kernels' cases cover every class's tiles.
     if tiles.gathers() {
         for (name, net) in examples() {
-            case(&net, &options(tiles), &name, report)?;
-            case(&net, &Options { unfused: true, ..options(tiles) }, &format!("{name}, unfused"), report)?;
+            case(&net, &options(), &name, report)?;
+            case(&net, &Options { unfused: true, ..options() }, &format!("{name}, unfused"), report)?;
         }
     }
     let find = |name: &str| network(name).unwrap_or_else(|| panic!("there is no network {name}"));
-    let augmented = Options { augment: true, ..options(tiles) };
+    let augmented = Options { augment: true, ..options() };
     let net = find("dropout");
     case(&net, &augmented, "dropout, augmented", report)?;
     let teacher = find("lenet-sigmoid");
-    let taught = Options { teacher: Some(teacher), ..options(tiles) };
+    let taught = Options { teacher: Some(teacher), ..options() };
     let net = find("tutorial");
     case(&net, &taught, "tutorial, taught by lenet-sigmoid", report)?;
     case(&net, &Options { weighted: true, ..taught }, "tutorial, taught, with weighted classes", report)?;
-    case(&net, &Options { weighted: true, ..options(tiles) }, "tutorial, with weighted classes", report)?;
+    case(&net, &Options { weighted: true, ..options() }, "tutorial, with weighted classes", report)?;
     let methods = Optimizer::ALL.iter().map(|&optimizer| (optimizer, optimizer.word(), false));
     for (optimizer, what, nesterov) in methods.skip(1).chain([(Optimizer::Sgd, "nesterov", true)]) {
         let hyper = Settings { nesterov, ..optimizer.definition().defaults };
         let rates = vec![("conv2".into(), 0.25)];
-        let options = Options { optimizer, hyper, clip: true, rates, ..options(tiles) };
+        let options = Options { optimizer, hyper, clip: true, rates, ..options() };
         case(&net, &options, &format!("tutorial, {what}, clipped"), report)?;
     }
     Ok(())
