@@ -5,8 +5,8 @@
 //   s = beta2 * s + (1 - beta2) * g * g
 //   w = w - rate / (1 - beta1^t) * m / (sqrt(s) / sqrt(1 - beta2^t) + eps)
 // If decoupled, decay is not added to g, and w is first multiplied by 1 - rate * decay.
-// Reads grad, the table of each workgroup's parameters, and the values of step t: rates[step] holds rate, 1 / (1 - beta1^t)
-// and sqrt(1 - beta2^t); the rate is multiplied by the group's. Updates w, m and s only where the table says.
+// Reads grad, the table of each workgroup's parameters, and the values of step t: of_step holds rate, 1 / (1 - beta1^t) and
+// sqrt(1 - beta2^t); the rate is multiplied by the group's. Updates w, m and s only where the table says.
 // One invocation per parameter. Workgroups are laid out in rows of length row.
 // Twin: src/reference/adam_update.rs
 // Uses: group
@@ -15,7 +15,6 @@
 const groups = 8u;
 const row = 32768u;
 const at_once = 16u;
-const batch = 64u;
 const decoupled = 0u;
 
 const WG = 64u;
@@ -32,14 +31,12 @@ struct Hyper {
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Group>;
-// Step, first row of the batch, number of rows.
-@group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
-@group(0) @binding(3) var<storage, read> rates: array<vec4f>;
-@group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
-@group(0) @binding(5) var<uniform> hyper: Hyper;
-@group(0) @binding(6) var<storage, read_write> w: array<f32>;
-@group(0) @binding(7) var<storage, read_write> m: array<f32>;
-@group(0) @binding(8) var<storage, read_write> s: array<f32>;
+@group(0) @binding(2) var<uniform> of_step: array<vec4f, 1>;
+@group(0) @binding(3) var<uniform> clip: array<vec4f, 1>;
+@group(0) @binding(4) var<uniform> hyper: Hyper;
+@group(0) @binding(5) var<storage, read_write> w: array<f32>;
+@group(0) @binding(6) var<storage, read_write> m: array<f32>;
+@group(0) @binding(7) var<storage, read_write> s: array<f32>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
@@ -53,8 +50,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     let sum = folded(group, lane.x);
     let i = group.start + lane.x;
-    let of_step = rates[cursor[0].y / batch];
-    let rate = of_step.x * group.rate;
+    let rate = of_step[0].x * group.rate;
     var weight = w[i];
     var g = clip[0].x * sum;
     if decoupled == 1u {
@@ -66,5 +62,5 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     let square = hyper.beta2 * s[i] + hyper.rest2 * g * g;
     m[i] = mean;
     s[i] = square;
-    w[i] = weight - rate * of_step.y * mean / (sqrt(square) / of_step.z + hyper.eps);
+    w[i] = weight - rate * of_step[0].y * mean / (sqrt(square) / of_step[0].z + hyper.eps);
 }

@@ -3,8 +3,8 @@
 //   s = alpha * s + (1 - alpha) * g * g
 //   v = momentum * v + g / (sqrt(s) + eps)
 //   w = w - rate * v
-// Reads grad, the table of each workgroup's parameters, and the step's rate: rates[step].x times the group's. Updates
-// w, v and s only where the table says.
+// Reads grad, the table of each workgroup's parameters, and the step's rate: of_step.x times the group's. Updates w
+//, v and s only where the table says.
 // One invocation per parameter. Workgroups are laid out in rows of length row.
 // Twin: src/reference/rmsprop_update.rs
 // Uses: group
@@ -13,7 +13,6 @@
 const groups = 8u;
 const row = 32768u;
 const at_once = 16u;
-const batch = 64u;
 
 const WG = 64u;
 
@@ -28,15 +27,13 @@ struct Hyper {
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Group>;
-// Step, first row of the batch, number of rows.
-@group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
-@group(0) @binding(3) var<storage, read> rates: array<vec4f>;
-@group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
+@group(0) @binding(2) var<uniform> of_step: array<vec4f, 1>;
+@group(0) @binding(3) var<uniform> clip: array<vec4f, 1>;
 // alpha, 1 - alpha, eps, momentum; decay.
-@group(0) @binding(5) var<uniform> hyper: Hyper;
-@group(0) @binding(6) var<storage, read_write> w: array<f32>;
-@group(0) @binding(7) var<storage, read_write> v: array<f32>;
-@group(0) @binding(8) var<storage, read_write> s: array<f32>;
+@group(0) @binding(4) var<uniform> hyper: Hyper;
+@group(0) @binding(5) var<storage, read_write> w: array<f32>;
+@group(0) @binding(6) var<storage, read_write> v: array<f32>;
+@group(0) @binding(7) var<storage, read_write> s: array<f32>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
@@ -50,7 +47,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     let sum = folded(group, lane.x);
     let i = group.start + lane.x;
-    let rate = rates[cursor[0].y / batch].x * group.rate;
+    let rate = of_step[0].x * group.rate;
     let before = w[i];
     let g = clip[0].x * sum + hyper.decay * before;
     let square = hyper.alpha * s[i] + hyper.rest * g * g;

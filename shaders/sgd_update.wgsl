@@ -12,7 +12,6 @@
 const groups = 8u;
 const row = 32768u;
 const at_once = 16u;
-const batch = 64u;
 const nesterov = 0u;
 
 const WG = 64u;
@@ -24,13 +23,11 @@ struct Hyper {
 
 @group(0) @binding(0) var<storage, read> grad: array<f32>;
 @group(0) @binding(1) var<storage, read> table: array<Group>;
-// Step, first row of the batch, number of rows.
-@group(0) @binding(2) var<uniform> cursor: array<vec4u, 1>;
-@group(0) @binding(3) var<storage, read> rates: array<vec4f>;
-@group(0) @binding(4) var<uniform> clip: array<vec4f, 1>;
-@group(0) @binding(5) var<uniform> hyper: Hyper;
-@group(0) @binding(6) var<storage, read_write> w: array<f32>;
-@group(0) @binding(7) var<storage, read_write> v: array<f32>;
+@group(0) @binding(2) var<uniform> of_step: array<vec4f, 1>;
+@group(0) @binding(3) var<uniform> clip: array<vec4f, 1>;
+@group(0) @binding(4) var<uniform> hyper: Hyper;
+@group(0) @binding(5) var<storage, read_write> w: array<f32>;
+@group(0) @binding(6) var<storage, read_write> v: array<f32>;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
@@ -44,7 +41,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     let sum = folded(group, lane.x);
     let i = group.start + lane.x;
-    let rate = rates[cursor[0].y / batch].x * group.rate;
+    let rate = of_step[0].x * group.rate;
     let before = w[i];
     let g = clip[0].x * sum + hyper.decay * before;
     let velocity = hyper.momentum * v[i] + g;

@@ -3,10 +3,12 @@
 use mnist_gpu::kernels::{Access, Activation, DeviceClass, Kernel, SgdUpdate, Tiles};
 use mnist_gpu::layers::Layer;
 use mnist_gpu::model::Network;
+use mnist_gpu::optimizers::Optimizer;
 use mnist_gpu::plan::shader::specialise;
-use mnist_gpu::plan::{Arg, Plan, names};
+use mnist_gpu::plan::{Arg, Dispatch, Plan, names};
 use mnist_gpu::recorder::{Options, Work, record};
-use mnist_gpu::verify::network;
+use mnist_gpu::verify::{network, networks};
+use std::collections::HashSet;
 
 /// Batches of 64 images from a set of 1000, 900 per epoch, with nothing frozen.
 fn options() -> Options {
@@ -148,8 +150,8 @@ fn features_are_made_by_one_plan_and_trained_on_by_another() {
         let made = labels(&of(&frozen, Work::Features, 64));
         assert_eq!(made, ["load images", "conv1 forward", "conv2 forward", "advance"]);
         let (on, whole) = (of(&frozen, Work::TrainOnFeatures, 64), of(&frozen, Work::Train, 64));
-        assert_eq!(labels(&on)[..2], ["load features", "fc1 forward"]);
-        assert_eq!(labels(&on)[1..], labels(&whole)[3..]);
+        assert_eq!(labels(&on)[..3], ["load features", "rates", "fc1 forward"]);
+        assert_eq!(labels(&on)[2..], labels(&whole)[4..]);
         // There are no features if the first layer learns.
         assert_eq!(labels(&of(&["conv2"], Work::TrainOnFeatures, 64)), labels(&of(&["conv2"], Work::Train, 64)));
         // A batch that can be trained on images can be trained on features.
@@ -261,4 +263,71 @@ fn a_normalisation_takes_the_statistics_that_its_work_calls_for() {
         plan.steps().iter().filter(|s| s.kernel.stem() == "batch_norm_statistics").count()
     };
     assert_eq!([measured(&options()), measured(&frozen), measured(&infer), measured(&taught)], [4, 1, 0, 4]);
+}
+
+#[test]
+fn steps_that_do_not_need_each_other_share_a_dispatch_on_a_gpu() {
+    let net = Network::tutorial([1, 28, 28], 10).unwrap();
+    let labels = |plan: &Plan| {
+        let joined = |steps: &[mnist_gpu::plan::Step]| steps.iter().map(|s| &*s.label).collect::<Vec<_>>().join(" + ");
+        plan.dispatches().map(joined).collect::<Vec<_>>()
+    };
+    for class in [DeviceClass::Integrated, DeviceClass::Discrete] {
+        let plan = record(&net, &Options { tiles: Tiles::of(class), ..options() }).unwrap();
+        let expected = [
+            "load images + rates",
+            "conv1 forward",
+            "conv2 forward",
+            "fc1 forward",
+            "fc2 forward",
+            "loss forward + loss backward",
+            "fc2 backward weight + fc2 backward input",
+            "fc1 backward weight + fc1 backward input",
+            "conv2 backward weight + conv2 backward input",
+            "conv1 backward weight",
+            "update + advance",
+        ];
+        assert_eq!(labels(&plan), expected, "{class:?}");
+        let chain = plan.clone().one_by_one();
+        assert_eq!((chain.dispatches().len(), chain.steps()), (plan.steps().len(), plan.steps()));
+    }
+    let software = record(&net, &Options { tiles: Tiles::of(DeviceClass::Software), ..options() }).unwrap();
+    assert_eq!(software.dispatches().len(), software.steps().len());
+}
+
+/// Judged by the names of tensors, whereas the plan goes by buffers and ranges.
+#[test]
+fn steps_of_a_dispatch_neither_depend_on_each_other_nor_exceed_what_webgpu_guarantees() {
+    let mut shared = 0;
+    for (name, net) in networks() {
+        for class in DeviceClass::ALL {
+            let tiles = Tiles::of(class).with("side_by_side", 4);
+            for (unfused, optimizer) in [(false, Optimizer::Sgd), (true, Optimizer::Adam), (false, Optimizer::Rmsprop)]
+            {
+                let hyper = optimizer.definition().defaults;
+                let clip = optimizer == Optimizer::Adam;
+                let plan = record(&net, &Options { unfused, tiles, optimizer, hyper, clip, ..options() }).unwrap();
+                assert_eq!(plan.dispatches().flatten().count(), plan.steps().len());
+                for steps in plan.dispatches().filter(|steps| steps.len() > 1) {
+                    shared += 1;
+                    for (at, step) in steps.iter().enumerate() {
+                        let (reads, writes) = step.tensors();
+                        let mine: HashSet<&String> = reads.iter().chain(&writes).collect();
+                        for other in steps.iter().enumerate().filter(|(of, _)| *of != at).map(|(_, other)| other) {
+                            // Parts of a batch write different rows of one tensor.
+                            let written = other.tensors().1.into_iter().filter(|_| other.label != step.label);
+                            let both: Vec<_> = written.filter(|tensor| mine.contains(tensor)).collect();
+                            assert!(both.is_empty(), "{name}, {class:?}: {} and {}: {both:?}", step.label, other.label);
+                        }
+                    }
+                    let dispatch = Dispatch::new(steps, |spec| spec.wgsl).unwrap();
+                    let uniforms = dispatch.slots.iter().filter(|slot| slot.uniform).count();
+                    assert!(dispatch.slots.len() - uniforms <= 8 && uniforms <= 12, "{}", dispatch.label);
+                    assert_eq!(dispatch.slots.len(), dispatch.args.len());
+                    assert!(dispatch.workgroups[0] <= 65_535, "{}", dispatch.label);
+                }
+            }
+        }
+    }
+    assert!(shared > 500, "{shared} dispatches of several steps");
 }

@@ -5,6 +5,7 @@ use mnist_gpu::kernels::{
     Access, Activation, ConvPoolForward, ConvPoolShape, ConvShape, DeviceClass, Kernel, Spec, Tiles,
 };
 use mnist_gpu::optimizers::{Optimizer, UpdateShape};
+use mnist_gpu::plan::Dispatch;
 use mnist_gpu::plan::shader::{self, specialise};
 use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::verify::{STEMS, cases, networks};
@@ -16,8 +17,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Every distinct shader text: from the conformance cases, and from the plans of each network for each device class.
-fn texts() -> BTreeMap<String, &'static str> {
+/// Every distinct shader text: from the conformance cases, and from the plans of each network for each device class,
+/// alone and side by side.
+fn texts() -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
     let mut kernels: Vec<Kernel> =
         STEMS.iter().flat_map(|stem| cases(stem)).map(|case| case.kernel().clone()).collect();
     for (_, net) in networks() {
@@ -33,7 +36,12 @@ fn texts() -> BTreeMap<String, &'static str> {
                 let frozen = if matches!(work, Work::Train | Work::Infer) { vec![] } else { first.to_vec() };
                 let tiles = Tiles::of(class);
                 let options = Options { frozen, work, unfused, ..Options::new(64, 60_000, 55_000, tiles) };
-                kernels.extend(record(&net, &options).unwrap().steps().iter().map(|step| step.kernel.clone()));
+                let plan = record(&net, &options).unwrap();
+                kernels.extend(plan.steps().iter().map(|step| step.kernel.clone()));
+                for steps in plan.dispatches().filter(|steps| steps.len() > 1) {
+                    let dispatch = Dispatch::new(steps, |spec| spec.wgsl).unwrap();
+                    texts.insert(dispatch.wgsl, dispatch.stem);
+                }
             }
         }
     }
@@ -42,7 +50,9 @@ fn texts() -> BTreeMap<String, &'static str> {
         (include_str!("../shaders/probes/multiply_add.wgsl").to_string(), "multiply_add"),
         (include_str!("../shaders/probes/copy.wgsl").to_string(), "copy"),
     ];
-    specs.map(|spec: Spec| (specialise(&spec, spec.wgsl).unwrap(), spec.stem)).chain(probes).collect()
+    let alone = specs.map(|spec: Spec| (specialise(&spec, spec.wgsl).unwrap(), spec.stem)).chain(probes);
+    texts.extend(alone.map(|(text, stem)| (text, stem.to_string())));
+    texts
 }
 
 fn parsed(stem: &str, text: &str) -> (naga::Module, ModuleInfo) {
@@ -237,7 +247,7 @@ fn uninitialised_in_loops(wgsl: &str) -> Vec<String> {
 fn optimizers_and_their_shaders_name_the_same_constants() {
     for optimizer in Optimizer::ALL {
         let definition = optimizer.definition();
-        let shape = UpdateShape { ranges: Vec::new(), parameters: 0, gradients: 0, batch: 1, steps: 1, at_once: 1 };
+        let shape = UpdateShape { ranges: Vec::new(), parameters: 0, gradients: 0, at_once: 1 };
         let spec = (definition.kernel)(shape, &definition.defaults).spec();
         let module = naga::front::wgsl::parse_str(&spec.text()).unwrap();
         let of_hyper = |(_, of): (_, &naga::Type)| match &of.inner {

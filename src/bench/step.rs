@@ -3,9 +3,9 @@
 use super::{Ceilings, Stat, repetitions};
 use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, GpuError, Player, Timer};
-use crate::kernels::{Constants, Cost, Port, Spec, Tiles};
+use crate::kernels::{Cost, Spec, Tiles};
 use crate::model::{Network, initialise};
-use crate::plan::{Plan, names};
+use crate::plan::{Dispatch, Plan, Step, names};
 use crate::random::{Purpose, Stream};
 use crate::recorder::{Options, RecordError, record};
 use crate::train::TrainError;
@@ -22,7 +22,7 @@ pub struct Setting<'a> {
     pub kernels: bool,
 }
 
-/// A kernel of a step, over all parts of a batch.
+/// A kernel of a step, or several that run side by side, over all parts of a batch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KernelTimes {
     pub label: String,
@@ -83,15 +83,15 @@ pub unsafe fn step_with_sources<'s>(
     let plan = stepper.player.plan();
     let labels = if setting.kernels { labels(plan) } else { Vec::new() };
     let mut rounds = Vec::new();
-    for (_, steps) in &labels {
-        stepper.pass(steps, 0, 1, 1)?;
-        rounds.push(repetitions(stepper.pass(steps, 0, 1, 1)?));
+    for Labelled { dispatches, .. } in &labels {
+        stepper.pass(dispatches, 0, 1, 1)?;
+        rounds.push(repetitions(stepper.pass(dispatches, 0, 1, 1)?));
     }
     let mut of_step = Vec::new();
     let mut of_kernels = vec![Vec::new(); labels.len()];
     for run in 0..setting.runs {
-        for (((_, steps), &times), seconds) in labels.iter().zip(&rounds).zip(&mut of_kernels) {
-            seconds.push(stepper.pass(steps, run, 1, times)?);
+        for ((of_label, &times), seconds) in labels.iter().zip(&rounds).zip(&mut of_kernels) {
+            seconds.push(stepper.pass(&of_label.dispatches, run, 1, times)?);
         }
         of_step.push(stepper.step(run)?);
     }
@@ -99,18 +99,13 @@ pub unsafe fn step_with_sources<'s>(
     let kernels: Vec<KernelTimes> = labels
         .iter()
         .zip(&of_kernels)
-        .map(|((label, steps), seconds)| {
-            let mut cost = Cost::default();
-            steps.iter().for_each(|&at| cost += plan.steps[at].kernel.cost());
-            let kernel = plan.steps[steps[0]].kernel.stem();
-            kernel_times(label, kernel, steps.len(), Stat::of(seconds), cost, ceilings)
-        })
+        .map(|(of_label, seconds)| kernel_times(of_label, Stat::of(seconds), ceilings))
         .collect();
     let (step, batch) = (Stat::of(&of_step), setting.batch);
     let sum: f64 = kernels.iter().map(|k| k.seconds.median).sum();
     Ok(StepTimes {
         batch,
-        dispatches: plan.steps.len(),
+        dispatches: plan.dispatches().len(),
         between_kernels: setting.kernels.then_some(step.median - sum),
         kernels,
         step,
@@ -153,37 +148,31 @@ impl<'d> Stepper<'d> {
 
     /// Seconds per training step.
     pub(super) fn step(&self, run: usize) -> Result<f64, GpuError> {
-        let all: Vec<usize> = (0..self.player.plan().steps.len()).collect();
+        let all: Vec<usize> = (0..self.player.plan().dispatches().len()).collect();
         self.pass(&all, run, self.rounds, self.rounds)
     }
 
-    /// Seconds per pass over some steps of the plan, repeated `times` times while the cursor moves over `batches`
+    /// Seconds per pass over some dispatches of the plan, repeated `times` times while the cursor moves over `batches`
     /// batches.
-    fn pass(&self, steps: &[usize], run: usize, batches: usize, times: usize) -> Result<f64, GpuError> {
+    fn pass(&self, dispatches: &[usize], run: usize, batches: usize, times: usize) -> Result<f64, GpuError> {
         // Other images in each run, as in training, and none past the end.
         let start = run * self.batch % (self.set - batches * self.batch + 1);
         self.device.write(self.player.buffer(names::CURSOR), &[0, start as u32, self.set as u32]);
         let pass = |pass: &mut wgpu::ComputePass| {
-            (0..times).for_each(|_| steps.iter().for_each(|&at| self.player.encode_step(pass, at)));
+            (0..times).for_each(|_| dispatches.iter().for_each(|&at| self.player.encode_dispatch(pass, at)));
         };
         self.timer.pass(pass).map(|seconds| seconds / times as f64)
     }
 }
 
-fn kernel_times(
-    label: &str,
-    kernel: &str,
-    dispatches: usize,
-    seconds: Stat,
-    cost: Cost,
-    ceilings: Option<&Ceilings>,
-) -> KernelTimes {
+fn kernel_times(of: &Labelled, seconds: Stat, ceilings: Option<&Ceilings>) -> KernelTimes {
+    let cost = of.cost;
     let allowed = |flops: u64| ceilings.map_or((0.0, 0.0), |c| (flops as f64 / c.flops, cost.bytes as f64 / c.bytes));
     let ((arithmetic, memory), (sparse, _)) = (allowed(cost.flops), allowed(cost.sparse_flops));
     KernelTimes {
-        label: label.into(),
-        kernel: kernel.into(),
-        dispatches,
+        label: of.label.clone(),
+        kernel: of.kernel.clone(),
+        dispatches: of.dispatches.len(),
         seconds,
         flops: cost.flops,
         sparse_flops: cost.sparse_flops,
@@ -204,9 +193,6 @@ fn plan(setting: &Setting) -> Result<Plan, RecordError> {
     record(setting.network, &options)
 }
 
-/// Shader, constants, bindings and workgroups of a dispatch.
-type Dispatch = (&'static str, Constants, Vec<Port>, [u32; 3]);
-
 /// Returns true if the plan or the driver rejects the tile sizes. Other errors, such as a lost device, abort a search.
 pub(super) fn does_not_fit(error: &TrainError) -> bool {
     use GpuError::{Limit, OutOfMemory, Rejected};
@@ -214,20 +200,33 @@ pub(super) fn does_not_fit(error: &TrainError) -> bool {
 }
 
 /// The dispatches of a step.
-pub(super) fn dispatches(setting: &Setting) -> Result<Vec<Dispatch>, RecordError> {
-    let steps = plan(setting)?.steps;
-    let specs = steps.iter().map(|step| step.kernel.spec());
-    Ok(specs.map(|spec| (spec.wgsl, spec.constants, spec.ports, spec.workgroups)).collect())
+pub(super) fn dispatches(setting: &Setting) -> Result<Vec<Dispatch>, TrainError> {
+    let plan = plan(setting)?;
+    let dispatches = plan.dispatches().map(|steps| Dispatch::new(steps, |spec| spec.wgsl));
+    Ok(dispatches.collect::<Result<_, _>>().map_err(GpuError::from)?)
 }
 
-/// Steps of each label, in order.
-fn labels(plan: &Plan) -> Vec<(String, Vec<usize>)> {
-    let mut labels: Vec<(String, Vec<usize>)> = Vec::new();
-    for (at, step) in plan.steps.iter().enumerate() {
-        match labels.iter_mut().find(|(label, _)| *label == step.label) {
-            Some((_, steps)) => steps.push(at),
-            None => labels.push((step.label.clone(), vec![at])),
-        }
+/// The dispatches of one label: the same kernels, once for each part of a batch.
+struct Labelled {
+    label: String,
+    kernel: String,
+    dispatches: Vec<usize>,
+    cost: Cost,
+}
+
+/// The dispatches of each label, in order.
+fn labels(plan: &Plan) -> Vec<Labelled> {
+    let joined = |steps: &[Step], name: fn(&Step) -> &str| steps.iter().map(name).collect::<Vec<_>>().join(" + ");
+    let mut labels: Vec<Labelled> = Vec::new();
+    for (at, steps) in plan.dispatches().enumerate() {
+        let label = joined(steps, |step| &step.label);
+        let found = labels.iter().position(|of| of.label == label).unwrap_or_else(|| {
+            let kernel = joined(steps, |step| step.kernel.stem());
+            labels.push(Labelled { label, kernel, dispatches: Vec::new(), cost: Cost::default() });
+            labels.len() - 1
+        });
+        labels[found].dispatches.push(at);
+        steps.iter().for_each(|step| labels[found].cost += step.kernel.cost());
     }
     labels
 }

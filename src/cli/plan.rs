@@ -54,11 +54,13 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
     let plan = record(&network, &options)?;
     if console.json {
         let steps: Vec<_> = plan
-            .steps
-            .iter()
-            .map(|step| {
+            .dispatches()
+            .enumerate()
+            .flat_map(|(at, steps)| steps.iter().map(move |step| (at + 1, step)))
+            .map(|(dispatch, step)| {
                 let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
                 json!({
+                    "dispatch": dispatch,
                     "kernel": spec.stem,
                     "label": step.label,
                     "workgroups": spec.workgroups,
@@ -70,12 +72,16 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
         console.result_json(&json!({"command": "plan", "batch": args.batch, "frozen": frozen, "steps": steps}));
         return Ok(());
     }
-    for (at, step) in plan.steps.iter().enumerate() {
-        let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
-        let groups = spec.workgroups.map(|g| g.to_string()).join("x");
-        console.result(format!("{:>2}  {:22} {:26} {groups:>12}", at + 1, step.label, spec.stem));
-        console.result(format!("      reads  {}", reads.join(" ")));
-        console.result(format!("      writes {}", writes.join(" ")));
+    for (at, steps) in plan.dispatches().enumerate() {
+        for (beside, step) in steps.iter().enumerate() {
+            let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
+            let groups = spec.workgroups.map(|g| g.to_string()).join("x");
+            // Steps that run side by side have one number.
+            let number = if beside == 0 { (at + 1).to_string() } else { "+".into() };
+            console.result(format!("{number:>2}  {:22} {:26} {groups:>12}", step.label, spec.stem));
+            console.result(format!("      reads  {}", reads.join(" ")));
+            console.result(format!("      writes {}", writes.join(" ")));
+        }
     }
     Ok(())
 }

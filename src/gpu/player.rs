@@ -1,9 +1,8 @@
 //! Plays a plan on a device. Pipelines, buffers and bind groups are created once; a batch only encodes them.
 
 use super::{Device, GpuError};
-use crate::kernels::{Access, Spec};
-use crate::plan::shader::{self, Slot};
-use crate::plan::{Plan, names};
+use crate::kernels::Spec;
+use crate::plan::{Dispatch, Plan, names};
 use crate::text::Argument;
 use crate::threads::on_all_cores;
 use std::collections::HashMap;
@@ -13,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Player {
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
-    steps: Vec<Recorded>,
+    dispatches: Vec<Recorded>,
 }
 
-/// A step, ready to encode.
+/// A dispatch, ready to encode.
 struct Recorded {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
@@ -94,19 +93,15 @@ impl Player {
             .map(|made| made.map_err(|error| with_remedy(error, plan.batch)))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let specs: Vec<Spec> = plan.steps.iter().map(|step| step.kernel.spec()).collect();
-        let texts = specs.iter().map(|spec| shader::specialise(spec, source(spec))).collect::<Result<Vec<_>, _>>()?;
+        let dispatches = plan.dispatches().map(|steps| Dispatch::new(steps, &source)).collect::<Result<Vec<_>, _>>()?;
         // SAFETY: upheld by the caller.
-        let pipelines = unsafe { compile(device, &specs, &texts, checked)? };
+        let pipelines = unsafe { compile(device, &dispatches, checked)? };
 
-        let steps = plan
-            .steps
+        let recorded = dispatches
             .iter()
-            .zip(&specs)
-            .zip(&texts)
-            .map(|((step, spec), text)| {
-                let pipeline = pipelines[text].clone();
-                let entries: Vec<_> = step
+            .map(|dispatch| {
+                let pipeline = pipelines[&dispatch.wgsl].clone();
+                let entries: Vec<_> = dispatch
                     .args
                     .iter()
                     .enumerate()
@@ -119,17 +114,17 @@ impl Player {
                         }),
                     })
                     .collect();
-                let bindings = device.scoped(&step.label, || {
+                let bindings = device.scoped(&dispatch.label, || {
                     device.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                        label: Some(&step.label),
+                        label: Some(&dispatch.label),
                         layout: &pipeline.get_bind_group_layout(0),
                         entries: &entries,
                     })
                 })?;
-                Ok(Recorded { pipeline, bindings, workgroups: spec.workgroups })
+                Ok(Recorded { pipeline, bindings, workgroups: dispatch.workgroups })
             })
             .collect::<Result<Vec<_>, GpuError>>()?;
-        Ok(Player { plan, buffers, steps })
+        Ok(Player { plan, buffers, dispatches: recorded })
     }
 
     pub fn plan(&self) -> &Plan {
@@ -155,25 +150,25 @@ impl Player {
         let mut pass =
             encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("batches"), timestamp_writes: None });
         for _ in 0..batches {
-            for at in 0..self.steps.len() {
-                self.encode_step(&mut pass, at);
+            for at in 0..self.dispatches.len() {
+                self.encode_dispatch(&mut pass, at);
             }
         }
     }
 
-    /// Encodes one step of the plan in a separate pass.
-    pub fn encode_one(&self, encoder: &mut wgpu::CommandEncoder, step: usize) {
-        let label = Some(self.plan.steps[step].label.as_str());
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-        self.encode_step(&mut pass, step);
+    /// Encodes one dispatch of the plan in a separate pass.
+    pub fn encode_one(&self, encoder: &mut wgpu::CommandEncoder, at: usize) {
+        let mut pass = encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("dispatch"), timestamp_writes: None });
+        self.encode_dispatch(&mut pass, at);
     }
 
-    /// Encodes one step of the plan into a pass.
-    pub fn encode_step(&self, pass: &mut wgpu::ComputePass, at: usize) {
-        let step = &self.steps[at];
-        let [x, y, z] = step.workgroups;
-        pass.set_pipeline(&step.pipeline);
-        pass.set_bind_group(0, &step.bindings, &[]);
+    /// Encodes one dispatch of the plan into a pass.
+    pub fn encode_dispatch(&self, pass: &mut wgpu::ComputePass, at: usize) {
+        let dispatch = &self.dispatches[at];
+        let [x, y, z] = dispatch.workgroups;
+        pass.set_pipeline(&dispatch.pipeline);
+        pass.set_bind_group(0, &dispatch.bindings, &[]);
         pass.dispatch_workgroups(x, y, z);
     }
 }
@@ -201,43 +196,21 @@ fn with_remedy(error: GpuError, batch: usize) -> GpuError {
 /// If `checked` is false, same as [`Player::unchecked`].
 unsafe fn compile(
     device: &Device,
-    specs: &[Spec],
-    texts: &[String],
+    dispatches: &[Dispatch],
     checked: bool,
 ) -> Result<HashMap<String, wgpu::ComputePipeline>, GpuError> {
-    let mut work: Vec<(&Spec, &String)> = specs.iter().zip(texts).collect();
-    work.sort_by_key(|(_, text)| *text);
-    work.dedup_by_key(|(_, text)| *text);
+    let mut work: Vec<&Dispatch> = dispatches.iter().collect();
+    work.sort_by_key(|dispatch| &dispatch.wgsl);
+    work.dedup_by_key(|dispatch| &dispatch.wgsl);
     let next = AtomicUsize::new(0);
     let made = on_all_cores(work.len(), || {
         let mut mine = Vec::new();
-        while let Some((spec, text)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let made = bindings(spec, text).and_then(|slots| {
-                // SAFETY: upheld by the caller.
-                unsafe { device.pipeline(spec.stem, text, &slots, checked) }
-            });
-            mine.push(made.map(|pipeline| ((*text).clone(), pipeline)));
+        while let Some(Dispatch { stem, wgsl, slots, .. }) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // SAFETY: upheld by the caller.
+            let made = unsafe { device.pipeline(stem, wgsl, slots, checked) };
+            mine.push(made.map(|pipeline| (wgsl.clone(), pipeline)));
         }
         mine
     });
     made.into_iter().flatten().collect()
-}
-
-/// Reads the bindings of a shader, which must match the plan's ports in order.
-fn bindings(spec: &Spec, text: &str) -> Result<Vec<Slot>, GpuError> {
-    let slots = shader::slots(spec.stem, text)?;
-    let expected: Vec<_> = (0..)
-        .zip(&spec.ports)
-        .map(|(binding, port)| Slot {
-            binding,
-            name: port.name.into(),
-            writable: port.access != Access::Read,
-            uniform: port.uniform,
-        })
-        .collect();
-    if slots != expected {
-        let names = |list: &[Slot]| list.iter().map(|slot| format!("{slot:?}")).collect();
-        return Err(GpuError::Bindings { kernel: spec.stem.into(), expected: names(&expected), found: names(&slots) });
-    }
-    Ok(slots)
 }

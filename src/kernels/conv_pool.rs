@@ -127,7 +127,7 @@ impl Tiles {
     pub fn conv_pool_slices(&self, s: &ConvPoolShape) -> u32 {
         let rows = s.conv.batch * s.h_out();
         if !ConvPoolBackwardWeight(*s, 1, *self).is_software() {
-            let tile = WeightTile::of(s);
+            let tile = WeightTile::of(s, self);
             // Slices and images end at tile boundaries.
             let unit = if s.h_out().is_multiple_of(tile.i) { tile.i } else { s.h_out() };
             let groups = (s.conv.c_out / tile.o) * (s.conv.c_in / tile.c);

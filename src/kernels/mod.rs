@@ -31,7 +31,6 @@ mod tiles;
 
 pub use case::{Fill, Setting};
 pub use port::{ALIGN, Access, CURSOR, Cost, Element, Port, UNIFORM, Values};
-use tiles::WORKGROUP_MEMORY;
 pub use tiles::{DeviceClass, Tiles};
 
 pub(crate) use pieces::composed;
@@ -60,7 +59,7 @@ macro_rules! each_kernel {
                 distillation_backward DistillationBackward;
             update: gradient_norm GradientNorm, gradient_clip GradientClip, sgd_update SgdUpdate, adam_update AdamUpdate,
                 rmsprop_update RmspropUpdate;
-            advance: advance Advance;
+            cursor: step_rates StepRates, advance Advance;
         }
     };
 }

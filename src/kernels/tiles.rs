@@ -69,6 +69,8 @@ pub struct Tiles {
     pub(super) conv_groups: u32,
     /// Minimum number of invocations on a GPU for a typical batch; long sums are split within a workgroup to reach it.
     pub(super) split_lanes: u32,
+    /// Maximum number of steps that run side by side in one dispatch.
+    pub(crate) side_by_side: u32,
     /// Maximum number of images in a slice of a fully connected layer's weight gradient.
     pub(super) fc_slice: u32,
     /// Number of values that an invocation reads before it adds the first, in long sums: a GPU then waits for memory
@@ -77,7 +79,7 @@ pub struct Tiles {
 }
 
 /// Elements of workgroup memory that WebGPU guarantees: 16 KiB.
-pub(super) const WORKGROUP_MEMORY: u32 = 1 << 12;
+const WORKGROUP_MEMORY: u32 = 1 << 12;
 
 /// Images in a typical batch.
 const USUAL_BATCH: u64 = 64;
@@ -115,6 +117,7 @@ impl Tiles {
                 conv_lanes: 16,
                 conv_groups: 4,
                 split_lanes: 1,
+                side_by_side: 1,
                 fc_slice: 1024,
                 at_once: 1,
             },
@@ -139,6 +142,7 @@ impl Tiles {
                 conv_lanes: 2048,
                 conv_groups: 64,
                 split_lanes: 1 << 14,
+                side_by_side: 4,
                 fc_slice: 256,
                 at_once: 16,
             },
@@ -163,6 +167,7 @@ impl Tiles {
                 conv_lanes: 2560,
                 conv_groups: 160,
                 split_lanes: 1 << 16,
+                side_by_side: 4,
                 fc_slice: 128,
                 at_once: 16,
             },
@@ -182,7 +187,7 @@ impl Tiles {
     /// Entries of the table by name, with candidate values. A value that does not divide a network's size is lowered to
     /// the next one that does. `load_p` must be a multiple of four. Those that matter most come first, and `workgroup`, with
     /// which everything is compiled again, comes last.
-    pub const CANDIDATES: [(&'static str, &'static [u32]); 17] = [
+    pub const CANDIDATES: [(&'static str, &'static [u32]); 18] = [
         ("conv_o", &[1, 2, 5, 10, 20]),
         ("conv_i", &[1, 2, 4]),
         ("conv_j", &[1, 2, 4, 12]),
@@ -197,6 +202,7 @@ impl Tiles {
         ("fc_o", &[1, 2, 5, 10]),
         ("fc_i", &[1, 2, 4, 8]),
         ("fc_weight_o", &[1, 2, 5, 10]),
+        ("side_by_side", &[1, 2, 4]),
         ("load_p", &[4, 8, 28]),
         ("load_i", &[1, 4, 16]),
         ("workgroup", &[8, 16, 32, 64, 128, 256]),
@@ -232,6 +238,7 @@ impl Tiles {
     fn entry(&mut self, name: &str) -> &mut u32 {
         match name {
             "workgroup" => &mut self.workgroup,
+            "side_by_side" => &mut self.side_by_side,
             "load_p" => &mut self.load_p,
             "load_i" => &mut self.load_i,
             "conv_o" => &mut self.conv_o,
@@ -263,6 +270,32 @@ impl Tiles {
             // Twice as many where they fit, for fewer workgroups.
             split if 2 * SPLIT * split <= MOST_INVOCATIONS && 2 * split <= room + 1 => [2 * SPLIT, split],
             split => [SPLIT, split],
+        }
+    }
+
+    /// Elements of workgroup memory of a convolution's weight gradient, and of its input gradient, which runs beside it.
+    pub(super) fn memory_beside(&self) -> [u32; 2] {
+        let beside = if self.side_by_side > 1 { WORKGROUP_MEMORY / 2 } else { 0 };
+        [WORKGROUP_MEMORY - beside, beside]
+    }
+
+    /// The same table for a kernel that has a dispatch to itself.
+    pub(crate) const fn alone(self) -> Tiles {
+        Tiles { side_by_side: 1, ..self }
+    }
+
+    /// Adapts a [`Tiles::split`] to the workgroup size of the kernel beside which it runs.
+    pub(super) fn beside(&self, workgroup: u32, [lanes, split]: [u32; 2], sums: u64) -> [u32; 2] {
+        let fits = |split: u32| {
+            let memory = u64::from((split - 1) * (workgroup / split)) * sums;
+            workgroup.is_multiple_of(split) && memory <= self.memory_beside()[1].into()
+        };
+        match self.side_by_side {
+            1 => [lanes, split],
+            _ => (1..=split.next_power_of_two())
+                .rev()
+                .find(|&split| fits(split))
+                .map_or([lanes, split], |split| [workgroup / split, split]),
         }
     }
 

@@ -21,7 +21,7 @@ impl Definition for GradientNorm {
     ];
 
     fn constants(&self) -> Constants {
-        self.0.constants_of_norm()
+        self.0.constants()
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -46,7 +46,7 @@ impl Definition for GradientNorm {
     }
 
     fn cases() -> Vec<Setting<GradientNorm>> {
-        UpdateShape::cases().map(|(s, _)| Setting::new(GradientNorm(s), Fill::EXACT)).to_vec()
+        UpdateShape::cases().map(|s| Setting::new(GradientNorm(s), Fill::EXACT)).to_vec()
     }
 }
 

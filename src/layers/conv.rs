@@ -157,7 +157,9 @@ impl Definition for Conv {
     }
 
     fn backward_weight(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError> {
-        let (label, tiles) = (stage.label("backward weight"), to.tiles);
+        // The first layer has no input gradient beside which it could run.
+        let tiles = if stage.number == 0 { to.tiles.alone() } else { to.tiles };
+        let label = stage.label("backward weight");
         let (dy, x, winner) = (&*stage.dy(), &*stage.x, &*stage.of("winner"));
         let [dw, db] = ["weight", "bias"].map(|tensor| stage.gradient(tensor));
         let slices = if let Some(shape) = self.fused(stage, to) {

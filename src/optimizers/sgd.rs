@@ -32,7 +32,7 @@ impl Definition for SgdUpdate {
         ("* group.len + lane", "+ lane"),
         ("if lane.x >= group.count {", "if lane.x > group.count {"),
         ("id.y * row + id.x", "id.x"),
-        ("rates[cursor[0].y / batch]", "rates[0]"),
+        ("of_step[0].x * group.rate;", "group.rate;"),
         (" * group.rate;", ";"),
         ("clip[0].x * sum", "sum + 0.0 * clip[0].x"),
         ("hyper.momentum * v[i] + g", "v[i] + g"),

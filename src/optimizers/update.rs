@@ -1,7 +1,7 @@
 //! Common parts of the optimizers' updates.
 
 use crate::kernels::{
-    CURSOR, Constants, Element, Fill, Port, Setting, Values, WORKGROUP, groups, read, read_u32, uniform, update,
+    Constants, Element, Fill, Port, RATE, Setting, Values, WORKGROUP, groups, read, read_u32, uniform, update,
 };
 
 /// A tensor that an update changes: its start in the arena and in the gradients, in elements. The slices of its
@@ -32,14 +32,12 @@ pub const HYPER_LEN: usize = 8;
 /// Workgroups of an update per row of its dispatch; a large network takes several rows.
 pub(crate) const UPDATE_ROW: u32 = 1 << 15;
 
-/// Ranges that an update changes, sizes of the arenas, images per batch and batches per epoch.
+/// Ranges that an update changes, and sizes of the arenas.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateShape {
     pub ranges: Vec<Range>,
     pub parameters: u32,
     pub gradients: u32,
-    pub batch: u32,
-    pub steps: u32,
     /// Slices that an invocation reads before adding them.
     pub at_once: u32,
 }
@@ -72,14 +70,9 @@ impl UpdateShape {
         self.ranges.iter().map(|range| range.slices.into()).max().unwrap_or(0)
     }
 
-    /// Constants that the plan sets in the shader of the gradient norm.
-    pub(crate) fn constants_of_norm(&self) -> Constants {
-        vec![("groups", self.groups()), ("row", UPDATE_ROW), ("at_once", self.at_once)]
-    }
-
-    /// Constants that the plan sets in the shader of an update.
+    /// Constants that the plan sets in the shaders of an update and of the gradient norm.
     pub(crate) fn constants(&self) -> Constants {
-        [vec![("batch", self.batch)], self.constants_of_norm()].concat()
+        vec![("groups", self.groups()), ("row", UPDATE_ROW), ("at_once", self.at_once)]
     }
 
     pub(crate) fn table_port(&self) -> Port {
@@ -94,8 +87,7 @@ impl UpdateShape {
         let mut ports = vec![
             read("grad", self.gradients as usize),
             self.table_port(),
-            uniform("cursor", Element::U32, CURSOR).of(Values::Cursor),
-            read("rates", 4 * self.steps as usize).of(values).touching(16),
+            uniform("of_step", Element::F32, RATE).of(values),
             uniform("clip", Element::F32, 1).of(values),
             uniform("hyper", Element::F32, HYPER_LEN).of(values),
             changed("w"),
@@ -113,10 +105,10 @@ impl UpdateShape {
         [self.ranges.iter().map(|r| u64::from(r.len) * u64::from(r.slices - 1 + operations)).sum(); 2]
     }
 
-    /// Shapes for tests, each with the cursor of one of the epoch's steps.
-    pub(crate) fn cases() -> [(UpdateShape, [u32; 3]); 4] {
+    /// Shapes for tests.
+    pub(crate) fn cases() -> [UpdateShape; 4] {
         // Start, length, start of the gradient, slices; the learning rate halves from range to range.
-        let of = |ranges: &[[u32; 4]], parameters, gradients, batch, steps, at_once| UpdateShape {
+        let of = |ranges: &[[u32; 4]], parameters, gradients, at_once| UpdateShape {
             ranges: ranges
                 .iter()
                 .zip([1.0, 0.5, 0.25])
@@ -124,20 +116,15 @@ impl UpdateShape {
                 .collect(),
             parameters,
             gradients,
-            batch,
-            steps,
             at_once,
         };
         [
-            (of(&[[0, 250, 0, 1]], 256, 256, 64, 1, 4), [0, 0, 64]),
-            (of(&[[64, 10, 0, 39]], 192, 448, 7, 5, 16), [13, 21, 35]),
+            of(&[[0, 250, 0, 1]], 256, 256, 4),
+            of(&[[64, 10, 0, 39]], 192, 448, 16),
             // Out of order, with gaps on both sides, as frozen tensors leave them.
-            (of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1, 9, 1), [8, 8, 9]),
-            // More than one row of workgroups, and many steps.
-            (
-                of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096, 2, 5000, 4),
-                [4999, 9998, 9999],
-            ),
+            of(&[[448, 130, 64, 3], [0, 1, 512, 2], [128, 64, 0, 1]], 640, 576, 1),
+            // More than one row of workgroups.
+            of(&[[0, 2_100_000, 0, 1], [2_100_032, 30, 2_100_032, 1]], 2_100_096, 2_100_096, 4),
         ]
     }
 
@@ -146,7 +133,7 @@ impl UpdateShape {
         fills: &'static [Fill],
         kinds: impl Fn(UpdateShape) -> [K; N],
     ) -> Vec<Setting<K>> {
-        let of_shape = |(shape, cursor)| kinds(shape).map(|kernel| Setting::new(kernel, fills).at(cursor));
+        let of_shape = |shape| kinds(shape).map(|kernel| Setting::new(kernel, fills));
         UpdateShape::cases().into_iter().flat_map(of_shape).collect()
     }
 }

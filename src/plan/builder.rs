@@ -1,5 +1,6 @@
 //! Collects the buffers and steps of a plan, checking each step as it is added.
 
+use super::dispatch::grouped;
 use super::parameter::{Parameter, arena_len};
 use super::{Arg, Buffer, Plan, Step, names};
 use crate::kernels::{ALIGN, Element, Kernel, MOST_ITERATIONS, Port, Range, Spec, Tiles, UNIFORM};
@@ -71,14 +72,15 @@ impl<'a> Builder<'a> {
             padded: tiles.padded(batch, largest),
             parameters,
             rates,
-            plan: Plan { batch: batch as usize, buffers: Vec::new(), steps: Vec::new() },
+            plan: Plan { batch: batch as usize, buffers: Vec::new(), steps: Vec::new(), dispatches: Vec::new() },
             ranges: Vec::new(),
             learning: Vec::new(),
             gradients: Vec::new(),
         }
     }
 
-    pub fn finish(self) -> Plan {
+    pub fn finish(mut self) -> Plan {
+        self.plan.dispatches = grouped(&self.plan.steps, self.tiles.side_by_side as usize);
         self.plan
     }
 

@@ -6,13 +6,17 @@
 //! if the stage ends in a fused activation, with respect to the activation's input.
 
 mod builder;
+mod dispatch;
 mod parameter;
 pub mod shader;
+mod side_by_side;
 
 pub use builder::{Builder, PlanError};
+pub use dispatch::Dispatch;
 pub use parameter::{Initial, Parameter, arena_len};
 
 use crate::kernels::{Access, Element, Kernel};
+use std::ops::Range;
 
 /// A buffer of a plan. Without `content`, the player or the caller provides its initial values.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +40,7 @@ pub struct Arg {
     pub tensors: Vec<String>,
 }
 
-/// One dispatch of a kernel. `args` are in the order of the kernel's ports.
+/// A kernel, run once. `args` are in the order of the kernel's ports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     pub kernel: Kernel,
@@ -66,6 +70,8 @@ pub struct Plan {
     pub(crate) batch: usize,
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) steps: Vec<Step>,
+    /// The steps of each dispatch.
+    pub(crate) dispatches: Vec<Range<usize>>,
 }
 
 impl Plan {
@@ -77,6 +83,16 @@ impl Plan {
     /// Steps of a batch, in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The same steps, split into those that run side by side, in order.
+    pub fn dispatches(&self) -> impl ExactSizeIterator<Item = &[Step]> {
+        self.dispatches.iter().map(|steps| &self.steps[steps.clone()])
+    }
+
+    /// The same plan with a dispatch for each step.
+    pub fn one_by_one(self) -> Plan {
+        Plan { dispatches: (0..self.steps.len()).map(|at| at..at + 1).collect(), ..self }
     }
 
     /// Index of a buffer by name.
@@ -127,6 +143,8 @@ pub mod names {
     pub const ZEROS: &str = "zeros";
     /// Values set per epoch: four for each batch, described in the optimizer's shader.
     pub const RATES: &str = "rates";
+    /// The four of this batch.
+    pub const RATE: &str = "rate";
     /// Constants of the optimizer, in the order of its shader.
     pub const HYPER: &str = "hyper";
     /// Factor by which gradients are clipped.

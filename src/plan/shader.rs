@@ -13,6 +13,8 @@ pub enum ShaderError {
     Unset { stem: String, name: String },
     #[error("shader {stem} uses {piece}, and there is no shaders/common/{piece}.wgsl")]
     NoSuchPiece { stem: String, piece: String },
+    #[error("kernel {stem} has the bindings {expected:?} in the plan, but {found:?} in its shader")]
+    Bindings { stem: String, expected: Vec<String>, found: Vec<String> },
     #[error("shader {stem} is not valid WGSL:\n{report}")]
     Invalid { stem: String, report: String },
 }
@@ -66,13 +68,21 @@ pub struct Slot {
     pub uniform: bool,
 }
 
-/// Parses a shader and lists its bindings in order.
+/// Parses a shader.
 ///
 /// # Errors
 /// If the WGSL does not parse; the report shows the line and position, as drawn by naga.
+pub(super) fn parsed(stem: &str, wgsl: &str) -> Result<naga::Module, ShaderError> {
+    naga::front::wgsl::parse_str(wgsl)
+        .map_err(|e| ShaderError::Invalid { stem: stem.into(), report: e.emit_to_string(wgsl) })
+}
+
+/// Parses a shader and lists its bindings in order.
+///
+/// # Errors
+/// If the WGSL does not parse.
 pub fn slots(stem: &str, wgsl: &str) -> Result<Vec<Slot>, ShaderError> {
-    let module = naga::front::wgsl::parse_str(wgsl)
-        .map_err(|e| ShaderError::Invalid { stem: stem.into(), report: e.emit_to_string(wgsl) })?;
+    let module = parsed(stem, wgsl)?;
     let mut slots: Vec<Slot> = module
         .global_variables
         .iter()

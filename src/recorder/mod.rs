@@ -6,7 +6,8 @@ mod stages;
 
 use crate::kernels::{
     Advance, AugmentImages, AugmentShape, CrossEntropyBackward, CrossEntropyForward, DistillationBackward,
-    FeatureShape, GradientClip, GradientNorm, LoadFeatures, LoadImages, LoadShape, LossShape, Tiles, UpdateShape,
+    FeatureShape, GradientClip, GradientNorm, LoadFeatures, LoadImages, LoadShape, LossShape, StepRates, StepsShape,
+    Tiles, UpdateShape,
 };
 use crate::layers::Stage;
 use crate::model::{Network, NetworkError};
@@ -128,6 +129,10 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
         Some(last) => load_features(last, options, &mut to)?,
         None => load_images(net, options, &mut to)?,
     }
+    if options.trains() {
+        let steps = StepsShape { batch: batch as u32, steps: rows.div_ceil(batch) as u32 };
+        to.step(StepRates(steps), "rates", &[names::CURSOR, names::RATES, names::RATE])?;
+    }
     let end = if options.work == Work::Features { constant } else { stages.len() };
     for stage in stages.iter().take(end).skip(stored.unwrap_or(0)) {
         stage.node.layer.forward(stage, &mut to)?;
@@ -239,15 +244,13 @@ fn update(net: &Network, options: &Options, to: &mut Builder) -> Result<(), Plan
         ranges: ranges.to_vec(),
         parameters: net.arena_len() as u32,
         gradients: to.gradients_len() as u32,
-        batch: to.batch,
-        steps: (options.rows as u32).div_ceil(to.batch),
         at_once: to.tiles.at_once,
     };
     let table = shape.table();
     let named = |suffix: &str| learning.iter().map(|name| format!("{name}{suffix}")).collect::<Vec<_>>();
     let gradients = (names::GRADIENTS, named(".grad"));
     let own = |name: &'static str| (name, vec![name.to_string()]);
-    let mut tensors = vec![gradients.clone(), own(GROUPS), own(names::CURSOR), own(names::RATES), own(names::CLIP)];
+    let mut tensors = vec![gradients.clone(), own(GROUPS), own(names::RATE), own(names::CLIP)];
     tensors.extend([own(names::HYPER), (names::PARAMETERS, named(""))]);
     let optimizer = options.optimizer.definition();
     tensors.extend(optimizer.states.iter().map(|&state| (state, named(&format!(".{state}")))));

@@ -14,7 +14,7 @@ impl Twin for AdamUpdate {
 
 pub fn run(s: &UpdateShape, decoupled: bool, given: &Update, w: &[f64], m: &[f64], sq: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut m_out, mut s_out) = (kept(w), kept(m), kept(sq));
-    let [rate, scale, root] = given.of_step(s).map(Rounded::exact);
+    let [rate, scale, root] = given.of_step.map(Rounded::exact);
     let [eps, decay] = ["eps", "decay"].map(|name| Rounded::exact(given.constant(name)));
     let [beta1, rest1, beta2, rest2] = ["beta1", "rest1", "beta2", "rest2"].map(|name| given.constant(name));
     for (range, i, at) in learning(s) {

@@ -15,7 +15,7 @@ pub fn run(s: &UpdateShape, given: &Update, w: &[f64], v: &[f64], sq: &[f64]) ->
     let (mut w_out, mut v_out, mut s_out) = (kept(w), kept(v), kept(sq));
     let [alpha, rest, momentum, decay] = ["alpha", "rest", "momentum", "decay"].map(|name| given.constant(name));
     let eps = Rounded::exact(given.constant("eps"));
-    let rate = given.of_step(s)[0];
+    let rate = given.of_step[0];
     for (range, i, at) in learning(s) {
         let weight = Rounded::exact(w[at]);
         let g = given.gradient(range, i) + decay * weight;

@@ -7,8 +7,8 @@ use crate::kernels::{Range, SgdUpdate, UpdateShape};
 /// Inputs common to the updates of all optimizers.
 pub struct Update<'a> {
     pub grad: &'a [f64],
-    pub cursor: &'a [u32],
-    pub rates: &'a [f64],
+    /// The values that the host computed for the step.
+    pub of_step: [f64; 3],
     pub clip: &'a [f64],
     /// Names and values of the hyperparameters.
     hyper: (&'static [&'static str], &'a [f64]),
@@ -17,8 +17,8 @@ pub struct Update<'a> {
 impl<'a> Update<'a> {
     /// Reads the ports; `hyper` names the hyperparameters.
     pub fn new(from: &Inputs<'_, 'a>, hyper: &'static [&'static str]) -> Update<'a> {
-        let [grad, rates, clip, values] = ["grad", "rates", "clip", "hyper"].map(|port| from.f(port));
-        Update { grad, cursor: from.u("cursor"), rates, clip, hyper: (hyper, values) }
+        let [grad, of_step, clip, values] = ["grad", "of_step", "clip", "hyper"].map(|port| from.f(port));
+        Update { grad, of_step: [0, 1, 2].map(|i| of_step[i]), clip, hyper: (hyper, values) }
     }
 
     /// Returns a hyperparameter by name.
@@ -26,12 +26,6 @@ impl<'a> Update<'a> {
         let (names, values) = self.hyper;
         let at = names.iter().position(|of| *of == name);
         values[at.unwrap_or_else(|| panic!("there is no constant {name}"))]
-    }
-
-    /// The values that the host computed for the step.
-    pub fn of_step(&self, s: &UpdateShape) -> [f64; 3] {
-        let at = 4 * (self.cursor[1] / s.batch) as usize;
-        [self.rates[at], self.rates[at + 1], self.rates[at + 2]]
     }
 
     /// A parameter's gradient: the sum of its slices, clipped.
@@ -61,7 +55,7 @@ impl Twin for SgdUpdate {
 pub fn run(s: &UpdateShape, nesterov: bool, given: &Update, w: &[f64], v: &[f64]) -> Vec<Expected> {
     let (mut w_out, mut v_out) = (kept(w), kept(v));
     let [momentum, decay] = ["momentum", "decay"].map(|name| given.constant(name));
-    let rate = given.of_step(s)[0];
+    let rate = given.of_step[0];
     for (range, i, at) in learning(s) {
         let weight = Rounded::exact(w[at]);
         let g = given.gradient(range, i) + decay * weight;

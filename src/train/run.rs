@@ -147,7 +147,7 @@ impl<'a> Trainer<'a> {
     pub fn train(mut self) -> Result<Outcome, TrainError> {
         match self.run_epochs() {
             Ok((test, correct, train_time, stopped)) => Ok(Outcome {
-                dispatches_per_step: self.player.plan().steps.len(),
+                dispatches_per_step: self.player.plan().dispatches().len(),
                 folder: self.kept.as_ref().map_or_else(PathBuf::new, |(folder, _)| folder.path().into()),
                 best: self.best,
                 model: self.run.model,

@@ -5,6 +5,7 @@ use crate::gpu::{Device, GpuError, Player};
 use crate::kernels::{Access, Element};
 use crate::plan::{Arg, Buffer, Plan, Step};
 use crate::reference::{Tensor, play_in_order};
+use std::iter::once;
 
 /// Guard elements before and after each tensor, which nothing may write: one binding alignment.
 const GUARD: usize = 64;
@@ -20,7 +21,7 @@ const UNWRITTEN: u32 = 0x7fc0_dead;
 pub fn run(device: &Device, case: &Case, wgsl: Option<&str>) -> Result<Judgement, GpuError> {
     let spec = case.kernel.spec();
     let inputs = case.inputs();
-    let mut plan = Plan { batch: 1, buffers: Vec::new(), steps: Vec::new() };
+    let mut plan = Plan { batch: 1, buffers: Vec::new(), steps: Vec::new(), dispatches: once(0..1).collect() };
     let mut args = Vec::new();
     for (port, tensor) in spec.ports.iter().zip(&inputs) {
         let mut content = vec![PATTERN; port.len + 2 * GUARD];

@@ -6,8 +6,7 @@ use crate::kernels::{Access, Activation, Element, Tiles};
 use crate::layers::Layer;
 use crate::model::{Network, tutorial_layers};
 use crate::optimizers::{Optimizer, Settings};
-use crate::plan::Initial;
-use crate::plan::names;
+use crate::plan::{Initial, Step, names};
 use crate::random::{Purpose, Stream};
 use crate::recorder::{Options, record};
 use crate::reference::{Tensor, play_in_order};
@@ -242,32 +241,51 @@ fn case(
     report.cases += 1;
     let failures = report.failures.len();
     for batch in 0..options.rows.div_ceil(options.batch) {
-        for (at, step) in plan.steps.iter().enumerate() {
-            let ports = step.kernel.spec().ports;
-            let parts: Vec<_> =
-                ports.iter().zip(&step.args).map(|(p, a)| (player.buffer_at(a.buffer), a.start, p.len)).collect();
-            let before = device.wait(device.submit(device.encoder(), &parts))?;
+        for (at, steps) in plan.dispatches().enumerate() {
+            let read = |encoder| device.wait(device.submit(encoder, &bound(&player, steps)));
+            let before = read(device.encoder())?;
             let mut encoder = device.encoder();
             player.encode_one(&mut encoder, at);
-            let after = device.wait(device.submit(encoder, &parts))?;
-
-            let inputs: Vec<Tensor> = ports
-                .iter()
-                .zip(&before)
-                .map(|(port, bits)| match (port.access, port.element) {
-                    (Access::Overwrite, element) => Tensor::zeros(element, 0),
-                    (_, element @ (Element::F32 | Element::U32)) => Tensor::from_bits(element, bits),
-                })
-                .collect();
-            let expected = play_in_order(&step.kernel, &inputs);
-            let written = ports.iter().zip(&after).filter(|(port, _)| port.access != Access::Read);
-            for ((port, found), expected) in written.zip(&expected) {
-                if let Some(text) = compare(port.name, found, expected, false).failure {
-                    report.failures.push(format!("{what}, batch {batch}, {}: {text}", step.label));
-                }
+            let after = read(encoder)?;
+            let (mut before, mut after) = (before.iter(), after.iter());
+            for step in steps {
+                let count = step.args.len();
+                let found = judged(step, before.by_ref().take(count), after.by_ref().take(count));
+                let failed = |text| format!("{what}, batch {batch}, {}: {text}", step.label);
+                report.failures.extend(found.into_iter().map(failed));
             }
         }
     }
     report.passed += usize::from(report.failures.len() == failures);
     Ok(())
+}
+
+/// What is bound to these steps, in order: buffer, start and length.
+fn bound<'p>(player: &'p Player, steps: &[Step]) -> Vec<(&'p wgpu::Buffer, usize, usize)> {
+    let of_step = |step: &Step| {
+        let ports = step.kernel.spec().ports.into_iter().zip(&step.args);
+        ports.map(|(port, arg)| (player.buffer_at(arg.buffer), arg.start, port.len)).collect::<Vec<_>>()
+    };
+    steps.iter().flat_map(of_step).collect()
+}
+
+/// What a step wrote that differs from the reference, given the contents of its ports before and after.
+fn judged<'w>(
+    step: &Step,
+    before: impl Iterator<Item = &'w Vec<u32>>,
+    after: impl Iterator<Item = &'w Vec<u32>>,
+) -> Vec<String> {
+    let ports = step.kernel.spec().ports;
+    let inputs: Vec<Tensor> = ports
+        .iter()
+        .zip(before)
+        .map(|(port, bits)| match (port.access, port.element) {
+            (Access::Overwrite, element) => Tensor::zeros(element, 0),
+            (_, element @ (Element::F32 | Element::U32)) => Tensor::from_bits(element, bits),
+        })
+        .collect();
+    let expected = play_in_order(&step.kernel, &inputs);
+    let written = ports.iter().zip(after).filter(|(port, _)| port.access != Access::Read);
+    let compared = written.zip(&expected).map(|((port, found), expected)| compare(port.name, found, expected, false));
+    compared.filter_map(|judgement| judgement.failure).collect()
 }

@@ -20,13 +20,15 @@ fn kernels_and_step_are_measured_against_the_ceilings() {
         let sum: f64 = kernels.iter().map(|k| seconds(&k["seconds"])).sum();
         let between = step["between_kernels"].as_f64().unwrap();
         assert!((seconds(&step["step"]) - sum - between).abs() < 1e-9, "{step}");
-        let conv2 = kernels.iter().find(|k| k["label"] == "conv2 backward input").unwrap();
+        let conv2 = kernels.iter().find(|k| k["label"].as_str().unwrap().contains("conv2 backward input")).unwrap();
+        // On a GPU, the gradient of its weights runs beside it and takes as many operations.
+        let beside = 1 + conv2["label"].as_str().unwrap().matches(" + ").count() as u64;
         // A software device works in parts of eight images, the last of them filled up.
         let batch = step["batch"].as_u64().unwrap();
         let parts = report["adapter"]["type"] == "cpu" && batch > 8;
         assert_eq!(dispatches > 16, parts, "{dispatches} dispatches");
         let part = if parts { 8 } else { 1 };
-        let flops = 640_000 * batch.next_multiple_of(part);
+        let flops = 640_000 * beside * batch.next_multiple_of(part);
         assert_eq!((conv2["flops"].as_u64(), conv2["sparse_flops"].as_u64()), (Some(flops), Some(flops / 4)));
         assert!(kernels.iter().all(|k| k["share"].as_f64().unwrap() > 0.0 && k["seconds"]["runs"] == 2));
     }

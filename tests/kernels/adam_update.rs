@@ -8,7 +8,7 @@ fn the_twin_does_a_worked_example() {
     let (shape, mut inputs) = update();
     inputs.extend([
         // Rate, 1 / (1 - beta1^t), sqrt(1 - beta2^t).
-        f("rates", &[9.0, 9.0, 9.0, 9.0, 2.0, 2.0, 0.5, 0.0]),
+        f("of_step", &[2.0, 2.0, 0.5, 0.0]),
         // beta1, 1 - beta1, beta2, 1 - beta2, eps, decay.
         f("hyper", &[0.5, 0.5, 0.75, 0.25, 1.0, 0.1, 0.0, 0.0]),
         f("m", &[3.0, 2.0, 3.0]),

@@ -50,18 +50,12 @@ pub fn floats(expected: &Expected) -> Vec<f64> {
     expected.tensor().floats().to_vec()
 }
 
-/// The update of one weight, with frozen neighbours, from two gradient slices, clipped by a factor of a half, in the
-/// second of two steps of two images. The inputs are those common to all optimizers.
+/// The update of one weight, with frozen neighbours, from two gradient slices, clipped by a factor of a half.
+/// The inputs are those common to all optimizers.
 pub fn update() -> (UpdateShape, Vec<(&'static str, Tensor)>) {
     let ranges = vec![Range { start: 1, len: 1, grad: 0, slices: 2, rate: 0.5 }];
-    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, batch: 2, steps: 2, at_once: 1 };
-    let inputs = vec![
-        f("grad", &[2.0, 4.0]),
-        u("table", &shape.table()),
-        u("cursor", &[7, 2, 4]),
-        f("clip", &[0.5]),
-        f("w", &[1.0, 10.0, 1.0]),
-    ];
+    let shape = UpdateShape { ranges, parameters: 3, gradients: 2, at_once: 1 };
+    let inputs = vec![f("grad", &[2.0, 4.0]), u("table", &shape.table()), f("clip", &[0.5]), f("w", &[1.0, 10.0, 1.0])];
     (shape, inputs)
 }
 

@@ -7,7 +7,7 @@ use mnist_gpu::kernels::RmspropUpdate;
 fn the_twin_does_a_worked_example() {
     let (shape, mut inputs) = update();
     inputs.extend([
-        f("rates", &[9.0, 9.0, 9.0, 9.0, 2.0, 0.0, 0.0, 0.0]),
+        f("of_step", &[2.0, 0.0, 0.0, 0.0]),
         // alpha, 1 - alpha, eps, momentum, decay.
         f("hyper", &[0.75, 0.25, 1.0, 0.5, 0.1, 0.0, 0.0, 0.0]),
         f("v", &[3.0, 2.0, 3.0]),

@@ -7,7 +7,7 @@ use mnist_gpu::kernels::SgdUpdate;
 fn the_twin_does_a_worked_example() {
     let (shape, mut inputs) = update();
     inputs.extend([
-        f("rates", &[9.0, 9.0, 9.0, 9.0, 1.0, 0.0, 0.0, 0.0]),
+        f("of_step", &[1.0, 0.0, 0.0, 0.0]),
         f("hyper", &[0.25, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
         f("v", &[3.0, 8.0, 3.0]),
     ]);

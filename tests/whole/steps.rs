@@ -21,6 +21,35 @@ fn every_step_of_every_network_agrees_with_its_twin() {
     }
 }
 
+/// A dispatch of several steps leaves the bits that they leave one by one.
+#[test]
+fn steps_side_by_side_and_one_by_one_are_the_same_to_the_bit() {
+    for device in devices::every(&[false]) {
+        for (name, net) in verify::networks() {
+            let mut stream = Stream::new(6, Purpose::Verification, 3000);
+            let set = play::noise(&net, 40, &mut stream);
+            let config = Config::default().with(|c| c.batch = 12);
+            let content = play::content(&set, &initialise(&net, 9), &config);
+            for class in [DeviceClass::Integrated, DeviceClass::Discrete] {
+                let plan = record(&net, &play::options(&set, 12, class)).unwrap();
+                assert!(plan.dispatches().len() < plan.steps().len());
+                let [together, alone] = [plan.clone(), plan.clone().one_by_one()].map(|plan| {
+                    let player = Player::new(&device, plan, &[]).unwrap();
+                    play::fill_device(&device, &player, &content);
+                    let mut encoder = device.encoder();
+                    player.encode(&mut encoder, 4);
+                    device.wait(device.submit(encoder, &[])).unwrap();
+                    player
+                });
+                for (at, buffer) in plan.buffers().iter().enumerate() {
+                    let read = |player: &Player| device.read(player.buffer_at(at), 0, buffer.len).unwrap();
+                    assert!(read(&together) == read(&alone), "{}: {name}, {class:?}: {}", device.info, buffer.name);
+                }
+            }
+        }
+    }
+}
+
 /// Six steps of seven images, the last one short: parameters and momentum against the reference, which is all in
 /// float64.
 ///

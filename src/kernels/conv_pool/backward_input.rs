@@ -34,7 +34,9 @@ impl ConvPoolBackwardInput {
             return [tiles.workgroup, 1];
         }
         let invocations = product([self.tiles_of_map(), s.conv.c_in / tile_c]);
-        tiles.split(invocations, s.conv.c_out, product([tile_c, tile_i, tile_j, s.block(), s.block()]))
+        let sums = product([tile_c, tile_i, tile_j, s.block(), s.block()]);
+        let split = tiles.split(invocations, s.conv.c_out, sums);
+        tiles.beside(WeightTile::of(s, tiles).wg, split, sums)
     }
 }
 

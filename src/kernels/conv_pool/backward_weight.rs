@@ -64,7 +64,7 @@ impl Definition for ConvPoolBackwardWeight {
         ];
         constants.extend(match self.is_software() {
             true => vec![("tile_o", tiles.conv_pool_weight_o(s)), ("wg", tiles.workgroup)],
-            false => WeightTile::of(s).constants(),
+            false => WeightTile::of(s, tiles).constants(),
         });
         constants
     }
@@ -88,16 +88,16 @@ impl Definition for ConvPoolBackwardWeight {
         if self.is_software() {
             return [tiles.groups(product([*slices, s.conv.c_in, s.conv.c_out / tiles.conv_pool_weight_o(s)])), 1, 1];
         }
-        let tile = WeightTile::of(s);
+        let tile = WeightTile::of(s, tiles);
         [*slices, s.conv.c_out / tile.o, s.conv.c_in / tile.c]
     }
 
     fn iterations(&self) -> u64 {
-        let ConvPoolBackwardWeight(s, slices, _) = self;
+        let ConvPoolBackwardWeight(s, slices, tiles) = self;
         let rows = (s.conv.batch * s.h_out()).div_ceil(*slices);
         match self.is_software() {
             true => product([rows, s.w_out() + 1]),
-            false => WeightTile::of(s).iterations(s, rows),
+            false => WeightTile::of(s, tiles).iterations(s, rows),
         }
     }
 

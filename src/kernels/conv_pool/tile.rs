@@ -1,12 +1,12 @@
 //! Tiling of the weight gradient of a fused convolution among the workgroups of a GPU.
 
-use super::{Constants, ConvPoolShape, WORKGROUP_MEMORY, product};
+use super::{Constants, ConvPoolShape, Tiles, product};
 
 /// The tile that a workgroup of the weight gradient's GPU shader loads into workgroup memory at a time.
 #[derive(Clone, Copy)]
 pub(super) struct WeightTile {
     /// Workgroup size.
-    wg: u32,
+    pub wg: u32,
     /// Output and input channels.
     pub o: u32,
     pub c: u32,
@@ -21,12 +21,13 @@ impl WeightTile {
 
     /// The tile that minimises the total time of all workgroups, among those that fit in workgroup memory, of the
     /// largest workgroups for which one does: large kernels leave many sums.
-    pub fn of(s: &ConvPoolShape) -> WeightTile {
-        let found = [256, 128, 64].into_iter().find_map(|wg| WeightTile::with(wg, s));
+    pub fn of(s: &ConvPoolShape, tiles: &Tiles) -> WeightTile {
+        let memory = tiles.memory_beside()[0];
+        let found = [256, 128, 64].into_iter().find_map(|wg| WeightTile::with(wg, memory, s));
         found.expect("a cell of one pair of channels fits wherever pooling is fused")
     }
 
-    fn with(wg: u32, s: &ConvPoolShape) -> Option<WeightTile> {
+    fn with(wg: u32, memory: u32, s: &ConvPoolShape) -> Option<WeightTile> {
         let mut best: Option<(WeightTile, u64)> = None;
         let divisors = |n: u32| (1..=n.min(wg)).filter(move |d| n.is_multiple_of(*d));
         let halves = |n: u32| std::iter::successors(Some(n), |&n| (n > 1).then(|| n.div_ceil(2)));
@@ -35,7 +36,7 @@ impl WeightTile {
                 for i in halves(s.h_out()) {
                     for tile in halves(s.w_out()).map(|j| WeightTile { wg, o, c, i, j }) {
                         let time = tile.time(s);
-                        if tile.memory(s) <= WORKGROUP_MEMORY && best.is_none_or(|(_, least)| time < least) {
+                        if tile.memory(s) <= memory && best.is_none_or(|(_, least)| time < least) {
                             best = Some((tile, time));
                         }
                     }
