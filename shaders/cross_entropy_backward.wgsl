@@ -8,7 +8,7 @@
 // Reads the logits x (N,CLASSES), the data set's labels and order, the cursor, e and w. Overwrites dx (N,CLASSES).
 // One invocation per row.
 // Twin: src/reference/cross_entropy_backward.rs
-// Uses: cursor, class_weights
+// Uses: cursor, loss
 
 // The plan sets:
 const batch = 64u;
@@ -53,21 +53,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         sum += exp(x[n * classes + j] - best);
     }
     let label = labels[order[row]];
-    let e = smoothing[0].x;
-    let share = e / f32(classes);
-    var targets = 1.0;
-    if weighted == 1u {
-        targets = 0.0;
-        for (var j = 0u; j < classes; j++) {
-            targets += weighted_target(j, label);
-        }
-    }
+    let targets = sum_of_targets(label);
     for (var j = 0u; j < classes; j++) {
         let softmax = exp(x[n * classes + j] - best) / sum;
-        var d = softmax - select(share, 1.0 - e + share, j == label);
-        if weighted == 1u {
-            d = (targets * softmax - weighted_target(j, label)) * scale;
-        }
-        dx[n * classes + j] = d / f32(rows);
+        dx[n * classes + j] = loss_gradient(j, label, softmax, targets, scale) / f32(rows);
     }
 }

@@ -11,7 +11,7 @@
 // loss, predicted and probability, which hold one row per image of an epoch; rows past the end of the set are not
 // written. The largest logit is subtracted first, so that no exponential overflows. One invocation per image.
 // Twin: src/reference/cross_entropy_forward.rs
-// Uses: cursor, class_weights
+// Uses: cursor, loss
 
 // The plan sets:
 const batch = 64u;

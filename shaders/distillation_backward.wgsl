@@ -9,7 +9,7 @@
 // classes, and t and a.
 // Overwrites dx (N,CLASSES). One invocation per row.
 // Twin: src/reference/distillation_backward.rs
-// Uses: cursor, class_weights
+// Uses: cursor, loss
 
 // The plan sets:
 const batch = 64u;
@@ -65,23 +65,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         taught_sum += exp((z[n * classes + j] - best_z) / t);
     }
     let label = labels[order[row]];
-    let e = smoothing[0].x;
-    let share = e / f32(classes);
-    var targets = 1.0;
-    if weighted == 1u {
-        targets = 0.0;
-        for (var j = 0u; j < classes; j++) {
-            targets += weighted_target(j, label);
-        }
-    }
+    let targets = sum_of_targets(label);
     for (var j = 0u; j < classes; j++) {
         let softmax = exp(x[n * classes + j] - best) / sum;
         let soft = exp((x[n * classes + j] - best) / t) / soft_sum;
         let taught = exp((z[n * classes + j] - best_z) / t) / taught_sum;
-        var own = softmax - select(share, 1.0 - e + share, j == label);
-        if weighted == 1u {
-            own = (targets * softmax - weighted_target(j, label)) * scale;
-        }
+        let own = loss_gradient(j, label, softmax, targets, scale);
         dx[n * classes + j] = ((1.0 - a) * own + a * t * (soft - taught)) / f32(rows);
     }
 }

@@ -13,11 +13,11 @@ pub struct FcShape {
 }
 
 impl FcShape {
-    fn x(&self) -> usize {
+    pub(super) fn x(&self) -> usize {
         size([self.batch, self.c_in])
     }
 
-    fn w(&self) -> usize {
+    pub(super) fn w(&self) -> usize {
         size([self.c_out, self.c_in])
     }
 
@@ -25,7 +25,7 @@ impl FcShape {
         size([self.batch, self.c_out])
     }
 
-    fn flops(&self) -> [u64; 2] {
+    pub(super) fn flops(&self) -> [u64; 2] {
         [2 * product([self.batch, self.c_in, self.c_out]); 2]
     }
 
@@ -61,7 +61,7 @@ impl Tiles {
     }
 
     /// Number of terms of a sum of `n` that are summed at a time.
-    fn terms(&self, n: u32) -> u32 {
+    pub(super) fn terms(&self, n: u32) -> u32 {
         divisor(n, self.fc_terms)
     }
 }

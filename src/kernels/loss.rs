@@ -22,7 +22,7 @@ impl LossShape {
     }
 
     /// Labels, order, cursor, smoothing and weights of classes.
-    fn known(&self) -> [Port; 5] {
+    pub(super) fn known(&self) -> [Port; 5] {
         let labels = read_u32("labels", self.set as usize).of(Values::Below(self.classes));
         [
             labels.touching(self.row()),
@@ -34,12 +34,12 @@ impl LossShape {
     }
 
     /// Bytes of one value per image of a batch.
-    fn row(&self) -> u64 {
+    pub(super) fn row(&self) -> u64 {
         4 * u64::from(self.batch)
     }
 
     /// Loop iterations of an invocation for the weights.
-    fn weighing(&self) -> u64 {
+    pub(super) fn weighing(&self) -> u64 {
         if self.weighted { u64::from(self.batch.div_ceil(WORKGROUP) + WORKGROUP + self.classes) } else { 0 }
     }
 

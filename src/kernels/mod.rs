@@ -31,6 +31,7 @@ mod tiles;
 
 pub use case::{Fill, Setting};
 pub use port::{ALIGN, Access, CURSOR, Cost, Element, Port, UNIFORM, Values};
+use tiles::WORKGROUP_MEMORY;
 pub use tiles::{DeviceClass, Tiles};
 
 pub(crate) use pieces::composed;
@@ -52,6 +53,7 @@ macro_rules! each_kernel {
             avg_pool: avg_pool_forward AvgPoolForward, avg_pool_backward AvgPoolBackward;
             activation: activation_forward ActivationForward, activation_backward ActivationBackward;
             fc: fc_forward FcForward, fc_backward_input FcBackwardInput, fc_backward_weight FcBackwardWeight;
+            fc_loss: fc_loss FcLoss;
             dropout: dropout Dropout;
             batch_norm: batch_norm_statistics BatchNormStatistics, batch_norm_forward BatchNormForward,
                 batch_norm_backward_input BatchNormBackwardInput, batch_norm_backward_weight BatchNormBackwardWeight;

@@ -69,8 +69,8 @@ pub struct Tiles {
     pub(super) conv_groups: u32,
     /// Minimum number of invocations on a GPU for a typical batch; long sums are split within a workgroup to reach it.
     pub(super) split_lanes: u32,
-    /// Maximum number of steps that run side by side in one dispatch.
-    pub(crate) side_by_side: u32,
+    /// Maximum number of steps in a dispatch. With 1, nothing is done that only saves dispatches.
+    pub(crate) per_dispatch: u32,
     /// Maximum number of images in a slice of a fully connected layer's weight gradient.
     pub(super) fc_slice: u32,
     /// Number of values that an invocation reads before it adds the first, in long sums: a GPU then waits for memory
@@ -79,7 +79,7 @@ pub struct Tiles {
 }
 
 /// Elements of workgroup memory that WebGPU guarantees: 16 KiB.
-const WORKGROUP_MEMORY: u32 = 1 << 12;
+pub(super) const WORKGROUP_MEMORY: u32 = 1 << 12;
 
 /// Images in a typical batch.
 const USUAL_BATCH: u64 = 64;
@@ -117,7 +117,7 @@ impl Tiles {
                 conv_lanes: 16,
                 conv_groups: 4,
                 split_lanes: 1,
-                side_by_side: 1,
+                per_dispatch: 1,
                 fc_slice: 1024,
                 at_once: 1,
             },
@@ -142,7 +142,7 @@ impl Tiles {
                 conv_lanes: 2048,
                 conv_groups: 64,
                 split_lanes: 1 << 14,
-                side_by_side: 4,
+                per_dispatch: 4,
                 fc_slice: 256,
                 at_once: 16,
             },
@@ -167,7 +167,7 @@ impl Tiles {
                 conv_lanes: 2560,
                 conv_groups: 160,
                 split_lanes: 1 << 16,
-                side_by_side: 4,
+                per_dispatch: 4,
                 fc_slice: 128,
                 at_once: 16,
             },
@@ -202,7 +202,7 @@ impl Tiles {
         ("fc_o", &[1, 2, 5, 10]),
         ("fc_i", &[1, 2, 4, 8]),
         ("fc_weight_o", &[1, 2, 5, 10]),
-        ("side_by_side", &[1, 2, 4]),
+        ("per_dispatch", &[1, 2, 4]),
         ("load_p", &[4, 8, 28]),
         ("load_i", &[1, 4, 16]),
         ("workgroup", &[8, 16, 32, 64, 128, 256]),
@@ -238,7 +238,7 @@ impl Tiles {
     fn entry(&mut self, name: &str) -> &mut u32 {
         match name {
             "workgroup" => &mut self.workgroup,
-            "side_by_side" => &mut self.side_by_side,
+            "per_dispatch" => &mut self.per_dispatch,
             "load_p" => &mut self.load_p,
             "load_i" => &mut self.load_i,
             "conv_o" => &mut self.conv_o,
@@ -275,13 +275,13 @@ impl Tiles {
 
     /// Elements of workgroup memory of a convolution's weight gradient, and of its input gradient, which runs beside it.
     pub(super) fn memory_beside(&self) -> [u32; 2] {
-        let beside = if self.side_by_side > 1 { WORKGROUP_MEMORY / 2 } else { 0 };
+        let beside = if self.per_dispatch > 1 { WORKGROUP_MEMORY / 2 } else { 0 };
         [WORKGROUP_MEMORY - beside, beside]
     }
 
     /// The same table for a kernel that has a dispatch to itself.
     pub(crate) const fn alone(self) -> Tiles {
-        Tiles { side_by_side: 1, ..self }
+        Tiles { per_dispatch: 1, ..self }
     }
 
     /// Adapts a [`Tiles::split`] to the workgroup size of the kernel beside which it runs.
@@ -290,7 +290,7 @@ impl Tiles {
             let memory = u64::from((split - 1) * (workgroup / split)) * sums;
             workgroup.is_multiple_of(split) && memory <= self.memory_beside()[1].into()
         };
-        match self.side_by_side {
+        match self.per_dispatch {
             1 => [lanes, split],
             _ => (1..=split.next_power_of_two())
                 .rev()

@@ -2,7 +2,7 @@
 
 use super::tensors::count;
 use super::*;
-use crate::kernels::{FcBackwardInput, FcBackwardWeight, FcForward, FcShape};
+use crate::kernels::{FcBackwardInput, FcBackwardWeight, FcForward, FcLoss, FcLossShape, FcShape, LossShape};
 use crate::plan::Initial;
 use serde::{Deserialize, Serialize};
 
@@ -105,5 +105,8 @@ impl Definition for Linear {
         let bindings = [&*stage.dy(), &stage.of("weight"), &stage.x, &stage.dx()];
         let kernel = FcBackwardInput(shape(stage, part), to.tiles);
         to.steps(kernel, &stage.label("backward input"), &bindings, to.padded / part)
+    }
+    fn with_loss(&self, stage: &Stage, loss: LossShape, tiles: &Tiles) -> Option<FcLoss> {
+        FcLoss::of(FcLossShape { layer: shape(stage, loss.batch), loss }, *tiles)
     }
 }

@@ -14,7 +14,7 @@ mod words;
 pub use stage::{Node, Stage};
 pub use tensors::Tensors;
 
-use crate::kernels::Tiles;
+use crate::kernels::{FcLoss, LossShape, Tiles};
 use crate::plan::{Builder, PlanError};
 
 /// (channels, height, width) of a map between layers.
@@ -78,6 +78,12 @@ pub trait Definition {
     /// # Errors
     /// If a step exceeds a dispatch, loop or buffer-size limit.
     fn backward_input(&self, stage: &Stage, to: &mut Builder) -> Result<(), PlanError>;
+
+    /// The kernel that computes the layer, as the last of a training step, with the loss of its outputs and all
+    /// gradients, if there is one.
+    fn with_loss(&self, _stage: &Stage, _loss: LossShape, _tiles: &Tiles) -> Option<FcLoss> {
+        None
+    }
 }
 
 macro_rules! layers {

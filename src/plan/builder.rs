@@ -80,7 +80,7 @@ impl<'a> Builder<'a> {
     }
 
     pub fn finish(mut self) -> Plan {
-        self.plan.dispatches = grouped(&self.plan.steps, self.tiles.side_by_side as usize);
+        self.plan.dispatches = grouped(&self.plan.steps, self.tiles.per_dispatch as usize);
         self.plan
     }
 

@@ -5,7 +5,7 @@
 mod stages;
 
 use crate::kernels::{
-    Advance, AugmentImages, AugmentShape, CrossEntropyBackward, CrossEntropyForward, DistillationBackward,
+    Advance, AugmentImages, AugmentShape, CrossEntropyBackward, CrossEntropyForward, DistillationBackward, FcLoss,
     FeatureShape, GradientClip, GradientNorm, LoadFeatures, LoadImages, LoadShape, LossShape, StepRates, StepsShape,
     Tiles, UpdateShape,
 };
@@ -133,22 +133,31 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
         let steps = StepsShape { batch: batch as u32, steps: rows.div_ceil(batch) as u32 };
         to.step(StepRates(steps), "rates", &[names::CURSOR, names::RATES, names::RATE])?;
     }
-    let end = if options.work == Work::Features { constant } else { stages.len() };
+    let shape = loss_shape(net, options, &to);
+    let merged = with_loss(&stages, lowest, shape, options);
+    let end = match options.work {
+        Work::Features => constant,
+        Work::Train | Work::TrainOnFeatures | Work::Infer => stages.len() - usize::from(merged.is_some()),
+    };
     for stage in stages.iter().take(end).skip(stored.unwrap_or(0)) {
         stage.node.layer.forward(stage, &mut to)?;
     }
     let logits = |of: &[Stage]| of.last().map_or_else(|| "input".into(), Stage::y);
-    let loss = Loss { shape: loss_shape(net, options, &to), logits: logits(&stages) };
-    if options.work != Work::Features {
-        loss.forward(&mut to)?;
+    let loss = Loss { shape, logits: logits(&stages) };
+    match &merged {
+        Some((last, kernel)) => loss.with_layer(last, kernel, &mut to)?,
+        None if options.work != Work::Features => loss.forward(&mut to)?,
+        None => {}
     }
     if options.trains() {
         for stage in &teaching {
             stage.node.layer.forward(stage, &mut to)?;
         }
-        loss.backward(teacher.map(|_| logits(&teaching)), &mut to)?;
+        if merged.is_none() {
+            loss.backward(teacher.map(|_| logits(&teaching)), &mut to)?;
+        }
         let lowest = lowest.unwrap_or(stages.len());
-        for (at, stage) in stages.iter().enumerate().skip(lowest).rev() {
+        for (at, stage) in stages.iter().enumerate().take(end).skip(lowest).rev() {
             if stage.learns {
                 stage.node.layer.backward_weight(stage, &mut to)?;
             }
@@ -200,6 +209,21 @@ fn loss_shape(net: &Network, options: &Options, to: &Builder) -> LossShape {
     LossShape { batch: to.batch, padded: to.padded, classes: net.classes() as u32, set, rows, weighted }
 }
 
+/// The last stage and a kernel that computes it with the loss and all gradients, to save dispatches. There is none unless
+/// both the stage and one below it learn from labels alone.
+fn with_loss<'s, 'a>(
+    stages: &'s [Stage<'a>],
+    lowest: Option<usize>,
+    loss: LossShape,
+    options: &Options,
+) -> Option<(&'s Stage<'a>, FcLoss)> {
+    let last = stages.last().filter(|last| last.learns && lowest.is_some_and(|lowest| lowest + 1 < stages.len()))?;
+    let plain = options.unfused || options.teacher.is_some() || options.tiles.gathers();
+    let merges = options.trains() && !plain && options.tiles.per_dispatch > 1;
+    let kernel = if merges { last.node.layer.with_loss(last, loss, &options.tiles) } else { None };
+    kernel.map(|kernel| (last, kernel))
+}
+
 /// What every kernel of the loss reads besides logits.
 const KNOWN: [&str; 5] = [names::LABELS, names::ORDER, names::CURSOR, names::SMOOTHING, names::CLASS_WEIGHTS];
 
@@ -214,8 +238,23 @@ impl Loss {
         let from = [&[&*self.logits], &KNOWN[..]].concat();
         let bindings = [&from[..], &[names::LOSS, names::PREDICTED, names::PROBABILITY]].concat();
         to.step(CrossEntropyForward(self.shape), "loss forward", &bindings)?;
-        to.content(names::CLASS_WEIGHTS, vec![1.0_f32.to_bits(); (self.shape.classes as usize).next_multiple_of(4)]);
+        self.weigh_equally(to);
         Ok(())
+    }
+
+    /// Records a fully connected layer with the loss of its outputs, and the gradients of both.
+    fn with_layer(&self, last: &Stage, kernel: &FcLoss, to: &mut Builder) -> Result<(), PlanError> {
+        let layer = [&*last.x, &last.of("weight"), &last.of("bias")];
+        let written = [names::LOSS, &last.dx(), &last.gradient("weight"), &last.gradient("bias")];
+        to.step(kernel.clone(), &format!("{} and loss", last.name), &[&layer[..], &KNOWN, &written].concat())?;
+        ["weight", "bias"].iter().for_each(|tensor| to.learn(&last.of(tensor), kernel.1));
+        self.weigh_equally(to);
+        Ok(())
+    }
+
+    /// Class weights, unless the caller sets them.
+    fn weigh_equally(&self, to: &mut Builder) {
+        to.content(names::CLASS_WEIGHTS, vec![1.0_f32.to_bits(); (self.shape.classes as usize).next_multiple_of(4)]);
     }
 
     /// Records the gradient against the labels and, with a teacher, its logits.

@@ -33,6 +33,22 @@ impl Rounded {
         Rounded::result(root, (root - low).max(high - root), 9.0)
     }
 
+    /// Exponential. WGSL allows 3 + 2 |x| ULP.
+    pub fn exp(self) -> Rounded {
+        let value = self.value.exp();
+        let units = 2.0 * (3.0 + 2.0 * (self.value.abs() + self.error));
+        Rounded::result(value, value * self.error.exp_m1(), units)
+    }
+
+    /// Natural logarithm of a positive value: 3 ULP, or an absolute 2^-21 between 0.5 and 2. The error is infinite if the
+    /// value may be zero.
+    pub fn ln(self) -> Rounded {
+        let low = self.value - self.error;
+        let value = self.value.ln();
+        let error = if low > 0.0 { (self.value / low).ln() } else { f64::INFINITY };
+        Rounded { value, error: error + (1.0 / f64::from(1 << 21)).max(6.0 * UNIT * (value.abs() + error)) }
+    }
+
     /// A sum in any order: each addition rounds by at most one unit of the sum of all absolute terms.
     pub fn sum(terms: impl Iterator<Item = Rounded>) -> Rounded {
         let (mut all, mut magnitude, mut count) = (Rounded::exact(0.0), 0.0, 0.0);

@@ -1,4 +1,4 @@
-// Targets of weighted classes. Used if the shader's constant weighted is 1.
+// Targets of the loss. With the shader's constant weighted, classes count by their weights.
 // Labels that an invocation reads before it uses the first.
 const READS = 4u;
 
@@ -36,4 +36,27 @@ fn weight_of_batch(lane: u32, rows: u32) -> f32 {
         sum += shares[i];
     }
     return sum;
+}
+
+// Sum of an image's targets.
+fn sum_of_targets(label: u32) -> f32 {
+    if weighted == 0u {
+        return 1.0;
+    }
+    var sum = 0.0;
+    for (var j = 0u; j < classes; j++) {
+        sum += weighted_target(j, label);
+    }
+    return sum;
+}
+
+// Gradient of an image's loss with respect to the logit of class j, given its softmax and the sum of the targets.
+// scale is the number of images in the batch over the sum of their weights.
+fn loss_gradient(j: u32, label: u32, softmax: f32, targets: f32, scale: f32) -> f32 {
+    if weighted == 1u {
+        return (targets * softmax - weighted_target(j, label)) * scale;
+    }
+    let e = smoothing[0].x;
+    let share = e / f32(classes);
+    return softmax - select(share, 1.0 - e + share, j == label);
 }
