@@ -62,11 +62,11 @@ pub fn run(
     let slice = batch.div_ceil(slices as usize);
     for part in 0..slices as usize {
         let images = batch.min(part * slice)..batch.min((part + 1) * slice);
+        let sum =
+            |o: usize, factor: &dyn Fn(usize) -> f64| Rounded::sum(images.clone().map(|n| factor(n) * deltas[n][o]));
         for o in 0..classes {
-            for i in 0..c_in {
-                dw.push_rounded(Rounded::sum(images.clone().map(|n| x[n * c_in + i] * deltas[n][o])));
-            }
-            db.push_rounded(Rounded::sum(images.clone().map(|n| deltas[n][o])));
+            (0..c_in).for_each(|i| dw.push_rounded(sum(o, &|n| x[n * c_in + i])));
+            db.push_rounded(sum(o, &|_| 1.0));
         }
     }
     [losses, dx, dw, db].map(Expected::Near).to_vec()
