@@ -264,10 +264,11 @@ fn text(report: &Report) -> String {
 
 /// Formats a step as a table.
 pub fn step_lines(step: &StepTimes) -> Vec<String> {
+    let width = step.kernels.iter().map(|k| k.label.len()).fold(22, usize::max);
     let mut lines = Vec::new();
     if !step.kernels.is_empty() {
         lines.push(format!(
-            "{:22} {:>10} {:>10} {:>6} {:>9} {:>8}  of the ceiling",
+            "{:width$} {:>10} {:>10} {:>6} {:>9} {:>8}  of the ceiling",
             format!("batch {}", step.batch),
             "dispatches",
             "us",
@@ -276,12 +277,12 @@ pub fn step_lines(step: &StepTimes) -> Vec<String> {
             "GB/s"
         ));
     }
-    lines.extend(step.kernels.iter().map(kernel_line));
+    lines.extend(step.kernels.iter().map(|kernel| kernel_line(kernel, width)));
     if let Some(between) = step.between_kernels {
-        lines.push(format!("{:22} {:>10} {:>10.1}", "between kernels", "", between * 1e6));
+        lines.push(format!("{:width$} {:>10} {:>10.1}", "between kernels", "", between * 1e6));
     }
     lines.push(format!(
-        "{:22} {:>10} {:>10.1} {:>5.0}% {:>9.0} images/s",
+        "{:width$} {:>10} {:>10.1} {:>5.0}% {:>9.0} images/s",
         format!("step of {}", step.batch),
         step.dispatches,
         step.step.median * 1e6,
@@ -291,7 +292,7 @@ pub fn step_lines(step: &StepTimes) -> Vec<String> {
     lines
 }
 
-fn kernel_line(k: &KernelTimes) -> String {
+fn kernel_line(k: &KernelTimes, width: usize) -> String {
     let rate = |count: u64| count as f64 * 1e-9 / k.seconds.median;
     let sparse = if k.sparse_flops == k.flops {
         String::new()
@@ -299,7 +300,7 @@ fn kernel_line(k: &KernelTimes) -> String {
         format!(", {:.0} % without zeros", 100.0 * k.sparse_share)
     };
     format!(
-        "{:22} {:>10} {:>10.1} {:>5.0}% {:>9.2} {:>8.3}  {:.0} % of {}{sparse}",
+        "{:width$} {:>10} {:>10.1} {:>5.0}% {:>9.2} {:>8.3}  {:.0} % of {}{sparse}",
         k.label,
         k.dispatches,
         k.seconds.median * 1e6,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Names of layers.
 type Layers = Vec<String>;
 
-/// Print the steps of a batch; needs no device
+/// Print the steps of a batch; needs no device. Steps that run side by side in one dispatch share a number
 #[derive(Args)]
 pub struct PlanArgs {
     /// Network: tutorial, lenet5, deep, or a file as for `train`
@@ -30,7 +30,7 @@ pub struct PlanArgs {
     #[arg(long)]
     unfused: bool,
     /// Device class, which determines kernels and tile sizes: software, integrated or discrete, optionally with other sizes, such
-    /// as discrete,conv_o=5
+    /// as discrete,conv_o=5; with per_dispatch=1, every step has a dispatch of its own
     #[arg(long, value_name = "CLASS", default_value = "integrated")]
     class: Tiles,
 }
@@ -54,13 +54,11 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
     let plan = record(&network, &options)?;
     if console.json {
         let steps: Vec<_> = plan
-            .dispatches()
-            .enumerate()
-            .flat_map(|(at, steps)| steps.iter().map(move |step| (at + 1, step)))
-            .map(|(dispatch, step)| {
+            .steps()
+            .iter()
+            .map(|step| {
                 let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
                 json!({
-                    "dispatch": dispatch,
                     "kernel": spec.stem,
                     "label": step.label,
                     "workgroups": spec.workgroups,
@@ -69,14 +67,18 @@ pub fn run(args: &PlanArgs, console: &Console) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        console.result_json(&json!({"command": "plan", "batch": args.batch, "frozen": frozen, "steps": steps}));
+        // How many of the steps run side by side in each dispatch.
+        let dispatches: Vec<usize> = plan.dispatches().map(<[_]>::len).collect();
+        let plan = json!({
+            "command": "plan", "batch": args.batch, "frozen": frozen, "steps": steps, "dispatches": dispatches,
+        });
+        console.result_json(&plan);
         return Ok(());
     }
     for (at, steps) in plan.dispatches().enumerate() {
         for (beside, step) in steps.iter().enumerate() {
             let ((reads, writes), spec) = (step.tensors(), step.kernel.spec());
             let groups = spec.workgroups.map(|g| g.to_string()).join("x");
-            // Steps that run side by side have one number.
             let number = if beside == 0 { (at + 1).to_string() } else { "+".into() };
             console.result(format!("{number:>2}  {:22} {:26} {groups:>12}", step.label, spec.stem));
             console.result(format!("      reads  {}", reads.join(" ")));

@@ -104,10 +104,11 @@ fn plan_needs_no_device_and_leaves_out_what_is_frozen() {
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     let full = plan(&[]);
-    assert_eq!((&full["batch"], full["steps"].as_array().unwrap().len()), (&Value::from(64), 16));
+    assert_eq!((&full["batch"], full["steps"].as_array().unwrap().len()), (&Value::from(64), 13));
+    assert_eq!(full["dispatches"], serde_json::json!([2, 1, 1, 1, 1, 2, 2, 1, 2]));
     assert_eq!(keys(&full["steps"][0]), ["kernel", "label", "reads", "workgroups", "writes"]);
     let frozen = plan(&["--freeze", "conv1,conv2", "--batch", "7"]);
-    assert_eq!((&frozen["batch"], frozen["steps"].as_array().unwrap().len()), (&Value::from(7), 12));
+    assert_eq!((&frozen["batch"], frozen["steps"].as_array().unwrap().len()), (&Value::from(7), 9));
     assert_eq!(plan(&["--inference"])["steps"].as_array().unwrap().len(), 7);
     assert!(plan(&["--unfused"])["steps"].as_array().unwrap().len() > 20);
     let deep = place.run(&["plan", "--network", "deep", "--freeze", "conv1,bn1"]);
@@ -115,6 +116,9 @@ fn plan_needs_no_device_and_leaves_out_what_is_frozen() {
     place.fails(&["plan", "--network", "vgg"], &["no network \"vgg\"", "deep"]);
     let text = place.run(&["plan"]);
     assert!(text.out.contains("conv1.weight.grad") && text.err.is_empty());
+    assert!(text.out.contains(" +  conv2 backward input"), "{}", text.out);
+    let alone = place.run(&["plan", "--class", "integrated,per_dispatch=1"]);
+    assert!(alone.out.contains("17  advance") && !alone.out.contains(" +  "), "{}", alone.out);
 }
 
 #[test]

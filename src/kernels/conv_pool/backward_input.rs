@@ -5,6 +5,9 @@ use super::*;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvPoolBackwardInput(pub ConvPoolShape, pub Tiles);
 
+/// Maximum number of sums of an invocation in a large batch.
+const SUMS: u32 = 20;
+
 impl ConvPoolBackwardInput {
     /// Input channels, and rows and columns of blocks.
     fn tile(&self) -> [u32; 3] {
@@ -17,7 +20,13 @@ impl ConvPoolBackwardInput {
         while tile_i.is_multiple_of(2) && s.conv.batch * (columns / tile_j) * (rows / tile_i) < tiles.workgroup {
             tile_i /= 2;
         }
-        [divisor(s.conv.c_in, tiles.conv_c.min(room(tile_j * tile_i))), tile_i, tile_j]
+        let cells = tile_i * tile_j;
+        let tile_c = divisor(s.conv.c_in, tiles.conv_c.min(room(cells)));
+        // With invocations enough, each unpools the gradient for more channels.
+        let lanes = product([s.conv.batch, rows / tile_i, columns / tile_j, s.conv.c_in / tile_c]);
+        let spare = (lanes / u64::from(tiles.split_lanes)).clamp(1, 16) as u32;
+        let most = (tiles.conv_c * spare).min(SUMS / (cells * s.block() * s.block())).max(tile_c);
+        [if self.is_software() { tile_c } else { divisor(s.conv.c_in, most.min(room(cells))) }, tile_i, tile_j]
     }
 
     /// Number of tiles in a map.
