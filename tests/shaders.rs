@@ -5,8 +5,8 @@ use mnist_gpu::kernels::{
     Access, Activation, ConvPoolForward, ConvPoolShape, ConvShape, DeviceClass, Kernel, Spec, Tiles,
 };
 use mnist_gpu::optimizers::{Optimizer, UpdateShape};
-use mnist_gpu::plan::Dispatch;
 use mnist_gpu::plan::shader::{self, specialise};
+use mnist_gpu::plan::{Dispatch, unrolled};
 use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::verify::{STEMS, cases, networks};
 use naga::back::{glsl, hlsl, msl, spv};
@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Every distinct shader text: from the conformance cases, and from the plans of each network for each device class,
-/// alone and side by side.
+/// alone and side by side, and with their marked loops unrolled.
 fn texts() -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     let mut kernels: Vec<Kernel> =
@@ -52,6 +52,8 @@ fn texts() -> BTreeMap<String, String> {
     ];
     let alone = specs.map(|spec: Spec| (specialise(&spec, spec.wgsl).unwrap(), spec.stem)).chain(probes);
     texts.extend(alone.map(|(text, stem)| (text, stem.to_string())));
+    let unrolled: Vec<_> = texts.iter().map(|(text, stem)| (unrolled(stem, text).unwrap(), stem.clone())).collect();
+    texts.extend(unrolled);
     texts
 }
 

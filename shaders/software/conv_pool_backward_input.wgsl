@@ -91,8 +91,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     weights[u][v] = w[place / 4u][place % 4u];
                 }
             }
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < WIDTH; s++) {
+            for (var r = 0u; r < HEIGHT; r++) { // unroll
+                for (var s = 0u; s < WIDTH; s++) { // unroll
                     // A single chain of additions over all products: whatever a compiler unrolls, omits as zero and
                     // fuses, the rounding stays the same.
                     var part = sum[t][r][s];

@@ -80,8 +80,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
                     weights[u][v] = w[place / 4u][place % 4u];
                 }
             }
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < WIDTH; s++) {
+            for (var r = 0u; r < HEIGHT; r++) { // unroll
+                for (var s = 0u; s < WIDTH; s++) { // unroll
                     var part = 0.0;
                     for (var u = 0u; u < k; u++) {
                         var row = 0.0;

@@ -22,6 +22,8 @@ pub struct Device {
     pub device_memory: Option<u64>,
     /// Tile sizes of plans: those of the device's class unless overridden.
     pub tiles: Tiles,
+    /// Whether the marked loops of shaders are unrolled before the driver sees them.
+    pub unrolls: bool,
     /// How long to wait for an answer.
     pub patience: Duration,
     pub(super) device: wgpu::Device,
@@ -108,11 +110,13 @@ impl Device {
             true => Tiles::of(info.class()).without_uniforms(),
             false => Tiles::of(info.class()),
         };
+        let unrolls = info.leaves_loops();
         Ok(Device {
             info,
             checked,
             device_memory: None,
             tiles,
+            unrolls,
             patience: PATIENCE,
             device,
             queue,

@@ -2,7 +2,7 @@
 
 use super::{Device, GpuError};
 use crate::kernels::Spec;
-use crate::plan::{Dispatch, Plan, names};
+use crate::plan::{Dispatch, Plan, names, unrolled};
 use crate::text::Argument;
 use crate::threads::on_all_cores;
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ impl Player {
         source: impl Fn(&Spec) -> &'s str,
     ) -> Result<Player, GpuError> {
         // SAFETY: with run-time checks there is nothing to uphold.
-        unsafe { Player::make(device, plan, shared, source, true) }
+        unsafe { Player::make(device, plan, shared, source, true, false) }
     }
 
     /// Same as [`Player::with_sources`] without run-time checks, unless the device was opened with them.
@@ -63,7 +63,7 @@ impl Player {
         source: impl Fn(&Spec) -> &'s str,
     ) -> Result<Player, GpuError> {
         // SAFETY: upheld by the caller.
-        unsafe { Player::make(device, plan, shared, source, device.checked) }
+        unsafe { Player::make(device, plan, shared, source, device.checked, device.unrolls) }
     }
 
     /// A player whose buffers hold contents validated by this program: sets from a [`crate::train::GpuSet`].
@@ -71,6 +71,12 @@ impl Player {
         // SAFETY: a set is validated when it is brought to the device, an order when it is written, and the cursor is
         // written with it. The conformance tests run with and without the checks, between guards.
         unsafe { Player::unchecked(device, plan, shared, |spec| spec.wgsl) }
+    }
+
+    /// Same as [`Player::trusted`], but never unrolls loops, which some drivers take a second to compile.
+    pub(crate) fn as_written(device: &Device, plan: Plan) -> Result<Player, GpuError> {
+        // SAFETY: same as above.
+        unsafe { Player::make(device, plan, &[], |spec| spec.wgsl, device.checked, false) }
     }
 
     /// # Safety
@@ -81,6 +87,7 @@ impl Player {
         shared: &[(&str, &wgpu::Buffer)],
         source: impl Fn(&Spec) -> &'s str,
         checked: bool,
+        unrolls: bool,
     ) -> Result<Player, GpuError> {
         let buffers = plan
             .buffers
@@ -93,7 +100,14 @@ impl Player {
             .map(|made| made.map_err(|error| with_remedy(error, plan.batch)))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let dispatches = plan.dispatches().map(|steps| Dispatch::new(steps, &source)).collect::<Result<Vec<_>, _>>()?;
+        let mut dispatches =
+            plan.dispatches().map(|steps| Dispatch::new(steps, &source)).collect::<Result<Vec<_>, _>>()?;
+        // Checks around each access would keep arrays in memory in any case, and drivers would take minutes.
+        if unrolls && !checked {
+            for Dispatch { stem, wgsl, .. } in &mut dispatches {
+                *wgsl = unrolled(stem, wgsl)?;
+            }
+        }
         // SAFETY: upheld by the caller.
         let pipelines = unsafe { compile(device, &dispatches, checked)? };
 

@@ -17,7 +17,8 @@
 //! memory, which costs a software device ten times as much as the arithmetic. A loop over an entire array that is
 //! indexed by the loop variable itself is unrolled regardless of the length of its body (Mesa's `nir_loop_analyze`: the
 //! trip count is the array's length). Sums are therefore nested arrays, `array<array<f32, WIDTH>, tile>`, with one loop
-//! per dimension, rather than a flat array with computed indices.
+//! per dimension, rather than a flat array with computed indices. For drivers that unroll less, the loops marked
+//! `// unroll` are unrolled in the text (`plan::unrolled`).
 
 #![deny(clippy::wildcard_enum_match_arm)]
 

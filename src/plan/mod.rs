@@ -10,10 +10,12 @@ mod dispatch;
 mod parameter;
 pub mod shader;
 mod side_by_side;
+mod unroll;
 
 pub use builder::{Builder, PlanError};
 pub use dispatch::Dispatch;
 pub use parameter::{Initial, Parameter, arena_len};
+pub use unroll::unrolled;
 
 use crate::kernels::{Access, Element, Kernel};
 use std::ops::Range;

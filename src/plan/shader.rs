@@ -15,6 +15,8 @@ pub enum ShaderError {
     NoSuchPiece { stem: String, piece: String },
     #[error("kernel {stem} has the bindings {expected:?} in the plan, but {found:?} in its shader")]
     Bindings { stem: String, expected: Vec<String>, found: Vec<String> },
+    #[error("shader {stem} marks a loop to be unrolled whose number of iterations is not a constant: {line}")]
+    Unrolled { stem: String, line: String },
     #[error("shader {stem} is not valid WGSL:\n{report}")]
     Invalid { stem: String, report: String },
 }

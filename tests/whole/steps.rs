@@ -50,6 +50,34 @@ fn steps_side_by_side_and_one_by_one_are_the_same_to_the_bit() {
     }
 }
 
+/// Unrolling the marked loops leaves the bits that the driver's own unrolling leaves.
+#[test]
+fn unrolled_loops_are_the_same_to_the_bit() {
+    for mut device in devices::every(&[false]) {
+        for net in ["tutorial", "three-convs", "batch-norm"] {
+            let net = verify::network(net).unwrap();
+            let mut stream = Stream::new(7, Purpose::Verification, 3000);
+            let set = play::noise(&net, 40, &mut stream);
+            let config = Config::default().with(|c| c.batch = 12);
+            let content = play::content(&set, &initialise(&net, 9), &config);
+            for class in DeviceClass::ALL {
+                let plan = record(&net, &play::options(&set, 12, class)).unwrap();
+                let [driver, text] = [false, true].map(|unrolls| {
+                    device.unrolls = unrolls;
+                    // SAFETY: these are the crate's own shaders, and the content is valid.
+                    let player = unsafe { Player::unchecked(&device, plan.clone(), &[], |spec| spec.wgsl) }.unwrap();
+                    play::fill_device(&device, &player, &content);
+                    let mut encoder = device.encoder();
+                    player.encode(&mut encoder, 4);
+                    device.wait(device.submit(encoder, &[])).unwrap();
+                    device.read(player.buffer(names::PARAMETERS), 0, net.arena_len()).unwrap()
+                });
+                assert!(driver == text, "{}: {class:?}", device.info);
+            }
+        }
+    }
+}
+
 /// Six steps of seven images, the last one short: parameters and momentum against the reference, which is all in
 /// float64.
 ///
