@@ -5,7 +5,7 @@
 // mean and variance are then constants. x is the output of the activation below. Overwrites dx (N,C,P). One invocation
 // per tile_p values of a channel.
 // Twin: src/reference/batch_norm_backward_input.rs
-// Uses: activation, cursor
+// Uses: activation, component, cursor
 
 // The plan sets:
 const batch = 64u;
@@ -38,24 +38,24 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let first = plane * pixels + id.x % TILES * tile_p;
     let images = min(batch, cursor.total - cursor.start);
     let count = f32(images * pixels);
-    let centre = mean[c / 4u][c % 4u];
-    let deviation = sqrt(variance[c / 4u][c % 4u] + EPS);
-    let scale = w[c / 4u][c % 4u] / deviation;
-    let slope = dw[c / 4u][c % 4u] / deviation / count;
-    let shift = db[c / 4u][c % 4u] / count;
+    let centre = component(mean[c / 4u], c % 4u);
+    let deviation = sqrt(component(variance[c / 4u], c % 4u) + EPS);
+    let scale = component(w[c / 4u], c % 4u) / deviation;
+    let slope = component(dw[c / 4u], c % 4u) / deviation / count;
+    let shift = component(db[c / 4u], c % 4u) / count;
     if plane / channels >= images {
-        for (var p = 0u; p < tile_p; p++) {
+        for (var p = 0u; p < tile_p; p++) { // unroll
             dx[first + p] = 0.0;
         }
         return;
     }
     var value = array<f32, tile_p>();
     var delta = array<f32, tile_p>();
-    for (var p = 0u; p < tile_p; p++) {
+    for (var p = 0u; p < tile_p; p++) { // unroll
         value[p] = x[first + p];
         delta[p] = dy[first + p];
     }
-    for (var p = 0u; p < tile_p; p++) {
+    for (var p = 0u; p < tile_p; p++) { // unroll
         dx[first + p] = scale * (delta[p] - (shift + slope * (value[p] - centre))) * act_derivative(value[p]);
     }
 }

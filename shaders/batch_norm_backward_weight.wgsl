@@ -4,6 +4,7 @@
 // Reads dy and x (N,C,P), and the batch's mean and variance (C). Overwrites dw and db (C). In rows that are not images,
 // dy is 0. One workgroup per channel, which sums as in batch_norm_statistics.
 // Twin: src/reference/batch_norm_backward_weight.rs
+// Uses: component
 
 // The plan sets:
 const batch = 64u;
@@ -27,18 +28,18 @@ var<workgroup> sums: array<vec2f, wg>;
 @compute @workgroup_size(wg)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: vec3u) {
     let c = id.x;
-    let centre = mean[c / 4u][c % 4u];
+    let centre = component(mean[c / 4u], c % 4u);
     var sum = vec2f();
     for (var first = lane.x; first < VALUES; first += wg * at_once) {
         var delta = array<f32, at_once>();
         var value = array<f32, at_once>();
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             let i = min(first + q * wg, VALUES - 1u);
             let at = (i / pixels * channels + c) * pixels + i % pixels;
             delta[q] = select(0.0, dy[at], first + q * wg < VALUES);
             value[q] = x[at];
         }
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             sum += vec2f(delta[q] * (value[q] - centre), delta[q]);
         }
     }
@@ -50,7 +51,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
         }
     }
     if lane.x == 0u {
-        dw[c] = sums[0].x / sqrt(variance[c / 4u][c % 4u] + EPS);
+        dw[c] = sums[0].x / sqrt(component(variance[c / 4u], c % 4u) + EPS);
         db[c] = sums[0].y;
     }
 }

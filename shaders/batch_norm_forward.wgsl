@@ -3,7 +3,7 @@
 // Reads x (N,C,P), w, b, mean and variance (C): those of the batch in training, the running ones if the layer is frozen
 // and in evaluation. Overwrites y (N,C,P). One invocation per tile_p values of a channel.
 // Twin: src/reference/batch_norm_forward.rs
-// Uses: activation
+// Uses: activation, component
 
 // The plan sets:
 const batch = 64u;
@@ -30,14 +30,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let plane = id.x / TILES;
     let c = plane % channels;
     let first = plane * pixels + id.x % TILES * tile_p;
-    let centre = mean[c / 4u][c % 4u];
-    let scale = w[c / 4u][c % 4u] / sqrt(variance[c / 4u][c % 4u] + EPS);
-    let shift = b[c / 4u][c % 4u];
+    let centre = component(mean[c / 4u], c % 4u);
+    let scale = component(w[c / 4u], c % 4u) / sqrt(component(variance[c / 4u], c % 4u) + EPS);
+    let shift = component(b[c / 4u], c % 4u);
     var value = array<f32, tile_p>();
-    for (var p = 0u; p < tile_p; p++) {
+    for (var p = 0u; p < tile_p; p++) { // unroll
         value[p] = x[first + p];
     }
-    for (var p = 0u; p < tile_p; p++) {
+    for (var p = 0u; p < tile_p; p++) { // unroll
         y[first + p] = act(scale * (value[p] - centre) + shift);
     }
 }

@@ -43,7 +43,7 @@ fn all(sum: f32, lane: u32) -> f32 {
 // Every wg-th value of a channel starting at first; indices past the end read the last value.
 fn some(c: u32, first: u32, values: u32) -> array<f32, at_once> {
     var value: array<f32, at_once>;
-    for (var q = 0u; q < at_once; q++) {
+    for (var q = 0u; q < at_once; q++) { // unroll
         let i = min(first + q * wg, values - 1u);
         value[q] = x[(i / pixels * channels + c) * pixels + i % pixels];
     }
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     var sum = 0.0;
     for (var first = lane.x; first < values; first += wg * at_once) {
         let value = some(c, first, values);
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             sum += select(0.0, value[q], first + q * wg < values);
         }
     }
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     sum = 0.0;
     for (var first = lane.x; first < values; first += wg * at_once) {
         let value = some(c, first, values);
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             let off = select(0.0, value[q] - centre, first + q * wg < values);
             sum += off * off;
         }

@@ -68,8 +68,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     for (var o = lane.y; o < c_out; o += split) {
         // dz[d][p][e][q]: row p and column q of the cell in row d and column e of those that reach the blocks.
         var dz = array<array<array<array<f32, pool>, CELLS>, pool>, ROWS>();
-        for (var d = 0u; d < ROWS; d++) {
-            for (var e = 0u; e < CELLS; e++) {
+        for (var d = 0u; d < ROWS; d++) { // unroll
+            for (var e = 0u; e < CELLS; e++) { // unroll
                 // Unsigned wrap-around puts cells above or left of the map out of range too.
                 let i = block_i + d - REACH;
                 let j = block_j + e - REACH;
@@ -81,29 +81,29 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
                 if pool > 1u {
                     place = winner[at];
                 }
-                for (var p = 0u; p < pool; p++) {
-                    for (var q = 0u; q < pool; q++) {
+                for (var p = 0u; p < pool; p++) { // unroll
+                    for (var q = 0u; q < pool; q++) { // unroll
                         dz[d][p][e][q] = select(0.0, delta, place == p * pool + q);
                     }
                 }
             }
         }
-        for (var t = 0u; t < tile_c; t++) {
+        for (var t = 0u; t < tile_c; t++) { // unroll
             let at = (o * c_in + c + t) * k * k;
             var weights = array<array<f32, k>, k>();
-            for (var u = 0u; u < k; u++) {
-                for (var v = 0u; v < k; v++) {
+            for (var u = 0u; u < k; u++) { // unroll
+                for (var v = 0u; v < k; v++) { // unroll
                     let place = at + u * k + v;
                     weights[u][v] = w[place];
                 }
             }
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < WIDTH; s++) {
+            for (var r = 0u; r < HEIGHT; r++) { // unroll
+                for (var s = 0u; s < WIDTH; s++) { // unroll
                     // A single chain of additions over all products: however a compiler unrolls and fuses it, the
                     // rounding stays the same.
                     var part = sum[t][r][s];
-                    for (var u = 0u; u < k; u++) {
-                        for (var v = 0u; v < k; v++) {
+                    for (var u = 0u; u < k; u++) { // unroll
+                        for (var v = 0u; v < k; v++) { // unroll
                             let down = REACH * BLOCK + padding + r - u;
                             let right = REACH * BLOCK + padding + s - v;
                             if down % stride == 0u && right % stride == 0u {
@@ -120,9 +120,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     if split > 1u {
         if lane.y > 0u {
-            for (var t = 0u; t < tile_c; t++) {
-                for (var r = 0u; r < HEIGHT; r++) {
-                    for (var s = 0u; s < WIDTH; s++) {
+            for (var t = 0u; t < tile_c; t++) { // unroll
+                for (var r = 0u; r < HEIGHT; r++) { // unroll
+                    for (var s = 0u; s < WIDTH; s++) { // unroll
                         let at = (lane.y - 1u) * SUMS + (t * HEIGHT + r) * WIDTH + s;
                         parts[at * lanes + lane.x] = sum[t][r][s];
                     }
@@ -130,9 +130,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
             }
         }
         workgroupBarrier();
-        for (var t = 0u; t < tile_c; t++) {
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < WIDTH; s++) {
+        for (var t = 0u; t < tile_c; t++) { // unroll
+            for (var r = 0u; r < HEIGHT; r++) { // unroll
+                for (var s = 0u; s < WIDTH; s++) { // unroll
                     for (var q = 0u; q < split - 1u; q++) {
                         let at = q * SUMS + (t * HEIGHT + r) * WIDTH + s;
                         sum[t][r][s] += parts[at * lanes + lane.x];
@@ -144,9 +144,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     if mine >= TILES || lane.y > 0u {
         return;
     }
-    for (var t = 0u; t < tile_c; t++) {
-        for (var r = 0u; r < HEIGHT; r++) {
-            for (var s = 0u; s < WIDTH; s++) {
+    for (var t = 0u; t < tile_c; t++) { // unroll
+        for (var r = 0u; r < HEIGHT; r++) { // unroll
+            for (var s = 0u; s < WIDTH; s++) { // unroll
                 let i = block_i * BLOCK + r;
                 let j = block_j * BLOCK + s;
                 if i < h_in && j < w_in {

@@ -83,7 +83,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         for (var j = 0u; j < W_OUT; j += tile_j) {
             // An invocation issues all its loads before it stores any of them.
             var value = array<f32, INPUTS_EACH>();
-            for (var q = 0u; q < INPUTS_EACH; q++) {
+            for (var q = 0u; q < INPUTS_EACH; q++) { // unroll
                 let a = lane + q * wg;
                 let channel = c_first + a / UNDER;
                 let input_row = i * STEP + a % UNDER / WIDTH - padding;
@@ -94,7 +94,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
             }
             var delta = array<f32, CELLS_EACH>();
             var place = array<u32, CELLS_EACH>();
-            for (var q = 0u; q < CELLS_EACH; q++) {
+            for (var q = 0u; q < CELLS_EACH; q++) { // unroll
                 let a = lane + q * wg;
                 let channel = o_first + a / CELLS;
                 let cell = a % CELLS;
@@ -109,24 +109,24 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
                 let winner_column = (cell % tile_j * pool + place[q] % pool) * stride;
                 place[q] = select(0u, winner_row * WIDTH + winner_column, inside);
             }
-            for (var q = 0u; q < INPUTS_EACH; q++) {
+            for (var q = 0u; q < INPUTS_EACH; q++) { // unroll
                 let a = lane + q * wg;
                 inputs[a / UNDER * PLANE + a % UNDER] = value[q];
             }
-            for (var q = 0u; q < CELLS_EACH; q++) {
+            for (var q = 0u; q < CELLS_EACH; q++) { // unroll
                 cells[lane + q * wg] = vec2u(bitcast<u32>(delta[q]), place[q]);
             }
             workgroupBarrier();
             if share < SHARES {
                 for (var first = share * AT_ONCE; first < CELLS; first += SHARES * AT_ONCE) {
                     var cell = array<vec2u, AT_ONCE>();
-                    for (var q = 0u; q < AT_ONCE; q++) {
+                    for (var q = 0u; q < AT_ONCE; q++) { // unroll
                         cell[q] = cells[o * CELLS + first + q];
                     }
-                    for (var q = 0u; q < AT_ONCE; q++) {
+                    for (var q = 0u; q < AT_ONCE; q++) { // unroll
                         let at = c * PLANE + u * WIDTH + cell[q].y;
                         sum_b += bitcast<f32>(cell[q].x);
-                        for (var v = 0u; v < k; v++) {
+                        for (var v = 0u; v < k; v++) { // unroll
                             sum[v] += bitcast<f32>(cell[q].x) * inputs[at + v];
                         }
                     }
@@ -136,7 +136,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         }
     }
 
-    for (var v = 0u; v < k; v++) {
+    for (var v = 0u; v < k; v++) { // unroll
         inputs[lane * k + v] = sum[v];
     }
     sums_b[lane] = sum_b;

@@ -60,10 +60,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
 
     // sum[t][r][s]: row r and column s of the map under the cells, for output channel o + t.
     var sum: array<array<array<f32, WIDTH>, HEIGHT>, tile_o>;
-    for (var t = 0u; t < tile_o; t++) {
+    for (var t = 0u; t < tile_o; t++) { // unroll
         let bias = select(0.0, b[o + t], lane.y == 0u);
-        for (var r = 0u; r < HEIGHT; r++) {
-            for (var s = 0u; s < WIDTH; s++) {
+        for (var r = 0u; r < HEIGHT; r++) { // unroll
+            for (var s = 0u; s < WIDTH; s++) { // unroll
                 sum[t][r][s] = bias;
             }
         }
@@ -73,26 +73,26 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
         let top = i * pool * stride - padding;
         let left = j * pool * stride - padding;
         var window = array<array<f32, SPAN>, ROWS>();
-        for (var r = 0u; r < ROWS; r++) {
-            for (var s = 0u; s < SPAN; s++) {
+        for (var r = 0u; r < ROWS; r++) { // unroll
+            for (var s = 0u; s < SPAN; s++) { // unroll
                 window[r][s] = input(plane, top + r, left + s);
             }
         }
-        for (var t = 0u; t < tile_o; t++) {
+        for (var t = 0u; t < tile_o; t++) { // unroll
             let at = ((o + t) * c_in + c) * k * k;
             var weights = array<array<f32, k>, k>();
-            for (var u = 0u; u < k; u++) {
-                for (var v = 0u; v < k; v++) {
+            for (var u = 0u; u < k; u++) { // unroll
+                for (var v = 0u; v < k; v++) { // unroll
                     let place = at + u * k + v;
                     weights[u][v] = w[place];
                 }
             }
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < WIDTH; s++) {
+            for (var r = 0u; r < HEIGHT; r++) { // unroll
+                for (var s = 0u; s < WIDTH; s++) { // unroll
                     var part = 0.0;
-                    for (var u = 0u; u < k; u++) {
+                    for (var u = 0u; u < k; u++) { // unroll
                         var row = 0.0;
-                        for (var v = 0u; v < k; v++) {
+                        for (var v = 0u; v < k; v++) { // unroll
                             row += weights[u][v] * window[r * stride + u][s * stride + v];
                         }
                         part += row;
@@ -104,9 +104,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     }
     if split > 1u {
         if lane.y > 0u {
-            for (var t = 0u; t < tile_o; t++) {
-                for (var r = 0u; r < HEIGHT; r++) {
-                    for (var s = 0u; s < WIDTH; s++) {
+            for (var t = 0u; t < tile_o; t++) { // unroll
+                for (var r = 0u; r < HEIGHT; r++) { // unroll
+                    for (var s = 0u; s < WIDTH; s++) { // unroll
                         let at = (lane.y - 1u) * SUMS + (t * HEIGHT + r) * WIDTH + s;
                         parts[at * lanes + lane.x] = sum[t][r][s];
                     }
@@ -114,9 +114,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
             }
         }
         workgroupBarrier();
-        for (var t = 0u; t < tile_o; t++) {
-            for (var r = 0u; r < HEIGHT; r++) {
-                for (var s = 0u; s < WIDTH; s++) {
+        for (var t = 0u; t < tile_o; t++) { // unroll
+            for (var r = 0u; r < HEIGHT; r++) { // unroll
+                for (var s = 0u; s < WIDTH; s++) { // unroll
                     for (var q = 0u; q < split - 1u; q++) {
                         let at = q * SUMS + (t * HEIGHT + r) * WIDTH + s;
                         sum[t][r][s] += parts[at * lanes + lane.x];
@@ -128,13 +128,13 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_id) lane: ve
     if mine >= TILES || lane.y > 0u {
         return;
     }
-    for (var t = 0u; t < tile_o; t++) {
-        for (var d = 0u; d < tile_i; d++) {
-            for (var e = 0u; e < tile_j; e++) {
+    for (var t = 0u; t < tile_o; t++) { // unroll
+        for (var d = 0u; d < tile_i; d++) { // unroll
+            for (var e = 0u; e < tile_j; e++) { // unroll
                 var best = sum[t][d * pool][e * pool];
                 var place = 0u;
-                for (var r = 0u; r < pool; r++) {
-                    for (var s = 0u; s < pool; s++) {
+                for (var r = 0u; r < pool; r++) { // unroll
+                    for (var s = 0u; s < pool; s++) { // unroll
                         let value = sum[t][d * pool + r][e * pool + s];
                         if value > best {
                             best = value;

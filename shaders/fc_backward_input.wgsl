@@ -34,30 +34,30 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum: array<array<f32, tile_i>, tile_n>;
     for (var first = 0u; first < c_out; first += tile_o) {
         var delta = array<array<f32, tile_o>, tile_n>();
-        for (var s = 0u; s < tile_n; s++) {
-            for (var o = 0u; o < tile_o; o++) {
+        for (var s = 0u; s < tile_n; s++) { // unroll
+            for (var o = 0u; o < tile_o; o++) { // unroll
                 let at = min(n + s, batch - 1u) * c_out + first + o;
                 delta[s][o] = dy[at];
             }
         }
-        for (var t = 0u; t < tile_i; t++) {
+        for (var t = 0u; t < tile_i; t++) { // unroll
             var weight = array<f32, tile_o>();
-            for (var o = 0u; o < tile_o; o++) {
+            for (var o = 0u; o < tile_o; o++) { // unroll
                 let at = (first + o) * c_in + i + t * LANES;
                 weight[o] = w[at];
             }
-            for (var s = 0u; s < tile_n; s++) {
+            for (var s = 0u; s < tile_n; s++) { // unroll
                 var part = 0.0;
-                for (var o = 0u; o < tile_o; o++) {
+                for (var o = 0u; o < tile_o; o++) { // unroll
                     part += delta[s][o] * weight[o];
                 }
                 sum[s][t] += part;
             }
         }
     }
-    for (var s = 0u; s < tile_n; s++) {
+    for (var s = 0u; s < tile_n; s++) { // unroll
         if n + s < batch {
-            for (var t = 0u; t < tile_i; t++) {
+            for (var t = 0u; t < tile_i; t++) { // unroll
                 let at = (n + s) * c_in + i + t * LANES;
                 dx[at] = sum[s][t] * act_derivative(x[at]);
             }

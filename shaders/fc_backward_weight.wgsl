@@ -42,38 +42,38 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var sum_b: array<f32, tile_o>;
     for (var first = slice * SLICE; first < end; first += tile_n) {
         var value = array<array<f32, tile_n>, tile_i>();
-        for (var s = 0u; s < tile_i; s++) {
-            for (var n = 0u; n < tile_n; n++) {
+        for (var s = 0u; s < tile_i; s++) { // unroll
+            for (var n = 0u; n < tile_n; n++) { // unroll
                 let image = select(min(first + n, batch - 1u), first + n, FULL);
                 let at = image * c_in + i + s * LANES;
                 value[s][n] = x[at];
             }
         }
-        for (var t = 0u; t < tile_o; t++) {
+        for (var t = 0u; t < tile_o; t++) { // unroll
             var delta = array<f32, tile_n>();
-            for (var n = 0u; n < tile_n; n++) {
+            for (var n = 0u; n < tile_n; n++) { // unroll
                 let image = select(min(first + n, batch - 1u), first + n, FULL);
                 let at = image * c_out + o + t;
                 delta[n] = select(0.0, dy[at], FULL || first + n < end);
                 sum_b[t] += delta[n];
             }
-            for (var s = 0u; s < tile_i; s++) {
+            for (var s = 0u; s < tile_i; s++) { // unroll
                 var part = 0.0;
-                for (var n = 0u; n < tile_n; n++) {
+                for (var n = 0u; n < tile_n; n++) { // unroll
                     part += delta[n] * value[s][n];
                 }
                 sum[t][s] += part;
             }
         }
     }
-    for (var t = 0u; t < tile_o; t++) {
-        for (var s = 0u; s < tile_i; s++) {
+    for (var t = 0u; t < tile_o; t++) { // unroll
+        for (var s = 0u; s < tile_i; s++) { // unroll
             let at = (slice * c_out + o + t) * c_in + i + s * LANES;
             dw[at] = sum[t][s];
         }
     }
     if i == 0u {
-        for (var t = 0u; t < tile_o; t++) {
+        for (var t = 0u; t < tile_o; t++) { // unroll
             let at = slice * c_out + o + t;
             db[at] = sum_b[t];
         }

@@ -37,18 +37,18 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
     for (var i = lane; i < c_in; i += wg) {
         // Rows past the last are clamped to it, and not stored.
         var value = array<f32, tile_n>();
-        for (var s = 0u; s < tile_n; s++) {
+        for (var s = 0u; s < tile_n; s++) { // unroll
             value[s] = x[min(n + s, batch - 1u) * c_in + i];
         }
-        for (var t = 0u; t < tile_o; t++) {
+        for (var t = 0u; t < tile_o; t++) { // unroll
             let weight = w[min(o + t, c_out - 1u) * c_in + i];
-            for (var s = 0u; s < tile_n; s++) {
+            for (var s = 0u; s < tile_n; s++) { // unroll
                 sum[s][t] += weight * value[s];
             }
         }
     }
-    for (var s = 0u; s < tile_n; s++) {
-        for (var t = 0u; t < tile_o; t++) {
+    for (var s = 0u; s < tile_n; s++) { // unroll
+        for (var t = 0u; t < tile_o; t++) { // unroll
             parts[(s * tile_o + t) * STRIDE + lane] = sum[s][t];
         }
     }

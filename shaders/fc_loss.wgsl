@@ -9,7 +9,7 @@
 // One workgroup per slice, which holds w and tile_n images at a time in workgroup memory. One invocation per logit of
 // these images, then per wg-th input gradient and weight.
 // Twin: src/reference/fc_loss.rs
-// Uses: activation, cursor, loss
+// Uses: activation, component, cursor, loss
 
 // The plan sets:
 const batch = 64u;
@@ -61,10 +61,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         scale = f32(rows) / weight_of_batch(lane, rows);
     }
     var weight = array<f32, WEIGHTS_EACH>();
-    for (var e = 0u; e < WEIGHTS_EACH; e++) {
+    for (var e = 0u; e < WEIGHTS_EACH; e++) { // unroll
         weight[e] = w[min(lane + e * wg, WEIGHTS - 1u)];
     }
-    for (var e = 0u; e < WEIGHTS_EACH; e++) {
+    for (var e = 0u; e < WEIGHTS_EACH; e++) { // unroll
         let a = lane + e * wg;
         matrix[a / c_in * STRIDE + a % c_in] = weight[e];
     }
@@ -72,7 +72,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
     // The logit of this invocation: image n of the tile, and class o.
     let n = min(lane, LOGITS - 1u) / classes;
     let o = min(lane, LOGITS - 1u) % classes;
-    let bias = b[o / 4u][o % 4u];
+    let bias = component(b[o / 4u], o % 4u);
     var sum: array<f32, WEIGHTS_EACH>;
     var sum_b = 0.0;
     let end = min(batch, (id.x + 1u) * SLICE);
@@ -81,11 +81,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         let counts = first + n < end && row < cursor.total;
         let label = labels[order[min(row, cursor.total - 1u)]];
         var value = array<f32, INPUTS_EACH>();
-        for (var e = 0u; e < INPUTS_EACH; e++) {
+        for (var e = 0u; e < INPUTS_EACH; e++) { // unroll
             let a = lane + e * wg;
             value[e] = x[min(first + a / c_in, batch - 1u) * c_in + a % c_in];
         }
-        for (var e = 0u; e < INPUTS_EACH; e++) {
+        for (var e = 0u; e < INPUTS_EACH; e++) { // unroll
             let a = lane + e * wg;
             inputs[a / c_in * STRIDE + a % c_in] = value[e];
         }
@@ -95,11 +95,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         for (var i = 0u; i < c_in; i += tile_i) {
             var left = array<f32, tile_i>();
             var right = array<f32, tile_i>();
-            for (var q = 0u; q < tile_i; q++) {
+            for (var q = 0u; q < tile_i; q++) { // unroll
                 left[q] = matrix[o * STRIDE + i + q];
                 right[q] = inputs[n * STRIDE + i + q];
             }
-            for (var q = 0u; q < tile_i; q++) {
+            for (var q = 0u; q < tile_i; q++) { // unroll
                 z += left[q] * right[q];
             }
         }
@@ -136,7 +136,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
         }
         workgroupBarrier();
 
-        for (var e = 0u; e < INPUTS_EACH; e++) {
+        for (var e = 0u; e < INPUTS_EACH; e++) { // unroll
             let a = lane + e * wg;
             let s = a / c_in;
             let i = a % c_in;
@@ -148,19 +148,19 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane:
                 dx[(first + s) * c_in + i] = d * act_derivative(inputs[s * STRIDE + i]);
             }
         }
-        for (var e = 0u; e < WEIGHTS_EACH; e++) {
+        for (var e = 0u; e < WEIGHTS_EACH; e++) { // unroll
             let a = min(lane + e * wg, WEIGHTS - 1u);
-            for (var s = 0u; s < tile_n; s++) {
+            for (var s = 0u; s < tile_n; s++) { // unroll
                 sum[e] += deltas[s * classes + a / c_in] * inputs[s * STRIDE + a % c_in];
             }
         }
-        for (var s = 0u; s < tile_n; s++) {
+        for (var s = 0u; s < tile_n; s++) { // unroll
             sum_b += deltas[s * classes + min(lane, classes - 1u)];
         }
         // The next tile overwrites the inputs.
         workgroupBarrier();
     }
-    for (var e = 0u; e < WEIGHTS_EACH; e++) {
+    for (var e = 0u; e < WEIGHTS_EACH; e++) { // unroll
         let a = lane + e * wg;
         if a < WEIGHTS {
             dw[id.x * WEIGHTS + a] = sum[e];

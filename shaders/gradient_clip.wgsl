@@ -21,10 +21,10 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
     var sum = 0.0;
     for (var first = lane.x; first < groups; first += WG * at_once) {
         var value = array<f32, at_once>();
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             value[q] = part[min(first + q * WG, groups - 1u)];
         }
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             sum += select(0.0, value[q], first + q * WG < groups);
         }
     }

@@ -36,14 +36,14 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     for (var p = first; p < end; p += 4u) {
         var word = images[(image + p) / 4u];
         var value = array<f32, 4>();
-        for (var q = 0u; q < 4u; q++) {
+        for (var q = 0u; q < 4u; q++) { // unroll
             if pixels % 4u != 0u {
                 word = images[(image + min(p + q, end - 1u)) / 4u];
             }
             let byte = (word >> ((image + p + q) % 4u * 8u)) & 255u;
             value[q] = byte_values[byte / 4u][byte % 4u];
         }
-        for (var q = 0u; q < 4u; q++) {
+        for (var q = 0u; q < 4u; q++) { // unroll
             if pixels % 4u == 0u || p + q < end {
                 y[n * pixels + p + q] = value[q];
             }

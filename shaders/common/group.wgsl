@@ -19,10 +19,10 @@ fn folded(group: Group, lane: u32) -> f32 {
     var sum = 0.0;
     for (var s = 0u; s < group.slices; s += at_once) {
         var slice = array<f32, at_once>();
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             slice[q] = grad[group.grad + min(s + q, group.slices - 1u) * group.len + lane];
         }
-        for (var q = 0u; q < at_once; q++) {
+        for (var q = 0u; q < at_once; q++) { // unroll
             sum += select(0.0, slice[q], s + q < group.slices);
         }
     }

@@ -19,13 +19,13 @@ fn weight_of_batch(lane: u32, rows: u32) -> f32 {
     var share = 0.0;
     for (var first = lane; first < rows; first += READS * WG) {
         var label = array<u32, READS>();
-        for (var q = 0u; q < READS; q++) {
+        for (var q = 0u; q < READS; q++) { // unroll
             label[q] = order[cursor.start + min(first + q * WG, rows - 1u)];
         }
-        for (var q = 0u; q < READS; q++) {
+        for (var q = 0u; q < READS; q++) { // unroll
             label[q] = labels[label[q]];
         }
-        for (var q = 0u; q < READS; q++) {
+        for (var q = 0u; q < READS; q++) { // unroll
             share += select(0.0, class_weight(label[q]), first + q * WG < rows);
         }
     }

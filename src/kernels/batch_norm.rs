@@ -211,7 +211,7 @@ impl Definition for BatchNormBackwardInput {
         ("if plane / channels >= images {", "if plane / channels >= padded {"),
         ("f32(images * pixels)", "f32(padded * pixels)"),
         ("* act_derivative(value[p])", ""),
-        ("let scale = w[c / 4u][c % 4u] / deviation;", "let scale = 1.0 / deviation;"),
+        ("let scale = component(w[c / 4u], c % 4u) / deviation;", "let scale = 1.0 / deviation;"),
     ];
 
     fn constants(&self) -> Constants {
@@ -262,7 +262,7 @@ impl Definition for BatchNormBackwardWeight {
         ("(value[q] - centre), delta", "value[q], delta"),
         ("select(0.0, dy[at], first + q * wg < VALUES)", "dy[at]"),
         ("min(first + q * wg, VALUES - 1u)", "min(first + q, VALUES - 1u)"),
-        ("sums[0].x / sqrt(variance[c / 4u][c % 4u] + EPS)", "sums[0].x"),
+        ("sums[0].x / sqrt(component(variance[c / 4u], c % 4u) + EPS)", "sums[0].x"),
         ("var first = lane.x;", "var first = lane.x + 1u;"),
         ("        workgroupBarrier();\n", ""),
     ];

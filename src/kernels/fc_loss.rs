@@ -61,7 +61,7 @@ impl FcLoss {
 impl Definition for FcLoss {
     const WGSL: &'static str = shader!("fc_loss");
     const FAULTS: Faults = &[
-        ("let bias = b[o / 4u][o % 4u];", "let bias = 0.0;"),
+        ("let bias = component(b[o / 4u], o % 4u);", "let bias = 0.0;"),
         ("i < c_in; i += tile_i", "i + tile_i < c_in; i += tile_i"),
         ("first + n < end && row < cursor.total", "first + n < end"),
         ("first + n < end && row < cursor.total", "row < cursor.total"),

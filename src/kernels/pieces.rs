@@ -13,7 +13,7 @@ macro_rules! common {
         }
     };
 }
-common! { "cursor", "group", "hash", "input", "input_vectors", "loss" }
+common! { "component", "cursor", "group", "hash", "input", "input_vectors", "loss" }
 
 /// Prefix of the shader line that names its pieces.
 const USES: &str = "// Uses: ";

@@ -66,7 +66,8 @@ fn counted<'l>(head: &'l str, constants: &HashMap<&str, u32>) -> Option<(&'l str
     let (left, rest) = rest.split_once(" < ")?;
     let (bound, step) = rest.split_once("; ")?;
     let known = left == name && step.strip_suffix("++)") == Some(name);
-    constants.get(bound).filter(|_| known).map(|&count| (name, count))
+    let count = constants.get(bound).copied().or_else(|| bound.strip_suffix('u')?.parse().ok());
+    count.filter(|_| known).map(|count| (name, count))
 }
 
 #[cfg(test)]
