@@ -21,7 +21,7 @@ const tile_n = 4u;
 const tile_i = 10u;
 const wg = 64u;
 
-// What the shared functions of the loss call it.
+// Name of the workgroup size in common/loss.wgsl.
 const WG = wg;
 
 const SLICE = (batch + slices - 1u) / slices;

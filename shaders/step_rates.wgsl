@@ -1,4 +1,4 @@
-// step_rates: what the host computed for this step: the learning rate, and two values of the optimizer.
+// step_rates: copies the learning rate of this step, and two values of the optimizer that depend on the step.
 //   rate = rates[start / BATCH]
 // Reads the cursor, and rates, which holds four values for each batch of an epoch. Overwrites rate (4).
 // The update reads its rate from here, so that the cursor may advance beside it.

@@ -10,7 +10,6 @@ use mnist_gpu::kernels::{Activation, Tiles};
 use mnist_gpu::layers::Layer;
 use mnist_gpu::model::{Model, Network, Normalisation};
 use mnist_gpu::plan::names;
-use mnist_gpu::plan::shader::ShaderError;
 use mnist_gpu::recorder::{Options, Work, record};
 use mnist_gpu::train::{Evaluator, Event, GpuSet, Prepared, TrainError, Trainer};
 use std::path::Path;
@@ -194,7 +193,7 @@ fn what_the_driver_refuses_is_an_error_with_a_name() {
             if spec.stem == "advance" { "// The plan sets:\nconst batch = 1u;" } else { spec.wgsl }
         };
         let error = Player::with_sources(&device, plan, &[], wrong).err().unwrap();
-        assert!(matches!(&error, GpuError::Shader(ShaderError::Bindings { stem, .. }) if stem == "advance"), "{error}");
+        assert!(matches!(&error, GpuError::Bindings { kernel, .. } if kernel == "advance"), "{error}");
     }
 }
 

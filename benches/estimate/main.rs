@@ -17,7 +17,7 @@ use compiler::{Radeon, Text};
 use mnist_gpu::kernels::{Kernel, Tiles};
 use mnist_gpu::model::Architecture;
 use mnist_gpu::optimizers::UpdateShape;
-use mnist_gpu::plan::{Dispatch, Step};
+use mnist_gpu::plan::{Dispatch, Step, joined};
 use mnist_gpu::recorder::{Options, record};
 use std::process::Command;
 use wave::{Cycles, cycles};
@@ -58,7 +58,7 @@ fn estimates(radeon: &Radeon, tiles: Tiles) {
         for steps in plan.dispatches() {
             let parts: Vec<Part> = steps.iter().map(|step| Part::of(radeon, step)).collect();
             let times = CARDS.map(|(_, units, clock)| time(&parts, units) / clock * 1e-3);
-            let label = steps.iter().map(|step| &*step.label).collect::<Vec<_>>().join(" + ");
+            let label = joined(steps, |step| &step.label);
             println!("{label:46} {:8.1} {:8.1}", times[0], times[1]);
             sums.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
         }

@@ -5,7 +5,7 @@ use crate::data::{DataSet, synthetic};
 use crate::gpu::{Device, GpuError, Player, Timer};
 use crate::kernels::{Cost, Spec, Tiles};
 use crate::model::{Network, initialise};
-use crate::plan::{Dispatch, Plan, Step, names};
+use crate::plan::{Dispatch, Plan, joined, names};
 use crate::random::{Purpose, Stream};
 use crate::recorder::{Options, RecordError, record};
 use crate::train::TrainError;
@@ -216,7 +216,6 @@ struct Labelled {
 
 /// The dispatches of each label, in order.
 fn labels(plan: &Plan) -> Vec<Labelled> {
-    let joined = |steps: &[Step], name: fn(&Step) -> &str| steps.iter().map(name).collect::<Vec<_>>().join(" + ");
     let mut labels: Vec<Labelled> = Vec::new();
     for (at, steps) in plan.dispatches().enumerate() {
         let label = joined(steps, |step| &step.label);

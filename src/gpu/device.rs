@@ -22,7 +22,7 @@ pub struct Device {
     pub device_memory: Option<u64>,
     /// Tile sizes of plans: those of the device's class unless overridden.
     pub tiles: Tiles,
-    /// Whether the marked loops of shaders are unrolled before the driver sees them.
+    /// If true, loops marked `// unroll` are unrolled in the shader source.
     pub unrolls: bool,
     /// How long to wait for an answer.
     pub patience: Duration,
@@ -110,7 +110,7 @@ impl Device {
             true => Tiles::of(info.class()).without_uniforms(),
             false => Tiles::of(info.class()),
         };
-        let unrolls = info.leaves_loops();
+        let unrolls = info.needs_unrolled_loops();
         Ok(Device {
             info,
             checked,

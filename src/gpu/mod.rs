@@ -40,6 +40,8 @@ pub enum GpuError {
     StorageBuffers { kernel: String, needed: u32, allowed: u32 },
     #[error(transparent)]
     Shader(#[from] ShaderError),
+    #[error("kernel {kernel} has the bindings {expected:?} in the plan, but {found:?} in its shader")]
+    Bindings { kernel: String, expected: Vec<String>, found: Vec<String> },
     #[error("the driver rejected {what}: {reason}")]
     Rejected { what: String, reason: String },
     #[error(

@@ -2,6 +2,7 @@
 
 use super::{Device, GpuError};
 use crate::kernels::Spec;
+use crate::plan::shader::{self, Slot};
 use crate::plan::{Dispatch, Plan, names, unrolled};
 use crate::text::Argument;
 use crate::threads::on_all_cores;
@@ -73,7 +74,7 @@ impl Player {
         unsafe { Player::unchecked(device, plan, shared, |spec| spec.wgsl) }
     }
 
-    /// Same as [`Player::trusted`], but never unrolls loops, which some drivers take a second to compile.
+    /// Same as [`Player::trusted`], but never unrolls loops: compiling unrolled text may take a second.
     pub(crate) fn as_written(device: &Device, plan: Plan) -> Result<Player, GpuError> {
         // SAFETY: same as above.
         unsafe { Player::make(device, plan, &[], |spec| spec.wgsl, device.checked, false) }
@@ -100,16 +101,9 @@ impl Player {
             .map(|made| made.map_err(|error| with_remedy(error, plan.batch)))
             .collect::<Result<Vec<_>, _>>()?;
 
-        let mut dispatches =
-            plan.dispatches().map(|steps| Dispatch::new(steps, &source)).collect::<Result<Vec<_>, _>>()?;
-        // Checks around each access would keep arrays in memory in any case, and drivers would take minutes.
-        if unrolls && !checked {
-            for Dispatch { stem, wgsl, .. } in &mut dispatches {
-                *wgsl = unrolled(stem, wgsl)?;
-            }
-        }
+        let dispatches = plan.dispatches().map(|steps| Dispatch::new(steps, &source)).collect::<Result<Vec<_>, _>>()?;
         // SAFETY: upheld by the caller.
-        let pipelines = unsafe { compile(device, &dispatches, checked)? };
+        let pipelines = unsafe { compile(device, &dispatches, checked, unrolls)? };
 
         let recorded = dispatches
             .iter()
@@ -212,6 +206,7 @@ unsafe fn compile(
     device: &Device,
     dispatches: &[Dispatch],
     checked: bool,
+    unrolls: bool,
 ) -> Result<HashMap<String, wgpu::ComputePipeline>, GpuError> {
     let mut work: Vec<&Dispatch> = dispatches.iter().collect();
     work.sort_by_key(|dispatch| &dispatch.wgsl);
@@ -219,12 +214,27 @@ unsafe fn compile(
     let next = AtomicUsize::new(0);
     let made = on_all_cores(work.len(), || {
         let mut mine = Vec::new();
-        while let Some(Dispatch { stem, wgsl, slots, .. }) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // SAFETY: upheld by the caller.
-            let made = unsafe { device.pipeline(stem, wgsl, slots, checked) };
+        while let Some(dispatch) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let Dispatch { stem, wgsl, slots, .. } = dispatch;
+            let made = text(dispatch, unrolls && !checked).and_then(|text| {
+                // SAFETY: upheld by the caller.
+                unsafe { device.pipeline(stem, &text, slots, checked) }
+            });
             mine.push(made.map(|pipeline| (wgsl.clone(), pipeline)));
         }
         mine
     });
     made.into_iter().flatten().collect()
+}
+
+/// The text to compile, whose bindings must be those of the plan, in order. With run-time checks, arrays stay in memory
+/// even in unrolled text, which takes llvmpipe minutes to compile.
+fn text(dispatch: &Dispatch, unrolls: bool) -> Result<String, GpuError> {
+    let Dispatch { stem, wgsl, slots, .. } = dispatch;
+    let declared = shader::slots(stem, wgsl)?;
+    if declared != *slots {
+        let names = |list: &[Slot]| list.iter().map(|slot| format!("{slot:?}")).collect();
+        return Err(GpuError::Bindings { kernel: stem.clone(), expected: names(slots), found: names(&declared) });
+    }
+    Ok(if unrolls { unrolled(stem, wgsl)? } else { wgsl.clone() })
 }

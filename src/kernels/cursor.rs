@@ -1,4 +1,4 @@
-//! What follows the position in an epoch: the rates of a step, and the move to the next batch.
+//! Kernels that depend on the position in the epoch: `step_rates` and `advance`.
 
 use super::*;
 

@@ -32,7 +32,7 @@ mod tiles;
 
 pub use case::{Fill, Setting};
 pub use port::{ALIGN, Access, CURSOR, Cost, Element, Port, UNIFORM, Values};
-use tiles::WORKGROUP_MEMORY;
+pub(crate) use tiles::WORKGROUP_MEMORY;
 pub use tiles::{DeviceClass, Tiles};
 
 pub(crate) use pieces::composed;

@@ -30,3 +30,37 @@ fn the_tutorials_network_costs_what_is_worked_out_by_hand() {
         assert_eq!(load.bytes, 64 * (784 + 784 * 4 + 4) + 4 * (3 + 256));
     }
 }
+
+/// Both gradients of a convolution that is fused with pooling have tiles that fit in workgroup memory.
+#[test]
+fn every_fused_convolution_fits_in_workgroup_memory() {
+    let mut fused = 0;
+    for tiles in Tiles::ALL {
+        for (k, pool, stride) in
+            (1..=32).flat_map(|k| (1..=16).flat_map(move |pool| (1..=k).map(move |s| (k, pool, s))))
+        {
+            if tiles.fuses([k, stride, 0], pool) {
+                let side = ((pool - 1) * stride + k) as u32;
+                let (activation, activation_in) = (RELU, RELU);
+                let (k, pool, stride) = (k as u32, pool as u32, stride as u32);
+                let conv = ConvShape {
+                    batch: 1,
+                    c_in: 1,
+                    h_in: side,
+                    w_in: side,
+                    c_out: 1,
+                    k,
+                    stride,
+                    padding: 0,
+                    activation,
+                    activation_in,
+                };
+                let shape = ConvPoolShape { conv, pool };
+                assert!(ConvPoolBackwardWeight(shape, 1, tiles).iterations() > 0);
+                assert!(ConvPoolBackwardInput(shape, tiles).iterations() > 0);
+                fused += 1;
+            }
+        }
+    }
+    assert!(fused > 500, "{fused}");
+}

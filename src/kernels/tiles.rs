@@ -69,7 +69,7 @@ pub struct Tiles {
     pub(super) conv_groups: u32,
     /// Minimum number of invocations on a GPU for a typical batch; long sums are split within a workgroup to reach it.
     pub(super) split_lanes: u32,
-    /// Maximum number of steps in a dispatch. With 1, nothing is done that only saves dispatches.
+    /// Maximum number of steps in a dispatch. With 1, no kernels are merged merely to save dispatches.
     pub(crate) per_dispatch: u32,
     /// Maximum number of images in a slice of a fully connected layer's weight gradient.
     pub(super) fc_slice: u32,
@@ -79,7 +79,7 @@ pub struct Tiles {
 }
 
 /// Elements of workgroup memory that WebGPU guarantees: 16 KiB.
-pub(super) const WORKGROUP_MEMORY: u32 = 1 << 12;
+pub(crate) const WORKGROUP_MEMORY: u32 = 1 << 12;
 
 /// Images in a typical batch.
 const USUAL_BATCH: u64 = 64;
@@ -174,7 +174,7 @@ impl Tiles {
         }
     }
 
-    /// Whether this is a table for software devices.
+    /// Returns true for tables of software devices.
     pub(crate) fn gathers(&self) -> bool {
         self.gathers
     }
@@ -273,18 +273,19 @@ impl Tiles {
         }
     }
 
-    /// Elements of workgroup memory of a convolution's weight gradient, and of its input gradient, which runs beside it.
+    /// Elements of workgroup memory for a convolution's weight gradient, and for its input gradient in the same dispatch.
     pub(super) fn memory_beside(&self) -> [u32; 2] {
         let beside = if self.per_dispatch > 1 { WORKGROUP_MEMORY / 2 } else { 0 };
         [WORKGROUP_MEMORY - beside, beside]
     }
 
-    /// The same table for a kernel that has a dispatch to itself.
+    /// The same table, for a kernel that is always dispatched alone.
     pub(crate) const fn alone(self) -> Tiles {
         Tiles { per_dispatch: 1, ..self }
     }
 
-    /// Adapts a [`Tiles::split`] to the workgroup size of the kernel beside which it runs.
+    /// A [`Tiles::split`] with the workgroup size of the kernel with which it shares a dispatch, and at most its share of
+    /// workgroup memory.
     pub(super) fn beside(&self, workgroup: u32, [lanes, split]: [u32; 2], sums: u64) -> [u32; 2] {
         let fits = |split: u32| {
             let memory = u64::from((split - 1) * (workgroup / split)) * sums;

@@ -11,7 +11,7 @@ use crate::text::Argument;
 #[non_exhaustive]
 pub enum PlanError {
     #[error(
-        "{step} needs {groups} workgroups in one direction and 65535 are allowed; {}",
+        "{step} needs {groups} workgroups in one direction and {WORKGROUPS} are allowed; {}",
         match u64::from(u16::MAX) * *batch as u64 / u64::from(*groups) {
             0 => "not one image would fit, so use a smaller network or smaller images".into(),
             fits => format!("use a smaller {} than {batch}, such as {fits}, or smaller images", Argument("batch")),
@@ -34,6 +34,9 @@ pub enum PlanError {
     )]
     TooManyUniforms { step: String, name: &'static str, len: usize },
 }
+
+/// Workgroups in one direction that WebGPU guarantees.
+pub(super) const WORKGROUPS: u32 = 65_535;
 
 /// Limit on the elements in all slices of a weight gradient times the parts of a batch. Beyond it, accumulating over
 /// the parts costs more than splitting the batch gains.
@@ -230,7 +233,7 @@ impl<'a> Builder<'a> {
     /// Returns a kernel's spec if it is within the limits of dispatch, loops and buffer sizes.
     fn checked(&self, kernel: &Kernel, label: &str) -> Result<Spec, PlanError> {
         let spec = kernel.spec();
-        if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > 65_535) {
+        if let Some(&groups) = spec.workgroups.iter().find(|&&g| g > WORKGROUPS) {
             return Err(PlanError::TooManyWorkgroups { step: label.into(), groups, batch: self.batch as usize });
         }
         let iterations = kernel.iterations();

@@ -4,27 +4,28 @@
 //! that do not depend on each other, such as the two gradients of a layer, therefore share a dispatch: their shaders
 //! become functions of one shader, and each workgroup calls the one that its number selects.
 
-use super::shader::{ShaderError, Slot, parsed, slots, specialise};
+use super::builder::WORKGROUPS;
+use super::shader::{ShaderError, Slot, parsed, specialise};
 use super::side_by_side::{Part, of_part, side_by_side, workgroup_size};
 use super::{Arg, Step};
-use crate::kernels::{Access, Port, Spec};
+use crate::kernels::{Access, Port, Spec, WORKGROUP_MEMORY};
 use std::ops::Range;
 
-/// Limits that WebGPU guarantees: bindings of a shader, workgroups in one direction, and bytes of workgroup memory.
+/// Bindings of a shader that WebGPU guarantees.
 const STORAGE_BUFFERS: usize = 8;
 const UNIFORMS: usize = 12;
-const WORKGROUPS: u64 = 65_535;
-const WORKGROUP_MEMORY: u32 = 16_384;
 
-/// What a device runs at once: the shader of one step or of several, with its bindings in order.
+/// A dispatch of one step or of several: its shader and bindings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dispatch {
-    /// Stems of its kernels, and labels of its steps, joined by ` + `.
+    /// Stems of its kernels.
     pub stem: String,
+    /// Labels of its steps.
     pub label: String,
     pub wgsl: String,
+    /// The bindings that the shader must declare, in order.
     pub slots: Vec<Slot>,
-    /// What is bound to each of the `slots`.
+    /// The buffer range bound to each slot.
     pub args: Vec<Arg>,
     pub workgroups: [u32; 3],
 }
@@ -33,56 +34,33 @@ impl Dispatch {
     /// The dispatch of these steps. `source` returns the shader of a kernel.
     ///
     /// # Errors
-    /// If a shader does not match its kernel.
+    /// If a shader lacks a constant or a piece, or one that runs beside another is not valid WGSL.
     pub fn new<'s>(steps: &[Step], source: impl Fn(&Spec) -> &'s str) -> Result<Dispatch, ShaderError> {
         let specs: Vec<Spec> = steps.iter().map(|step| step.kernel.spec()).collect();
-        let texts = specs.iter().map(|spec| specialise(spec, source(spec))).collect::<Result<Vec<_>, _>>()?;
-        let stem = specs.iter().map(|spec| spec.stem).collect::<Vec<_>>().join(" + ");
-        let label = joined_label(steps);
-        let mut declared = Vec::new();
-        for (spec, text) in specs.iter().zip(&texts) {
-            declared = slots(spec.stem, text)?;
-            matches(spec, &declared)?;
-        }
-        if let ([step], [spec], [text]) = (steps, &specs[..], &texts[..]) {
-            let (args, workgroups) = (step.args.clone(), spec.workgroups);
-            return Ok(Dispatch { stem, label, wgsl: text.clone(), slots: declared, args, workgroups });
+        let mut texts = specs.iter().map(|spec| specialise(spec, source(spec))).collect::<Result<Vec<_>, _>>()?;
+        let (stem, label) = (joined(steps, |step| step.kernel.stem()), joined(steps, |step| &step.label));
+        if let ([step], [spec]) = (steps, &specs[..]) {
+            let slots = (0..).zip(&spec.ports).map(|(at, port)| slot(at, port, port.name.into())).collect();
+            let (wgsl, args, workgroups) = (texts.remove(0), step.args.clone(), spec.workgroups);
+            return Ok(Dispatch { stem, label, wgsl, slots, args, workgroups });
         }
         let bindings = Bindings::of(steps, &specs);
         let slots: Vec<Slot> = bindings.list.iter().map(|binding| binding.slot.clone()).collect();
-        let parts: Vec<Part> = specs
-            .iter()
-            .zip(&texts)
-            .zip(&bindings.of)
-            .map(|((spec, text), of)| Part { spec, text, slots: of.iter().map(|&at| &slots[at]).collect() })
-            .collect();
-        let (wgsl, groups) = (side_by_side(&parts)?, groups(&specs) as u32);
         let args = bindings.list.iter().map(|binding| binding.arg.clone()).collect();
-        Ok(Dispatch { stem, label, wgsl, slots, args, workgroups: [groups, 1, 1] })
+        let parts = specs.iter().zip(&texts).zip(&bindings.of).map(|((spec, text), of)| {
+            let slots = of.iter().map(|&at| &slots[at]).collect();
+            Part { spec, text, slots }
+        });
+        let wgsl = side_by_side(&parts.collect::<Vec<_>>())?;
+        Ok(Dispatch { stem, label, wgsl, slots, args, workgroups: [groups(&specs) as u32, 1, 1] })
     }
 }
 
-/// Label of steps that share a dispatch.
-pub(super) fn joined_label(steps: &[Step]) -> String {
-    let mut labels: Vec<&str> = steps.iter().map(|step| &*step.label).collect();
-    labels.dedup();
-    labels.join(" + ")
-}
-
-/// Whether a shader declares the bindings of its kernel, in order.
-fn matches(spec: &Spec, declared: &[Slot]) -> Result<(), ShaderError> {
-    let expected: Vec<Slot> =
-        (0..).zip(&spec.ports).map(|(binding, port)| slot(binding, port, port.name.into())).collect();
-    if declared != expected {
-        let names = |list: &[Slot]| list.iter().map(|slot| format!("{slot:?}")).collect();
-        let (expected, found) = (names(&expected), names(declared));
-        return Err(ShaderError::Bindings { stem: spec.stem.into(), expected, found });
-    }
-    Ok(())
-}
-
-fn slot(binding: u32, port: &Port, name: String) -> Slot {
-    Slot { binding, name, writable: port.access != Access::Read, uniform: port.uniform }
+/// Names of steps that share a dispatch, such as their labels, joined by ` + `. Parts of a batch have one name.
+pub fn joined<'s>(steps: &'s [Step], name: impl Fn(&'s Step) -> &'s str) -> String {
+    let mut names: Vec<&str> = steps.iter().map(name).collect();
+    names.dedup();
+    names.join(" + ")
 }
 
 /// Splits the steps of a plan into dispatches of at most `most` steps. The order of the steps is kept.
@@ -97,7 +75,7 @@ pub(super) fn grouped(steps: &[Step], most: usize) -> Vec<Range<usize>> {
     groups
 }
 
-/// Whether a step can join those of a dispatch.
+/// Returns true if a step can join those of a dispatch.
 fn fits(group: &[Step], step: &Step) -> bool {
     if !group.iter().all(|other| independent(other, step)) {
         return false;
@@ -107,20 +85,21 @@ fn fits(group: &[Step], step: &Step) -> bool {
     let bindings = Bindings::of(&all, &specs).list;
     let stored = bindings.iter().filter(|binding| !binding.slot.uniform).count();
     let bound = stored <= STORAGE_BUFFERS && bindings.len() - stored <= UNIFORMS;
-    bound && groups(&specs) <= WORKGROUPS && workgroups_fit(&specs)
+    bound && groups(&specs) <= WORKGROUPS.into() && workgroups_fit(&specs)
 }
 
-/// Whether workgroups of these kernels can be invocations of one shader.
+/// Returns true if one shader can contain these kernels, given their workgroup sizes and memory.
 fn workgroups_fit(specs: &[Spec]) -> bool {
-    let modules =
-        specs.iter().map(|spec| Some((parsed(spec.stem, &specialise(spec, spec.wgsl).ok()?).ok()?, spec.text())));
-    let Some(modules) = modules.collect::<Option<Vec<_>>>() else { return false };
-    let memory: u32 = modules.iter().map(|(module, _)| workgroup_memory(module)).sum();
-    let sizes = || modules.iter().map(|(module, _)| workgroup_size(module).iter().product::<u32>());
+    let texts = specs.iter().map(|spec| specialise(spec, spec.wgsl)).collect::<Result<Vec<_>, _>>();
+    let Ok(texts) = texts else { return false };
+    let modules = specs.iter().zip(&texts).map(|(spec, text)| parsed(spec.stem, text)).collect::<Result<Vec<_>, _>>();
+    let Ok(modules) = modules else { return false };
+    let memory: u32 = modules.iter().map(workgroup_memory).sum();
+    let sizes = || modules.iter().map(|module| workgroup_size(module).iter().product::<u32>());
     // The excess invocations of a smaller workgroup return at once, which they must not do before a barrier.
     let largest = sizes().max();
-    let whole = sizes().zip(&modules).all(|(size, (_, text))| Some(size) == largest || !text.contains("Barrier()"));
-    memory <= WORKGROUP_MEMORY && whole
+    let whole = sizes().zip(&texts).all(|(size, text)| Some(size) == largest || !text.contains("Barrier()"));
+    memory <= 4 * WORKGROUP_MEMORY && whole
 }
 
 /// Bytes of workgroup memory that a shader declares.
@@ -134,8 +113,8 @@ fn groups(specs: &[Spec]) -> u64 {
     specs.iter().map(|spec| spec.workgroups.map(u64::from).iter().product::<u64>()).sum()
 }
 
-/// Whether neither of two steps writes what the other one reads or writes. A dispatch cannot bind a buffer both for
-/// reading and for writing, not even different parts of it.
+/// Returns true if the order of two steps does not matter. Since WebGPU does not allow a dispatch to bind a buffer both
+/// read-only and writable, steps that do so depend on each other even if the ranges differ.
 fn independent(a: &Step, b: &Step) -> bool {
     let uses = |step: &Step| {
         let ports = step.kernel.spec().ports.into_iter().map(|port| port.access != Access::Read);
@@ -151,13 +130,17 @@ fn independent(a: &Step, b: &Step) -> bool {
     })
 }
 
+fn slot(binding: u32, port: &Port, name: String) -> Slot {
+    Slot { binding, name, writable: port.access != Access::Read, uniform: port.uniform }
+}
+
 /// A binding of a dispatch.
 struct Binding<'s> {
     slot: Slot,
     arg: &'s Arg,
 }
 
-/// The bindings of a dispatch, where steps that read the same elements share one.
+/// The bindings of a dispatch. Steps that read the same elements share a binding.
 struct Bindings<'s> {
     list: Vec<Binding<'s>>,
     /// For each step, the index of each port's binding.

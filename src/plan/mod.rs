@@ -13,7 +13,7 @@ mod side_by_side;
 mod unroll;
 
 pub use builder::{Builder, PlanError};
-pub use dispatch::Dispatch;
+pub use dispatch::{Dispatch, joined};
 pub use parameter::{Initial, Parameter, arena_len};
 pub use unroll::unrolled;
 
@@ -145,7 +145,7 @@ pub mod names {
     pub const ZEROS: &str = "zeros";
     /// Values set per epoch: four for each batch, described in the optimizer's shader.
     pub const RATES: &str = "rates";
-    /// The four of this batch.
+    /// The four values of the current batch, copied from [`RATES`].
     pub const RATE: &str = "rate";
     /// Constants of the optimizer, in the order of its shader.
     pub const HYPER: &str = "hyper";

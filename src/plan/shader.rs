@@ -13,9 +13,7 @@ pub enum ShaderError {
     Unset { stem: String, name: String },
     #[error("shader {stem} uses {piece}, and there is no shaders/common/{piece}.wgsl")]
     NoSuchPiece { stem: String, piece: String },
-    #[error("kernel {stem} has the bindings {expected:?} in the plan, but {found:?} in its shader")]
-    Bindings { stem: String, expected: Vec<String>, found: Vec<String> },
-    #[error("shader {stem} marks a loop to be unrolled whose number of iterations is not a constant: {line}")]
+    #[error("shader {stem} marks a loop `// unroll` that has no constant number of iterations: {line}")]
     Unrolled { stem: String, line: String },
     #[error("shader {stem} is not valid WGSL:\n{report}")]
     Invalid { stem: String, report: String },

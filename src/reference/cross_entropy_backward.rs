@@ -20,6 +20,24 @@ impl Twin for CrossEntropyBackward {
     }
 }
 
+/// Gradient of an image's loss with respect to the logit of class `j`, times the number of images. `targets` are those of
+/// [`weighted_targets`], and `scale` is [`weight_scale`].
+pub fn loss_gradient(
+    j: usize,
+    label: usize,
+    softmax: Rounded,
+    targets: &[Rounded],
+    smoothing: f64,
+    scale: Option<Rounded>,
+) -> Rounded {
+    if let Some(scale) = scale {
+        return (Rounded::sum(targets.iter().copied()) * softmax - targets[j]) * scale;
+    }
+    let (one, e) = (Rounded::exact(1.0), Rounded::exact(smoothing));
+    let share = e / Rounded::exact(targets.len() as f64);
+    softmax - if j == label { one - e + share } else { share }
+}
+
 pub fn run(
     s: &LossShape,
     x: &[f64],

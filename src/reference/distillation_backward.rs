@@ -1,6 +1,7 @@
 //! Twin of `shaders/distillation_backward.wgsl`:
 //! `dx = ((1 - a) (softmax(x) - target) + a t (softmax(x/t) - softmax(z/t))) / rows`.
 
+use super::cross_entropy_backward::loss_gradient;
 use super::cross_entropy_forward::{weight_scale, weighted_targets};
 use super::{Expected, Inputs, Near, Rounded, Twin};
 use crate::kernels::{DistillationBackward, LossShape};
@@ -38,8 +39,7 @@ pub fn run(
     let rows = Rounded::exact(batch.min(total.saturating_sub(start)) as f64);
     let scale = weight_scale(s, labels, order, cursor, weights);
     let one = Rounded::exact(1.0);
-    let (t, a, e) = (Rounded::exact(teaching[0]), Rounded::exact(teaching[1]), Rounded::exact(smoothing[0]));
-    let share = e / Rounded::exact(f64::from(s.classes));
+    let (t, a) = (Rounded::exact(teaching[0]), Rounded::exact(teaching[1]));
     let mut dx = Near::with_capacity(s.logits());
     for n in 0..s.padded as usize {
         if n >= batch || start + n >= total {
@@ -51,10 +51,8 @@ pub fn run(
         let softmax = softened(&row(x), one);
         let (soft, taught) = (softened(&row(x), t), softened(&row(z), t));
         let targets = weighted_targets(weights, label, smoothing[0]);
-        let all = Rounded::sum(targets.iter().copied());
         for j in 0..classes {
-            let target = if j == label { one - e + share } else { share };
-            let own = scale.map_or(softmax[j] - target, |scale| (all * softmax[j] - targets[j]) * scale);
+            let own = loss_gradient(j, label, softmax[j], &targets, smoothing[0], scale);
             let value = ((one - a) * own + a * t * (soft[j] - taught[j])) / rows;
             dx.push(value.value, value.error);
         }

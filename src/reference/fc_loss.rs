@@ -2,6 +2,7 @@
 //! `dw` and `db`, the sums of `d x` and of d over a slice of the batch.
 
 use super::activations::through;
+use super::cross_entropy_backward::loss_gradient;
 use super::cross_entropy_forward::{weight_scale, weighted_targets};
 use super::{Expected, Inputs, Near, Rounded, Sum, Twin};
 use crate::kernels::{FcLoss, FcLossShape, LossShape};
@@ -15,12 +16,13 @@ impl Twin for FcLoss {
             cursor: from.u("cursor"),
             smoothing: from.f("smoothing")[0],
             weights: from.f("weights"),
+            scale: weight_scale(&self.0.loss, from.u("labels"), from.u("order"), from.u("cursor"), from.f("weights")),
         };
         run(&self.0, self.1, from.f("x"), from.f("w"), from.f("b"), &loss, from.f("loss"))
     }
 }
 
-/// What the loss of a batch depends on besides its logits.
+/// Inputs of the loss other than logits.
 pub struct Loss<'a> {
     pub shape: &'a LossShape,
     pub labels: &'a [u32],
@@ -28,6 +30,8 @@ pub struct Loss<'a> {
     pub cursor: &'a [u32],
     pub smoothing: f64,
     pub weights: &'a [f64],
+    /// Factor of the loss if classes are weighted.
+    pub scale: Option<Rounded>,
 }
 
 pub fn run(
@@ -87,7 +91,6 @@ impl Loss<'_> {
         if row >= total {
             return None;
         }
-        let (one, e) = (Rounded::exact(1.0), Rounded::exact(self.smoothing));
         let label = self.labels[self.order[row] as usize] as usize;
         // A device may subtract another logit that rounding makes the largest.
         let largest = logits.iter().map(|z| z.value).fold(f64::NEG_INFINITY, f64::max);
@@ -98,18 +101,13 @@ impl Loss<'_> {
         let log = sum.ln();
         let classes = Rounded::exact(f64::from(self.shape.classes));
         let mean = Rounded::sum(logits.iter().copied()) / classes;
-        let plain = log + (best - logits[label]) + e * (logits[label] - mean);
-        let share = e / classes;
-        let scale = weight_scale(self.shape, self.labels, self.order, self.cursor, self.weights);
+        let plain = log + (best - logits[label]) + self.smoothing * (logits[label] - mean);
         let targets = weighted_targets(self.weights, label, self.smoothing);
-        let all = Rounded::sum(targets.iter().copied());
         let weighted = |scale| Rounded::sum(targets.iter().zip(logits).map(|(&t, &z)| t * (log + (best - z)))) * scale;
         let gradient = terms.iter().enumerate().map(|(j, &term)| {
-            let softmax = term / sum;
-            let target = if j == label { one - e + share } else { share };
-            let own = scale.map_or(softmax - target, |scale| (all * softmax - targets[j]) * scale);
+            let own = loss_gradient(j, label, term / sum, &targets, self.smoothing, self.scale);
             own / Rounded::exact(rows as f64)
         });
-        Some((row, scale.map_or(plain, weighted), gradient.collect()))
+        Some((row, self.scale.map_or(plain, weighted), gradient.collect()))
     }
 }

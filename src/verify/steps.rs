@@ -261,7 +261,7 @@ fn case(
     Ok(())
 }
 
-/// What is bound to these steps, in order: buffer, start and length.
+/// Buffer ranges bound to these steps, in order: buffer, start and length.
 fn bound<'p>(player: &'p Player, steps: &[Step]) -> Vec<(&'p wgpu::Buffer, usize, usize)> {
     let of_step = |step: &Step| {
         let ports = step.kernel.spec().ports.into_iter().zip(&step.args);
@@ -270,7 +270,7 @@ fn bound<'p>(player: &'p Player, steps: &[Step]) -> Vec<(&'p wgpu::Buffer, usize
     steps.iter().flat_map(of_step).collect()
 }
 
-/// What a step wrote that differs from the reference, given the contents of its ports before and after.
+/// Differences from the reference in a step's outputs, given the contents of its ports before and after.
 fn judged<'w>(
     step: &Step,
     before: impl Iterator<Item = &'w Vec<u32>>,

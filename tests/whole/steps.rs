@@ -3,7 +3,7 @@
 
 use crate::{devices, play};
 use mnist_gpu::Config;
-use mnist_gpu::gpu::Player;
+use mnist_gpu::gpu::{Device, Player};
 use mnist_gpu::kernels::{DeviceClass, Tiles};
 use mnist_gpu::model::initialise;
 use mnist_gpu::plan::names;
@@ -21,6 +21,14 @@ fn every_step_of_every_network_agrees_with_its_twin() {
     }
 }
 
+/// Fills the buffers of a plan and plays some batches.
+fn train(device: &Device, player: &Player, content: &[(&str, Vec<u32>)], batches: usize) {
+    play::fill_device(device, player, content);
+    let mut encoder = device.encoder();
+    player.encode(&mut encoder, batches);
+    device.wait(device.submit(encoder, &[])).unwrap();
+}
+
 /// A dispatch of several steps leaves the bits that they leave one by one.
 #[test]
 fn steps_side_by_side_and_one_by_one_are_the_same_to_the_bit() {
@@ -35,10 +43,7 @@ fn steps_side_by_side_and_one_by_one_are_the_same_to_the_bit() {
                 assert!(plan.dispatches().len() < plan.steps().len());
                 let [together, alone] = [plan.clone(), plan.clone().one_by_one()].map(|plan| {
                     let player = Player::new(&device, plan, &[]).unwrap();
-                    play::fill_device(&device, &player, &content);
-                    let mut encoder = device.encoder();
-                    player.encode(&mut encoder, 4);
-                    device.wait(device.submit(encoder, &[])).unwrap();
+                    train(&device, &player, &content, 4);
                     player
                 });
                 for (at, buffer) in plan.buffers().iter().enumerate() {
@@ -66,10 +71,7 @@ fn unrolled_loops_are_the_same_to_the_bit() {
                     device.unrolls = unrolls;
                     // SAFETY: these are the crate's own shaders, and the content is valid.
                     let player = unsafe { Player::unchecked(&device, plan.clone(), &[], |spec| spec.wgsl) }.unwrap();
-                    play::fill_device(&device, &player, &content);
-                    let mut encoder = device.encoder();
-                    player.encode(&mut encoder, 4);
-                    device.wait(device.submit(encoder, &[])).unwrap();
+                    train(&device, &player, &content, 4);
                     device.read(player.buffer(names::PARAMETERS), 0, net.arena_len()).unwrap()
                 });
                 assert!(driver == text, "{}: {class:?}", device.info);
@@ -101,14 +103,11 @@ fn an_epoch_ends_where_the_reference_ends() {
                 let plan = record(&net, &options).unwrap();
                 let content = play::content(&set, &initialise(&net, 9), &config);
                 let player = Player::new(&device, plan.clone(), &[]).unwrap();
-                play::fill_device(&device, &player, &content);
                 let mut twin = reference::Player::new(&plan);
                 play::fill_reference(&mut twin, &plan, &content);
                 let start = twin.buffer(names::PARAMETERS).floats().to_vec();
 
-                let mut encoder = device.encoder();
-                player.encode(&mut encoder, 6);
-                device.wait(device.submit(encoder, &[])).unwrap();
+                train(&device, &player, &content, 6);
                 (0..6).for_each(|_| twin.step());
 
                 let cursor = device.read(player.buffer(names::CURSOR), 0, 3).unwrap();

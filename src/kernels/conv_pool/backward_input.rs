@@ -22,11 +22,14 @@ impl ConvPoolBackwardInput {
         }
         let cells = tile_i * tile_j;
         let tile_c = divisor(s.conv.c_in, tiles.conv_c.min(room(cells)));
-        // With invocations enough, each unpools the gradient for more channels.
+        if self.is_software() {
+            return [tile_c, tile_i, tile_j];
+        }
+        // In a large batch, fewer invocations suffice, and each unpools the gradient once for more channels.
         let lanes = product([s.conv.batch, rows / tile_i, columns / tile_j, s.conv.c_in / tile_c]);
-        let spare = (lanes / u64::from(tiles.split_lanes)).clamp(1, 16) as u32;
-        let most = (tiles.conv_c * spare).min(SUMS / (cells * s.block() * s.block())).max(tile_c);
-        [if self.is_software() { tile_c } else { divisor(s.conv.c_in, most.min(room(cells))) }, tile_i, tile_j]
+        let factor = (lanes / u64::from(tiles.split_lanes)).clamp(1, SUMS.into()) as u32;
+        let most = (tiles.conv_c * factor).min(SUMS / (cells * s.block() * s.block())).max(tile_c);
+        [divisor(s.conv.c_in, most.min(room(cells))), tile_i, tile_j]
     }
 
     /// Number of tiles in a map.
