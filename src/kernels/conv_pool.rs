@@ -96,7 +96,10 @@ impl ConvPoolShape {
         ];
         // Each with the table for software devices and one of those for GPUs.
         let gpus = [discrete, integrated].into_iter().cycle();
-        shapes.into_iter().zip(gpus).flat_map(|(shape, gpu)| [(shape, gpu), (shape, software)]).collect()
+        let each = shapes.into_iter().zip(gpus).flat_map(|(shape, gpu)| [(shape, gpu), (shape, software)]);
+        // A batch so large for the device that an invocation's tile grows, with sums that are split nevertheless.
+        let full = (of([256, 4, 6, 6, 8, 3], 2, RELU, RELU), Tiles { split_lanes: 1 << 11, ..discrete });
+        each.chain([full]).collect()
     }
 }
 

@@ -273,6 +273,13 @@ impl Tiles {
         }
     }
 
+    /// Bound of the channels in a convolution's tile, which is `channels` for a batch of few invocations. In a large
+    /// batch fewer invocations suffice, and each uses what it loads for more channels, `most` at most.
+    pub(super) fn grown(&self, channels: u32, invocations: u64, most: u32) -> u32 {
+        let factor = (invocations / u64::from(self.split_lanes)).clamp(1, most.max(1).into()) as u32;
+        (channels * factor).min(most)
+    }
+
     /// Elements of workgroup memory for a convolution's weight gradient, and for its input gradient in the same dispatch.
     pub(super) fn memory_beside(&self) -> [u32; 2] {
         let beside = if self.per_dispatch > 1 { WORKGROUP_MEMORY / 2 } else { 0 };

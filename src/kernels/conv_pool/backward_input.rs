@@ -25,11 +25,10 @@ impl ConvPoolBackwardInput {
         if self.is_software() {
             return [tile_c, tile_i, tile_j];
         }
-        // In a large batch, fewer invocations suffice, and each unpools the gradient once for more channels.
-        let lanes = product([s.conv.batch, rows / tile_i, columns / tile_j, s.conv.c_in / tile_c]);
-        let factor = (lanes / u64::from(tiles.split_lanes)).clamp(1, SUMS.into()) as u32;
-        let most = (tiles.conv_c * factor).min(SUMS / (cells * s.block() * s.block())).max(tile_c);
-        [divisor(s.conv.c_in, most.min(room(cells))), tile_i, tile_j]
+        let invocations = product([s.conv.batch, rows / tile_i, columns / tile_j, s.conv.c_in / tile_c]);
+        let sums = SUMS / (cells * s.block() * s.block());
+        let most = tiles.grown(tiles.conv_c, invocations, sums.min(room(cells))).max(tile_c);
+        [divisor(s.conv.c_in, most), tile_i, tile_j]
     }
 
     /// Number of tiles in a map.

@@ -5,9 +5,27 @@ use super::*;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvPoolForward(pub ConvPoolShape, pub Tiles);
 
+/// Maximum number of sums of an invocation in a large batch.
+const SUMS: u32 = 40;
+
 impl ConvPoolForward {
     /// Output channels, and rows and columns of cells.
     fn tile(&self) -> [u32; 3] {
+        let ConvPoolForward(s, tiles) = self;
+        let [tile_o, tile_i, tile_j] = self.small_tile();
+        if self.is_software() {
+            return [tile_o, tile_i, tile_j];
+        }
+        let invocations = u64::from(s.conv.batch) * self.invocations();
+        let [lanes, split] = self.split();
+        let cells = tile_i * tile_j;
+        let sums = SUMS.min(WORKGROUP_MEMORY / (lanes * (split - 1)).max(1)) / (cells * s.pool * s.pool);
+        let most = tiles.grown(tiles.conv_o, invocations, sums.min(tiles.cells(s) / cells)).max(tile_o);
+        [divisor(s.conv.c_out, most), tile_i, tile_j]
+    }
+
+    /// The tile of a small batch.
+    fn small_tile(&self) -> [u32; 3] {
         let ConvPoolForward(s, tiles) = self;
         // Number of cells that fit in the body when the other dimensions already use `taken`.
         let room = |taken: u32| tiles.cells(s) / taken;
@@ -16,20 +34,26 @@ impl ConvPoolForward {
         [tile_o, divisor(s.h_out(), tiles.conv_i.min(room(tile_j * tile_o))), tile_j]
     }
 
+    /// Number of invocations for an image of a small batch, without splitting.
+    fn invocations(&self) -> u64 {
+        let (ConvPoolForward(s, _), [tile_o, tile_i, tile_j]) = (self, self.small_tile());
+        product([s.h_out() / tile_i, s.w_out() / tile_j, s.conv.c_out / tile_o])
+    }
+
     /// Number of tiles in a map.
     fn tiles_of_map(&self) -> u32 {
         let (ConvPoolForward(s, _), [_, tile_i, tile_j]) = (self, self.tile());
         (s.h_out() / tile_i) * (s.w_out() / tile_j)
     }
 
-    /// Tiles per workgroup, and invocations among which the sums of each tile are split.
+    /// Tiles per workgroup, and invocations among which the sums of each tile are split. Sums are rounded the same for
+    /// every batch size.
     fn split(&self) -> [u32; 2] {
-        let (ConvPoolForward(s, tiles), [tile_o, tile_i, tile_j]) = (self, self.tile());
+        let (ConvPoolForward(s, tiles), [tile_o, tile_i, tile_j]) = (self, self.small_tile());
         if self.is_software() {
             return [tiles.workgroup, 1];
         }
-        let invocations = product([self.tiles_of_map(), s.conv.c_out / tile_o]);
-        tiles.split(invocations, s.conv.c_in, product([tile_o, tile_i, tile_j, s.pool, s.pool]))
+        tiles.split(self.invocations(), s.conv.c_in, product([tile_o, tile_i, tile_j, s.pool, s.pool]))
     }
 }
 
