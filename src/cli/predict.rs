@@ -2,7 +2,7 @@
 
 use super::flags::{self, Flags};
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Image, Reading, is_left_over, is_picture, pictures_in, read_pictures};
+use crate::data::{DataError, Doubt, Image, Reading, is_left_over, is_picture, pictures_in, read_pictures};
 use crate::model::{Model, names_model};
 use crate::text::Shown;
 use crate::train::{Predictor, TrainError, image_size};
@@ -34,6 +34,8 @@ pub struct PredictArgs {
 
 /// Probability below which the network is reported as unsure.
 const SURE: f64 = 0.6;
+/// Probability below which what was found in the picture is reported.
+const CERTAIN: f64 = 0.95;
 /// Number of pictures that are read before they are sent to the device.
 const PORTION: usize = 4096;
 /// Maximum number of pictures, and maximum bytes of a line of a list.
@@ -183,7 +185,7 @@ struct Prediction<'a> {
     file: String,
     /// The three most probable classes.
     top: Vec<(&'a str, f64)>,
-    warning: Option<&'static str>,
+    warning: Option<String>,
 }
 
 impl<'a> Prediction<'a> {
@@ -191,10 +193,15 @@ impl<'a> Prediction<'a> {
         let mut top: Vec<_> = model.class_names.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
         top.sort_by(|a, b| b.1.total_cmp(&a.1));
         top.truncate(3);
-        let warning = match image.ink {
-            false => Some("no ink was found in the picture"),
-            true if top[0].1 < SURE => Some("the network is unsure"),
-            true => None,
+        let warning = match image.doubt {
+            _ if !image.ink => Some("no ink was found in the picture".into()),
+            Some(Doubt::Several(count)) => Some(format!("{count} characters are in view; crop the picture to one")),
+            _ if top[0].1 < SURE => Some("the network is unsure".into()),
+            Some(Doubt::Cut) if top[0].1 < CERTAIN => {
+                Some("the ink reaches a side of the picture, so a part may be missing".into())
+            }
+            Some(Doubt::Lined) if top[0].1 < CERTAIN => Some("there are lines on the paper".into()),
+            _ => None,
         };
         Prediction { file: path.display().to_string(), top, warning }
     }
@@ -205,7 +212,7 @@ impl<'a> Prediction<'a> {
             .iter()
             .map(|(class, probability)| format!("{} {:.1} %", Shown::from(*class), 100.0 * probability))
             .collect();
-        let warning = self.warning.map_or(String::new(), |warning| format!("; note: {warning}"));
+        let warning = self.warning.as_ref().map_or(String::new(), |warning| format!("; note: {warning}"));
         format!("{}: {}{warning}", Shown::from(&self.file), classes.join(", "))
     }
 
@@ -213,8 +220,8 @@ impl<'a> Prediction<'a> {
         let top: Vec<Value> =
             self.top.iter().map(|(class, probability)| json!({"class": class, "probability": probability})).collect();
         let mut report = json!({"file": self.file, "class": self.top[0].0, "probability": self.top[0].1, "top": top});
-        if let Some(warning) = self.warning {
-            report["warning"] = warning.into();
+        if let Some(warning) = &self.warning {
+            report["warning"] = warning.as_str().into();
         }
         report
     }

@@ -17,7 +17,7 @@ pub use folder::{Folder, PassedOver, Reading, is_left_over, pictures_in, read_pi
 pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
-pub use prepare::{Image, Prepare};
+pub use prepare::{Doubt, Image, Prepare};
 pub use set::{Classes, DataSet, Part, fingerprint};
 pub use source::{Loaded, Locator, Pictures, Source, Unfit};
 pub use split::{epoch_order, hold_out};

@@ -1,88 +1,110 @@
 //! Detection of the ink in a picture.
 
+use super::ground::{Plane, local, median};
+use super::lines::without_lines;
 use crate::data::picture::Grey;
 
 /// Minimum contrast of ink with its ground: less is noise or shading.
 const CONTRAST: f32 = 0.1;
-/// Minimum area of a piece of ink as a fraction of the largest piece; smaller ones are specks.
-const SPECK: f32 = 0.02;
+/// Fraction of the border off its plane above which the light may be uneven.
+const UNEVEN: f32 = 0.12;
+/// Minimum deviation of a line on the paper, relative to the ink; fainter ones do not pass for ink.
+const VISIBLE: f32 = 0.25;
+/// Ground darker than this does not raise the contrast of the ink on it further.
+const DARK: f32 = 0.2;
 
-/// Indices of the border pixels: a fiftieth of each side, at least one pixel.
-fn border(grey: &Grey) -> impl Iterator<Item = usize> + '_ {
-    let (h, w) = (grey.height, grey.width);
-    let (m, n) = ((h / 50).max(1), (w / 50).max(1));
-    let inside = move |i: usize, j: usize| (m..h - m).contains(&i) && (n..w - n).contains(&j);
-    (0..h * w).filter(move |at| !inside(at / w, at % w))
+/// The ink that was found in a picture.
+pub(super) struct Ink {
+    /// Amount of ink at every pixel, from 0 to 1.
+    pub amounts: Vec<f32>,
+    /// Whether lines across the picture were removed.
+    pub lines: bool,
 }
 
-fn median(values: &mut [f32]) -> f32 {
-    let middle = values.len() / 2;
-    values.select_nth_unstable_by(middle, f32::total_cmp).1.to_owned()
+/// Finds the ink; `None` if nothing stands out from the ground.
+pub(super) fn ink(grey: &Grey) -> Option<Ink> {
+    let plane = Plane::of(grey);
+    let away: Vec<f32> = grey.values.iter().zip(plane.values(grey)).map(|(value, ground)| value - ground).collect();
+    if plane.off <= UNEVEN {
+        // Ink deviates from the ground to the side with more deviation.
+        let weight = |sign: f32| away.iter().map(|a| (sign * a).max(0.0).powi(2)).sum::<f32>();
+        let sign = if weight(1.0) > weight(-1.0) { 1.0 } else { -1.0 };
+        return separated(away.iter().map(|a| (sign * a).max(0.0)).collect(), plane.noise, grey);
+    }
+    let on_plane = [false, true].map(|dark_ink| {
+        let sign = if dark_ink { -1.0 } else { 1.0 };
+        let away = away.iter().map(|a| (sign * a).max(0.0)).collect();
+        (dark_ink, separated(away, plane.noise, grey))
+    });
+    let on_local = [false, true].map(|dark_ink| {
+        let ground = local(grey, dark_ink);
+        let away = grey.values.iter().zip(&ground).map(|(value, ground)| match dark_ink {
+            // The same ink takes the same part of much and of little light.
+            true => 1.0 - value / ground.max(DARK),
+            false => value - ground,
+        });
+        let mut away: Vec<f32> = away.collect();
+        // The local ground lies above the noise of the paper.
+        let usual = median(&mut away.clone());
+        away.iter_mut().for_each(|away| *away = (*away - usual).max(0.0));
+        (dark_ink, separated(away, plane.grain, grey))
+    });
+    let judged = on_plane.into_iter().chain(on_local).filter_map(|(dark_ink, ink)| {
+        let ink = ink?;
+        Some((outlined(&ink.amounts, grey, dark_ink), ink))
+    });
+    judged.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ink)| ink)
 }
 
-/// The median of the border.
-pub(super) fn usual(grey: &Grey) -> f32 {
-    median(&mut border(grey).map(|at| grey.values[at]).collect::<Vec<_>>())
-}
-
-/// Amount of ink at every pixel, from 0 to 1; `None` if nothing stands out from the ground.
-pub(super) fn ink(grey: &Grey) -> Option<Vec<f32>> {
-    let ground = Ground::of(grey);
-    let away: Vec<f32> = (0..grey.values.len())
-        .map(|at| grey.values[at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32))
-        .collect();
-    // Ink deviates from the ground to the side with more deviation.
-    let weight = |sign: f32| away.iter().map(|a| (sign * a).max(0.0).powi(2)).sum::<f32>();
-    let sign = if weight(1.0) > weight(-1.0) { 1.0 } else { -1.0 };
-    let ink: Vec<f32> = away.iter().map(|a| (sign * a).max(0.0)).collect();
-    let most = ink.iter().fold(0.0_f32, |most, &v| most.max(v));
-    if most < CONTRAST.max(6.0 * ground.noise) {
+/// Separates ink from ground by how much each pixel deviates; `None` if none does.
+fn separated(mut away: Vec<f32>, noise: f32, grey: &Grey) -> Option<Ink> {
+    let most = |away: &[f32]| away.iter().fold(0.0_f32, |most, &v| most.max(v));
+    let least = CONTRAST.max(6.0 * noise);
+    if most(&away) < least {
         return None;
     }
-    let threshold = otsu(&ink, most);
-    Some(ink.iter().map(|v| ((v - 0.5 * threshold) / threshold).clamp(0.0, 1.0)).collect())
+    let visible = least.max(VISIBLE * most(&away));
+    let lines = without_lines(&mut away, grey.width, visible);
+    let most = most(&away);
+    if most < least {
+        return None;
+    }
+    let threshold = otsu(&away, most);
+    let amounts = away.iter().map(|v| ((v - 0.5 * threshold) / threshold).clamp(0.0, 1.0)).collect();
+    Some(Ink { amounts, lines })
 }
 
-/// Bounds of the deviation from the rest of the border above which a border pixel is ink.
-const FAR: [f32; 2] = [0.06, 0.25];
-
-/// The ground as a plane fitted to the border, so that a shadow across the paper is not ink.
-struct Ground {
-    level: f32,
-    slope: [f32; 2],
-    middle: [f32; 2],
-    /// Standard deviation of the border from the plane.
-    noise: f32,
-}
-
-impl Ground {
-    fn of(grey: &Grey) -> Ground {
-        let places: Vec<usize> = border(grey).collect();
-        let middle = [grey.height as f32 / 2.0, grey.width as f32 / 2.0];
-        let mut ground = Ground { level: usual(grey), slope: [0.0; 2], middle, noise: 0.0 };
-        let offset = |at: usize| [(at / grey.width) as f32 - middle[0], (at % grey.width) as f32 - middle[1]];
-        // Each plane separates outliers better than the last.
-        for _ in 0..3 {
-            let away = |at: usize| grey.values[at] - ground.at((at / grey.width) as f32, (at % grey.width) as f32);
-            let spread = |places: &[usize]| median(&mut places.iter().map(|&at| away(at).abs()).collect::<Vec<_>>());
-            let far = (4.0 * spread(&places)).clamp(FAR[0], FAR[1]);
-            let near: Vec<usize> = places.iter().copied().filter(|&at| away(at).abs() <= far).collect();
-            // Standard deviation from the median absolute deviation, which ink on the border changes little.
-            let noise = 1.4826 * spread(&near);
-            let level = near.iter().map(|&at| grey.values[at]).sum::<f32>() / near.len() as f32;
-            // The border is nearly symmetrical, so each slope can be fitted separately.
-            let slope = [0, 1].map(|d| {
-                let up = near.iter().map(|&at| offset(at)[d] * (grey.values[at] - level)).sum::<f32>();
-                up / near.iter().map(|&at| offset(at)[d].powi(2)).sum::<f32>().max(1e-6)
-            });
-            ground = Ground { level, slope, middle, noise };
+/// How well the outline of the ink follows edges of the picture: the sum over the outline of how much the picture
+/// changes across it, less half of the contrast. Where shading was taken for ink, the picture does not change.
+fn outlined(ink: &[f32], grey: &Grey, dark_ink: bool) -> f32 {
+    let (h, w) = (grey.height, grey.width);
+    let reach = 1 + h.max(w) / 100;
+    let mut steps = Vec::new();
+    let mut step = |at: usize, next: usize, before: usize, after: usize| {
+        let (first, second) = (ink[at] > 0.5, ink[next] > 0.5);
+        if first != second {
+            let up = grey.values[after] - grey.values[before];
+            steps.push(if first == dark_ink { up } else { -up });
         }
-        ground
+    };
+    for i in 0..h {
+        for j in 0..w {
+            let at = i * w + j;
+            if j + 1 < w {
+                step(at, at + 1, i * w + (j + 1).saturating_sub(reach), i * w + (j + reach).min(w - 1));
+            }
+            if i + 1 < h {
+                step(at, at + w, (i + 1).saturating_sub(reach) * w + j, (i + reach).min(h - 1) * w + j);
+            }
+        }
     }
-
-    fn at(&self, i: f32, j: f32) -> f32 {
-        self.level + self.slope[0] * (i - self.middle[0]) + self.slope[1] * (j - self.middle[1])
+    if steps.is_empty() {
+        return 0.0;
     }
+    // The contrast of a clear edge.
+    let last = (steps.len() - 1) * 9 / 10;
+    let contrast = steps.select_nth_unstable_by(last, f32::total_cmp).1.to_owned();
+    steps.iter().map(|step| step - 0.5 * contrast.max(CONTRAST)).sum()
 }
 
 /// The level that separates two groups best (N. Otsu, A Threshold Selection Method from Gray-Level Histograms, 1979).
@@ -105,41 +127,4 @@ fn otsu(values: &[f32], most: f32) -> f32 {
         }
     }
     best.1 as f32 / 255.0 * most
-}
-
-/// The ink without pieces that are far smaller than the largest; `None` if nothing is left.
-pub(super) fn without_specks(mut ink: Vec<f32>, height: usize, width: usize) -> Option<Vec<f32>> {
-    let mut piece = vec![0_u32; ink.len()];
-    let mut areas = vec![0_usize];
-    let mut open = Vec::new();
-    for start in 0..ink.len() {
-        if ink[start] <= 0.5 || piece[start] > 0 {
-            continue;
-        }
-        let name = areas.len() as u32;
-        areas.push(0);
-        open.push(start);
-        piece[start] = name;
-        while let Some(at) = open.pop() {
-            areas[name as usize] += 1;
-            let (i, j) = (at / width, at % width);
-            for u in i.saturating_sub(1)..height.min(i + 2) {
-                for v in j.saturating_sub(1)..width.min(j + 2) {
-                    let next = u * width + v;
-                    if ink[next] > 0.5 && piece[next] == 0 {
-                        piece[next] = name;
-                        open.push(next);
-                    }
-                }
-            }
-        }
-    }
-    let largest = areas.iter().max().copied().filter(|&area| area > 0)?;
-    let is_speck = |name: u32| (areas[name as usize] as f32) < SPECK * largest as f32;
-    for (value, &name) in ink.iter_mut().zip(&piece) {
-        if name == 0 && *value > 0.5 || name > 0 && is_speck(name) {
-            *value = 0.0;
-        }
-    }
-    Some(ink)
 }

@@ -5,14 +5,19 @@
 //! LeCun, C. Cortes, C. J. C. Burges: The MNIST database). [`Prepare::Mnist`] does the same to any picture of one
 //! character.
 
+mod ground;
 mod ink;
+mod lines;
+mod pieces;
 mod strokes;
 
 use super::{DataError, picture::Grey};
 use crate::words::words;
+use ground::usual;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma};
-use ink::{ink, usual, without_specks};
+use ink::{Ink, ink};
+use pieces::{Extent, Pieces};
 use std::path::Path;
 use strokes::fit;
 
@@ -43,10 +48,32 @@ pub struct Image {
     pub bytes: Vec<u8>,
     /// False for a blank picture. Only [`Prepare::Mnist`] detects ink; the others always set it.
     pub ink: bool,
+    /// Why the ink may not be a single whole character. Only [`Prepare::Mnist`] looks.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why the ink of a picture may not be a single whole character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// So many characters of similar height.
+    Several(usize),
+    /// The ink ends at a side of the picture.
+    Cut,
+    /// Lines across the picture were removed.
+    Lined,
 }
 
 /// Size of the box that a character is fitted into, as a fraction of the image's side.
 const BOX: f32 = 20.0 / 28.0;
+
+/// Level up to which a pixel of a prepared image is black.
+const BLACK: f32 = 0.02;
+/// Pictures whose sides are shorter than the first are scaled up to at least the second.
+const SMALL_SIDE: usize = 56;
+const FINE_SIDE: usize = 112;
+/// Part of the ink's extent that ends at a side of the picture above which the ink counts as cut off.
+const CUT: f32 = 0.3;
 
 type Plane = ImageBuffer<Luma<f32>, Vec<f32>>;
 
@@ -75,7 +102,7 @@ fn byte(value: f32) -> u8 {
 
 fn exact(grey: &Grey) -> Image {
     let bytes = grey.values.iter().map(|&v| byte(v)).collect();
-    Image { height: grey.height, width: grey.width, bytes, ink: true }
+    Image { height: grey.height, width: grey.width, bytes, ink: true, doubt: None }
 }
 
 fn plane(height: usize, width: usize, values: Vec<f32>) -> Plane {
@@ -94,19 +121,86 @@ fn fitted(grey: &Grey, [height, width]: [usize; 2]) -> Image {
     for (j, i, value) in small.enumerate_pixels() {
         bytes[(top + i as usize) * width + left + j as usize] = byte(value.0[0]);
     }
-    Image { height, width, bytes, ink: true }
+    Image { height, width, bytes, ink: true, doubt: None }
 }
 
 fn mnist(grey: &Grey, size: [usize; 2]) -> Image {
     let [height, width] = size;
-    let blank = || Image { height, width, bytes: vec![0; height * width], ink: false };
-    let ink = ink(grey);
-    // Light on black and of the right size: already prepared.
-    if [grey.height, grey.width] == size && usual(grey) < 0.2 {
-        return Image { ink: ink.is_some(), ..exact(grey) };
+    let blank = || Image { height, width, bytes: vec![0; height * width], ink: false, doubt: None };
+    if is_prepared(grey, size) {
+        return exact(grey);
     }
-    let Some(ink) = ink.and_then(|ink| without_specks(ink, grey.height, grey.width)) else { return blank() };
-    place(&fit(&ink, grey, size), size)
+    let enlarged = enlarged(grey);
+    let grey = enlarged.as_ref().unwrap_or(grey);
+    let Some((ink, pieces)) = found(grey) else { return blank() };
+    if let Some(inside) = pieces.panel().and_then(|panel| content(grey, panel)) {
+        return mnist(&inside, size);
+    }
+    let characters = pieces.characters();
+    if characters.is_empty() {
+        return blank();
+    }
+    let all: Vec<usize> = characters.iter().flat_map(|of| &of.pieces).copied().collect();
+    let drawn = pieces.ink_of(&all, &ink.amounts);
+    let is_cut = pieces.ends(&all) > CUT;
+    let doubt = match characters.len() {
+        1 if is_cut => Some(Doubt::Cut),
+        1 => ink.lines.then_some(Doubt::Lined),
+        count => Some(Doubt::Several(count)),
+    };
+    Image { doubt, ..place(&fit(&drawn, grey, size), size) }
+}
+
+/// The ink and its pieces.
+fn found(grey: &Grey) -> Option<(Ink, Pieces)> {
+    let ink = ink(grey)?;
+    let pieces = Pieces::of(&ink.amounts, grey.width);
+    Some((ink, pieces))
+}
+
+/// The inside of a panel, if there is ink that does not reach its sides: otherwise the panel is part of a character.
+fn content(grey: &Grey, panel: Extent) -> Option<Grey> {
+    let rows = (panel.top..panel.bottom).map(|i| &grey.values[i * grey.width..][panel.left..panel.right]);
+    let inside = Grey { height: panel.height(), width: panel.width(), values: rows.flatten().copied().collect() };
+    let (_, pieces) = found(&inside)?;
+    let extent = pieces.extent()?;
+    let margin = 1 + inside.height.max(inside.width) / 100;
+    let [bottom, right] = [inside.height - extent.bottom, inside.width - extent.right];
+    ([extent.top, extent.left, bottom, right].iter().all(|&room| room >= margin)).then_some(inside)
+}
+
+/// Whether a picture is an image as [`place`] makes them: of this size, on black, as large as the box, and with its
+/// centre of mass in the middle.
+fn is_prepared(grey: &Grey, [height, width]: [usize; 2]) -> bool {
+    if [grey.height, grey.width] != [height, width] || usual(grey) > BLACK {
+        return false;
+    }
+    let drawn =
+        || grey.values.iter().enumerate().filter(|(_, v)| **v > BLACK).map(|(at, v)| (at / width, at % width, *v));
+    let span = |of: &dyn Fn((usize, usize, f32)) -> usize| {
+        let low = drawn().map(of).min().unwrap_or(0);
+        drawn().map(of).max().map_or(0, |high| high + 1 - low)
+    };
+    let longest = span(&|(i, ..)| i).max(span(&|(_, j, _)| j)) as f32;
+    let mass: f32 = drawn().map(|(.., v)| v).sum();
+    let centre =
+        |of: &dyn Fn((usize, usize, f32)) -> usize| drawn().map(|at| at.2 * (of(at) as f32 + 0.5)).sum::<f32>() / mass;
+    let off =
+        (centre(&|(i, ..)| i) - height as f32 / 2.0).abs().max((centre(&|(_, j, _)| j) - width as f32 / 2.0).abs());
+    (longest - BOX * height.min(width) as f32).abs() <= 1.0 && off <= 1.5
+}
+
+/// A small picture scaled up, so that strokes of a pixel's width have an outline; `None` if it is large enough.
+fn enlarged(grey: &Grey) -> Option<Grey> {
+    let side = grey.height.max(grey.width);
+    let factor = FINE_SIDE.div_ceil(side);
+    if side >= SMALL_SIDE {
+        return None;
+    }
+    let [height, width] = [grey.height, grey.width].map(|side| side * factor);
+    let source = plane(grey.height, grey.width, grey.values.clone());
+    let values = resize(&source, width as u32, height as u32, FilterType::CatmullRom).into_raw();
+    Some(Grey { height, width, values })
 }
 
 /// Places a character in an image with its centre of mass in the middle, and scales its darkest ink to white.
@@ -127,130 +221,8 @@ fn place(character: &Plane, [height, width]: [usize; 2]) -> Image {
             bytes[i * width + j] = byte(value.0[0] / most);
         }
     }
-    Image { height, width, bytes, ink: true }
+    Image { height, width, bytes, ink: true, doubt: None }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::strokes::STROKES;
-    use super::*;
-
-    /// A ring off the centre, on a ground, in a picture of this side.
-    fn ring(side: usize, pen: f32, ground: f32, ink: f32) -> Grey {
-        let (centre, radius) = ([0.3 * side as f32, 0.6 * side as f32], 0.2 * side as f32);
-        let value = |at: usize| {
-            let (i, j) = ((at / side) as f32 - centre[0], (at % side) as f32 - centre[1]);
-            let away = ((i * i + j * j).sqrt() - radius).abs();
-            if away < pen / 2.0 { ink } else { ground + 0.1 * (at % side) as f32 / side as f32 }
-        };
-        Grey { height: side, width: side, values: (0..side * side).map(value).collect() }
-    }
-
-    fn apply(grey: &Grey) -> Image {
-        Prepare::Mnist.apply(Path::new("x"), grey, [28, 28]).unwrap()
-    }
-
-    #[test]
-    fn whatever_the_paper_the_pen_and_the_size_a_ring_is_the_same_ring() {
-        for (side, pen, ground, ink) in [
-            (200, 12.0, 0.9, 0.1),
-            (200, 12.0, 0.1, 0.9),
-            (64, 5.0, 0.6, 0.2),
-            (900, 2.0, 0.8, 0.3),
-            (900, 90.0, 0.8, 0.3),
-            (28, 2.0, 0.7, 0.0),
-        ] {
-            let image = apply(&ring(side, pen, ground, ink));
-            let what = format!("side {side}, pen {pen}, {ink} on {ground}: {:?}", image.bytes);
-            assert!(image.ink, "{what}");
-            let rows: Vec<usize> = (0..28).filter(|i| image.bytes[i * 28..][..28].iter().any(|&b| b > 60)).collect();
-            let columns: Vec<usize> = (0..28).filter(|j| (0..28).any(|i| image.bytes[i * 28 + j] > 60)).collect();
-            for span in [rows, columns] {
-                let (first, last) = (span[0], span[span.len() - 1]);
-                assert!((3..=5).contains(&first) && (22..=24).contains(&last), "{first}..{last}: {what}");
-            }
-            let at = |i: usize, j: usize| image.bytes[i * 28 + j];
-            assert!(at(0, 0) == 0 && at(14, 14) == 0, "the ground and the hole are black: {what}");
-            let width = (0..14).filter(|&i| at(i, 14) > 100).count();
-            assert!((1..=5).contains(&width), "{width} pixels wide: {what}");
-        }
-    }
-
-    #[test]
-    fn no_ink_is_no_ink_and_specks_are_none() {
-        let mut blank = Grey { height: 50, width: 60, values: vec![0.8; 3000] };
-        assert_eq!(apply(&blank), Image { height: 28, width: 28, bytes: vec![0; 784], ink: false });
-        for (at, value) in blank.values.iter_mut().enumerate() {
-            *value += 0.02 * ((at * 7919 % 13) as f32 / 13.0 - 0.5);
-        }
-        assert!(!apply(&blank).ink, "noise is none");
-        let mut ring = ring(200, 12.0, 0.9, 0.1);
-        let clean = apply(&ring);
-        for i in 180..183 {
-            ring.values[i * 200 + 10..i * 200 + 13].fill(0.1);
-        }
-        assert_eq!(apply(&ring).bytes, clean.bytes, "a speck changes nothing");
-    }
-
-    /// A letter as wide as its picture, and one cut off at a side.
-    #[test]
-    fn ink_that_reaches_the_border_is_ink() {
-        for (ground, ink) in [(0.9, 0.1), (0.1, 0.9)] {
-            for side in [40, 300] {
-                let value = |at: usize| {
-                    let (i, j) = (at / side, at % side);
-                    let noise = 0.02 * ((at * 7919 % 13) as f32 / 13.0 - 0.5);
-                    let stem = j < side / 4 || (i < side / 6 && j < side / 2);
-                    noise + if stem { ink } else { ground }
-                };
-                let grey = Grey { height: side, width: side, values: (0..side * side).map(value).collect() };
-                let image = apply(&grey);
-                let filled = image.bytes.iter().filter(|&&b| b > 128).count();
-                assert!(image.ink && (80..200).contains(&filled), "{side}, {ink} on {ground}: {filled}");
-                let ink_at = |i: usize, j: usize| image.bytes[i * 28 + j] > 128;
-                assert!(ink_at(20, 11) && !ink_at(20, 18), "{side}, {ink} on {ground}: {:?}", image.bytes);
-            }
-        }
-        // A bold letter that was scaled up: black, white and the shades between them share the border.
-        let shade = |j: usize| match j {
-            ..4 => 0.68,
-            4..140 => 0.05,
-            _ => 1.0,
-        };
-        let bold = Grey { height: 200, width: 200, values: (0..200 * 200).map(|at| shade(at % 200)).collect() };
-        let image = apply(&bold);
-        assert!(image.ink && image.bytes.iter().filter(|&&b| b > 200).count() > 20, "{:?}", image.bytes);
-    }
-
-    /// The time per pixel must not depend on the size.
-    #[test]
-    fn large_images_are_prepared_like_small_ones() {
-        for side in [128, 1024] {
-            let grey = ring(900, 2.0, 0.8, 0.3);
-            let image = Prepare::Mnist.apply(Path::new("x"), &grey, [side, side]).unwrap();
-            let at = |i: usize, j: usize| image.bytes[i * side + j];
-            let width = (0..side / 2).filter(|&i| at(i, side / 2) > 100).count();
-            let expected = STROKES.start * BOX * side as f32;
-            assert!((width as f32 / expected - 1.0).abs() < 0.2, "{width} pixels of {side}, {expected} wanted");
-            assert!(at(0, 0) == 0 && at(side / 2, side / 2) == 0);
-        }
-    }
-
-    #[test]
-    fn what_is_prepared_already_stays_as_it_is() {
-        let first = apply(&ring(200, 12.0, 0.9, 0.1));
-        let values = first.bytes.iter().map(|&b| f32::from(b) / 255.0).collect();
-        assert_eq!(apply(&Grey { height: 28, width: 28, values }), first);
-    }
-
-    #[test]
-    fn resize_keeps_aspect_and_polarity_and_none_wants_the_size() {
-        let wide = Grey { height: 10, width: 40, values: vec![128.0 / 255.0; 400] };
-        let image = Prepare::Resize.apply(Path::new("x"), &wide, [28, 28]).unwrap();
-        assert!(image.bytes.iter().all(|&b| b.abs_diff(128) <= 1), "{:?}", image.bytes);
-        let text = Prepare::None.apply(Path::new("x.png"), &wide, [28, 28]).unwrap_err().to_string();
-        assert!(text.contains("x.png") && text.contains("10x40") && text.contains("28x28"), "{text}");
-        let exact = Prepare::None.apply(Path::new("x"), &wide, [10, 40]).unwrap();
-        assert_eq!((exact.height, exact.width, exact.bytes[0]), (10, 40, 128));
-    }
-}
+mod tests;
