@@ -23,6 +23,8 @@ pub enum Purpose {
     Augmentation = 6,
     /// One word, which seeds the hash on the device.
     Dropout = 7,
+    /// Rows of a last layer for classes that a model does not know; one stream per class and tensor.
+    Classes = 9,
 }
 
 /// A stream of random numbers.

@@ -9,16 +9,16 @@ use crate::train::{Confusion, evaluate_model, image_size, wilson};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Evaluate a model: accuracy, loss, confusion matrix and wrong predictions
 #[derive(Args)]
 pub struct EvalArgs {
     /// A model file, a run folder, or `pretrained` [default: the newest run under ./runs]
     model: Option<PathBuf>,
-    /// Images to evaluate on
-    #[arg(long, value_enum, default_value_t = Split::Test)]
-    split: Split,
+    /// Images to evaluate on; by default the test part, or all of a set without one that the model was not trained on
+    #[arg(long, value_enum)]
+    split: Option<Split>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
@@ -37,17 +37,19 @@ enum Split {
 /// Any error.
 pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let path = model_path(args.model.as_deref())?;
-    let model = Model::load(&path)?;
+    let model = super::train::loaded(&path, console)?;
+    let wanted = recipe::data(&args.source.settings.recipe);
+    let whole = args.split.is_none() && !was_trained_on(&model, wanted);
     let pictures = Pictures {
+        whole,
         prepare: super::agreed(args.source.settings.recipe.prepare, Some(&model))?,
         skip_bad: args.source.settings.recipe.skip_bad.unwrap_or(false),
         // If the test part is split off by seed, it must be the one of the training.
         seed: seed::deserialize(&model.training["config"]["seed"]).unwrap_or(0),
         size: Some(image_size(&model.network)),
     };
-    let wanted = recipe::data(&args.source.settings.recipe);
     let source = args.source.cache.locate(wanted, pictures, console)?;
-    let loaded = source.load(if args.split == Split::Test { Part::Test } else { Part::Train })?;
+    let loaded = source.load(if args.split == Some(Split::Train) { Part::Train } else { Part::Test })?;
     super::tell_unfit(&loaded.unfit, console);
     let mut set = loaded.set;
     source.relabel(&mut set, &model.class_names)?;
@@ -93,7 +95,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         })
         .collect();
     let (low, high) = wilson(correct, total);
-    let split = if args.split == Split::Test { "test" } else { "train" };
+    let split = if args.split == Some(Split::Train) { "train" } else { "test" };
     let mut data = json!({"name": source.name, "split": split, "images": total});
     super::add_skipped(&mut data, &loaded.unfit.skipped);
     super::add_passed_over(&mut data, &source);
@@ -112,6 +114,13 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         "wrong": wrong,
     }));
     Ok(())
+}
+
+/// Whether a model was trained on a data set, so that only the test part is new to it.
+fn was_trained_on(model: &Model, wanted: &Path) -> bool {
+    let config = &model.training["config"];
+    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+    config["data"].as_str().is_some_and(|data| place(Path::new(data)) == place(wanted))
 }
 
 fn text(

@@ -12,6 +12,7 @@ mod flags;
 mod network;
 mod plan;
 mod predict;
+mod prediction;
 mod recipe;
 mod run;
 mod show;
@@ -232,7 +233,12 @@ fn tell_skipped(skipped: &[DataError], console: &Console) {
 
 /// Prints which pictures were skipped and which are blank.
 fn tell_unfit(unfit: &Unfit, console: &Console) {
-    let Unfit { skipped, blank } = unfit;
+    let Unfit { skipped, blank, scaled } = unfit;
+    if let Some([height, width]) = scaled {
+        console.warn(format!(
+            "the images have {height}x{width} pixels, so they are prepared like pictures for the network"
+        ));
+    }
     tell_skipped(skipped, console);
     if !blank.is_empty() {
         console.warn(format!(

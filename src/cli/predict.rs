@@ -1,14 +1,15 @@
 //! `predict`: classifies pictures with a model.
 
 use super::flags::{self, Flags};
+use super::prediction::{Picture, Prediction, Seen};
 use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Doubt, Image, Reading, is_left_over, is_picture, pictures_in, read_pictures};
-use crate::model::{Model, names_model};
+use crate::data::{DataError, Prepare, Reading, is_left_over, is_picture, pictures_in, read_characters, read_pictures};
+use crate::model::names_model;
 use crate::text::Shown;
 use crate::train::{Predictor, TrainError, image_size};
 use anyhow::Context;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
@@ -26,16 +27,15 @@ pub struct PredictArgs {
     /// Draw each picture as the network receives it
     #[arg(long)]
     show: bool,
+    /// Read every character of a picture, in rows from left to right. Characters that touch are read as one
+    #[arg(long)]
+    each: bool,
     #[command(flatten)]
     settings: Flags<flags::Pictures>,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// Probability below which the network is reported as unsure.
-const SURE: f64 = 0.6;
-/// Probability below which what was found in the picture is reported.
-const CERTAIN: f64 = 0.95;
 /// Number of pictures that are read before they are sent to the device.
 const PORTION: usize = 4096;
 /// Maximum number of pictures, and maximum bytes of a line of a list.
@@ -57,32 +57,49 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     let size = image_size(&model.network);
     let skip_bad = args.settings.recipe.skip_bad.unwrap_or(false);
     let reading = Reading { prepare: model.prepare, size, skip_bad };
+    anyhow::ensure!(
+        !args.each || model.prepare == Prepare::Mnist,
+        "--each needs a model whose pictures are prepared like MNIST's, not by {}",
+        model.prepare
+    );
     let predictor = Predictor::new(&device, &model, files.len())?;
     let (mut lines, mut predictions, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for portion in files.chunks(PORTION) {
         let paths: Vec<&Path> = portion.iter().map(PathBuf::as_path).collect();
-        let (mut read, mut bytes) = (Vec::new(), Vec::new());
-        for (path, image) in paths.iter().zip(read_pictures(&paths, reading)) {
-            match image {
-                Ok(image) => {
-                    bytes.extend_from_slice(&image.bytes);
-                    read.push((*path, image));
+        let pictures: Vec<_> = match args.each {
+            true => read_characters(&paths, size).into_iter().map(|read| read.map(Picture::Each)).collect(),
+            false => read_pictures(&paths, reading).into_iter().map(|read| read.map(Picture::One)).collect(),
+        };
+        let (mut read, mut bytes, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        for (path, picture) in paths.iter().zip(pictures) {
+            match picture {
+                Ok(picture) => {
+                    picture.images().for_each(|image| {
+                        bytes.extend_from_slice(&image.bytes);
+                        owners.push(*path);
+                    });
+                    read.push((*path, picture));
                 }
                 Err(error) => skipped.push(error),
             }
         }
         let seen = match predictor.run(&device, &bytes) {
             Err(error @ TrainError::NoAnswer { image }) => {
-                return Err(error).with_context(|| format!("{name}, picture {}", Shown::from(read[image].0)));
+                return Err(error).with_context(|| format!("{name}, picture {}", Shown::from(owners[image])));
             }
             seen => seen?,
         };
-        for ((path, image), probabilities) in read.into_iter().zip(seen) {
-            let prediction = Prediction::of(path, &image, &probabilities, &model);
+        let mut seen = seen.into_iter();
+        for (path, picture) in read {
+            let probabilities: Vec<Vec<f64>> = seen.by_ref().take(picture.images().count()).collect();
+            let prediction = Prediction::of(path, &picture, &probabilities, &model);
             if console.json {
                 predictions.push(prediction.json());
-            } else {
-                lines.push(prediction.line());
+                continue;
+            }
+            lines.push(prediction.line());
+            for (at, image) in picture.images().enumerate() {
+                lines.extend(prediction.characters.get(at).map(Seen::line));
                 if args.show {
                     lines.push(draw(&image.bytes, image.width));
                 }
@@ -178,51 +195,4 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     inner.retain(|inner| inner.is_dir() && !inner.is_symlink() && !is_left_over(inner));
     inner.sort();
     inner.iter().try_for_each(|inner| add(inner, files))
-}
-
-/// The result for a picture.
-struct Prediction<'a> {
-    file: String,
-    /// The three most probable classes.
-    top: Vec<(&'a str, f64)>,
-    warning: Option<String>,
-}
-
-impl<'a> Prediction<'a> {
-    fn of(path: &Path, image: &Image, probabilities: &[f64], model: &'a Model) -> Prediction<'a> {
-        let mut top: Vec<_> = model.class_names.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
-        top.sort_by(|a, b| b.1.total_cmp(&a.1));
-        top.truncate(3);
-        let warning = match image.doubt {
-            _ if !image.ink => Some("no ink was found in the picture".into()),
-            Some(Doubt::Several(count)) => Some(format!("{count} characters are in view; crop the picture to one")),
-            _ if top[0].1 < SURE => Some("the network is unsure".into()),
-            Some(Doubt::Cut) if top[0].1 < CERTAIN => {
-                Some("the ink reaches a side of the picture, so a part may be missing".into())
-            }
-            Some(Doubt::Lined) if top[0].1 < CERTAIN => Some("there are lines on the paper".into()),
-            _ => None,
-        };
-        Prediction { file: path.display().to_string(), top, warning }
-    }
-
-    fn line(&self) -> String {
-        let classes: Vec<String> = self
-            .top
-            .iter()
-            .map(|(class, probability)| format!("{} {:.1} %", Shown::from(*class), 100.0 * probability))
-            .collect();
-        let warning = self.warning.as_ref().map_or(String::new(), |warning| format!("; note: {warning}"));
-        format!("{}: {}{warning}", Shown::from(&self.file), classes.join(", "))
-    }
-
-    fn json(&self) -> Value {
-        let top: Vec<Value> =
-            self.top.iter().map(|(class, probability)| json!({"class": class, "probability": probability})).collect();
-        let mut report = json!({"file": self.file, "class": self.top[0].0, "probability": self.top[0].1, "top": top});
-        if let Some(warning) = &self.warning {
-            report["warning"] = warning.as_str().into();
-        }
-        report
-    }
 }

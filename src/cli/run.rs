@@ -3,7 +3,7 @@
 use super::{Console, DeviceArgs, listed};
 use crate::settings::Config;
 use crate::text::Shown;
-use crate::train::{BEST, Event, MODEL, Outcome, Prepared, Trainer};
+use crate::train::{BEST, Event, MODEL, Outcome, Prepared, Trainer, wilson};
 use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
@@ -26,6 +26,7 @@ pub fn carry_out(
     let config = prepared.config.clone();
     let counts = [prepared.indices.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let classes = prepared.model.network.classes();
+    let guess = guess(&prepared.test.labels);
     let source = prepared.source.clone().context("the run has no data source")?;
     let (command, data) = (prepared.command, source.name.clone());
     let mut described = json!({"name": data, "train": counts[0], "validation": counts[1], "test": counts[2]});
@@ -70,8 +71,42 @@ pub fn carry_out(
         }
         _ => {}
     }
+    advice(&outcome, command, counts[0], guess, &config).iter().for_each(|note| console.warn(note));
     report(&outcome, command, described, &device, &config.freeze, [setup, began.elapsed()], console);
     Ok(())
+}
+
+/// Number of training images below which fine-tuning usually beats training from nothing.
+const FEW: usize = 2000;
+/// Accuracy below which a run on few images is worth a hint.
+const GOOD: f64 = 0.95;
+
+/// Accuracy of always guessing the most frequent class.
+fn guess(labels: &[u8]) -> f64 {
+    let count = |class: u8| labels.iter().filter(|&&label| label == class).count();
+    (0..=255).map(count).max().unwrap_or(0) as f64 / labels.len().max(1) as f64
+}
+
+/// Hints for a run whose result is no better than guessing, or could be better on so few images.
+fn advice(outcome: &Outcome, command: &str, images: usize, guess: f64, config: &Config) -> Option<String> {
+    let (correct, tested) = (outcome.correct, outcome.test.predicted.len());
+    if tested == 0 {
+        return None;
+    }
+    let accuracy = correct as f64 / tested as f64;
+    let better = match command {
+        "train" if images < FEW => format!("`mnist-gpu finetune pretrained --data {}`", Shown::from(&config.data)),
+        "train" => "more epochs, another learning rate (--lr), or --recipe best".into(),
+        _ => "more epochs, another learning rate (--lr), or --freeze none".into(),
+    };
+    if wilson(correct, tested).0 <= guess {
+        return Some(format!(
+            "this is not clearly better than always guessing one class ({:.2} %); try {better}",
+            100.0 * guess
+        ));
+    }
+    (command == "train" && images < FEW && accuracy < GOOD)
+        .then(|| format!("{images} images are few to train a network from nothing; try {better}"))
 }
 
 /// Sets `stop` on Ctrl-C, SIGTERM and SIGHUP, unless SIGHUP is ignored, as under `nohup`. A second signal ends the

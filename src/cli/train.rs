@@ -125,7 +125,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
         None => recipe::merged(flags, file.clone(), None)?.model,
     };
     let path = model_path(path.as_deref())?;
-    let model = Model::load(&path)?;
+    let model = loaded(&path, console)?;
     let network = Architecture::of(&model.network);
     let wanted = recipe::merged(flags, file, Some(&network))?;
     let freeze = wanted.freeze.clone().unwrap_or_else(|| model.network.convolutions());
@@ -183,7 +183,16 @@ pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> an
         }
         path => path?,
     };
-    Ok((Shown::from(&path).to_string(), Model::load(&path)?))
+    Ok((Shown::from(&path).to_string(), loaded(&path, console)?))
+}
+
+/// Loads a model, and says what was taken off the names of its tensors.
+pub(super) fn loaded(path: &Path, console: &Console) -> anyhow::Result<Model> {
+    let model = Model::load(path)?;
+    if !model.prefix.is_empty() {
+        console.note(format!("the names of its tensors start with {}, which is taken off", model.prefix));
+    }
+    Ok(model)
 }
 
 /// The folder of a new run, checked before any work is done.

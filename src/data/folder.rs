@@ -66,12 +66,12 @@ impl Folder {
     }
 
     /// Lists the pictures of a folder. Without a test part, one is split off by seed, with the same share of each
-    /// class.
+    /// class, or all pictures are tested on if the set is needed as a `whole`.
     ///
     /// # Errors
     /// If there are no pictures, class names that cannot be displayed, too few or too many classes, or a class too
     /// small to split.
-    pub fn open(path: &Path, seed: u64) -> Result<Folder, DataError> {
+    pub fn open(path: &Path, seed: u64, whole: bool) -> Result<Folder, DataError> {
         let inner = folders(path)?;
         let mut found = [None; PARTS.len()];
         for (name, folder) in &inner {
@@ -79,27 +79,34 @@ impl Folder {
                 found[part].get_or_insert(folder.as_path());
             }
         }
+        // Without a training part all folders are classes, but for parts that have classes of the same names.
+        if found[0].is_none() {
+            let names = |folder: &Path| folders(folder).unwrap_or_default().into_iter().map(|(name, _)| name);
+            let has = |class: &String| inner.iter().any(|(name, _)| name == class);
+            found.iter_mut().for_each(|part| *part = part.filter(|folder| names(folder).all(|class| has(&class))));
+        }
         let [train, val, test] = found;
-        // Without a training part all folders are classes, regardless of their names.
+        let parts_beside: Vec<&Path> =
+            if train.is_none() { [val, test].into_iter().flatten().collect() } else { Vec::new() };
         let used = |folder: &Path| train.is_none() || found.contains(&Some(folder));
         let mut passed_over = loose(path);
         for (_, folder) in inner.iter().filter(|(_, folder)| !used(folder)) {
             passed_over.extend(passed(folder, pictures_below(folder), "next to a folder of training pictures"));
         }
         for part in if train.is_some() { [train, val, test] } else { [Some(path), None, None] }.into_iter().flatten() {
-            for (_, class) in folders(part)? {
+            for (_, class) in folders(part)?.into_iter().filter(|(_, class)| !parts_beside.contains(&class.as_path())) {
                 let nested = folders_below(&class).iter().map(|inner| pictures_below(inner)).sum();
                 passed_over.extend(passed(&class, nested, "in folders inside a class folder"));
                 passed_over.extend(passed(&class, without_ending(&class), "without a file extension"));
             }
         }
+        let of = |part: &Path| classes_of(part, &[]);
+        let classes = |train: Option<&Path>| classes_of(train.unwrap_or(path), &parts_beside);
         let parts: [Classes; 3] = match (train, val, test) {
-            (Some(train), Some(val), Some(test)) => [classes_of(train)?, classes_of(val)?, classes_of(test)?],
-            (Some(train), None, Some(test)) | (Some(train), Some(test), None) => {
-                [classes_of(train)?, Classes::new(), classes_of(test)?]
-            }
-            (Some(train), None, None) => split(path, classes_of(train)?, seed)?,
-            (None, ..) => split(path, classes_of(path)?, seed)?,
+            (train, Some(val), Some(test)) => [classes(train)?, of(val)?, of(test)?],
+            (train, None, Some(test)) | (train, Some(test), None) => [classes(train)?, Classes::new(), of(test)?],
+            (train, None, None) if whole => [classes(train)?, Classes::new(), classes(train)?],
+            (train, None, None) => split(path, classes(train)?, seed)?,
         };
         let mut classes: Vec<String> = parts.iter().flat_map(|part| part.keys().cloned()).collect();
         classes.sort();
@@ -274,10 +281,10 @@ fn has_pictures(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry.path())))
 }
 
-/// The pictures of each class of a folder, sorted by name.
-fn classes_of(path: &Path) -> Result<Classes, DataError> {
+/// The pictures of each class of a folder, sorted by name. Some folders in it are none.
+fn classes_of(path: &Path, except: &[&Path]) -> Result<Classes, DataError> {
     let mut classes = Classes::new();
-    for (name, folder) in folders(path)? {
+    for (name, folder) in folders(path)?.into_iter().filter(|(_, folder)| !except.contains(&folder.as_path())) {
         let files = pictures_in(&folder)?;
         if files.is_empty() {
             return Err(DataError::EmptyClass(folder.into()));
@@ -342,13 +349,25 @@ fn read_all(files: &[(PathBuf, u8)], reading: Reading) -> (DataSet, Vec<PathBuf>
 
 /// Reads and prepares pictures on all cores, in order.
 pub fn read_pictures(paths: &[&Path], reading: Reading) -> Vec<Result<super::Image, DataError>> {
+    read_as(paths, |path, grey| reading.prepare.apply(path, grey, reading.size))
+}
+
+/// Reads all characters of each picture, on all cores, in order.
+pub fn read_characters(paths: &[&Path], size: [usize; 2]) -> Vec<Result<Vec<super::Character>, DataError>> {
+    read_as(paths, |_, grey| Ok(super::characters(grey, size)))
+}
+
+fn read_as<T: Send>(
+    paths: &[&Path],
+    prepare: impl Fn(&Path, &Grey) -> Result<T, DataError> + Sync,
+) -> Vec<Result<T, DataError>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(at) else { return done };
-            done.push((at, Grey::read(path).and_then(|grey| reading.prepare.apply(path, &grey, reading.size))));
+            done.push((at, Grey::read(path).and_then(|grey| prepare(path, &grey))));
         }
     };
     let mut read: Vec<_> = on_all_cores(paths.len(), work).into_iter().flatten().collect();
@@ -367,7 +386,8 @@ mod tests {
             std::fs::create_dir(folder.path().join(class)).unwrap();
             (0..count).for_each(|n| std::fs::write(folder.path().join(format!("{class}/{n}.png")), "").unwrap());
         }
-        let labels: Vec<u8> = Folder::open(folder.path(), 0).unwrap().train.iter().map(|(_, label)| *label).collect();
+        let labels: Vec<u8> =
+            Folder::open(folder.path(), 0, false).unwrap().train.iter().map(|(_, label)| *label).collect();
         assert_eq!(labels, [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 2, 0, 0, 0]);
     }
 }

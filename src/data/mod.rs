@@ -1,5 +1,6 @@
 //! Images and labels on the host: reading, downloading, generating, splitting.
 
+mod arrays;
 mod fetch;
 mod folder;
 mod idx;
@@ -10,17 +11,19 @@ mod set;
 mod source;
 mod split;
 pub mod synthetic;
+mod table;
 
 pub use fetch::{Checking, Fetcher, OnProgress, is_right};
 use folder::unlike;
-pub use folder::{Folder, PassedOver, Reading, is_left_over, pictures_in, read_pictures};
+pub use folder::{Folder, PassedOver, Reading, is_left_over, pictures_in, read_characters, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
-pub use prepare::{Doubt, Image, Prepare};
+pub use prepare::{Character, Doubt, Image, Prepare, characters};
 pub use set::{Classes, DataSet, Part, fingerprint};
 pub use source::{Loaded, Locator, Pictures, Source, Unfit};
 pub use split::{epoch_order, hold_out};
+pub use table::{is_table, read_table};
 
 use crate::text::{self, Argument, Shown};
 
@@ -36,6 +39,10 @@ pub enum DataError {
     Truncated { path: Shown, found: u64, expected: u64 },
     #[error("{path} has more than the {expected} bytes that its header declares; download or copy it again")]
     TooLong { path: Shown, expected: u64 },
+    #[error("{path}, row {row}: {text}")]
+    Table { path: Shown, row: usize, text: String },
+    #[error("{0} has only a test part; `mnist-gpu eval --data` uses it, but training needs a training part")]
+    TestOnly(Shown),
     #[error("{path} needs {bytes} bytes, more than the available memory")]
     NoMemory { path: Shown, bytes: u64 },
     #[error("{images} has {image_count} images, but {labels} has {label_count} labels; the two must match")]
@@ -108,8 +115,8 @@ pub enum DataError {
     )]
     Missing { folder: Shown, name: String },
     #[error(
-        "there is no data set \"{0}\"; give auto, {names}, synthetic, synthetic:N, a folder with the four IDX files, \
-         or a folder with one folder of pictures per class", names = KNOWN.map(|known| known.name).join(", ")
+        "there is no data set \"{0}\"; give auto, {names}, synthetic, synthetic:N, a folder with IDX files, a folder with \
+         one folder of pictures per class, or a CSV table of labels and pixels", names = KNOWN.map(|known| known.name).join(", ")
     )]
     Unknown(Shown),
     #[error("\"{0}\": synthetic:N takes a whole number of training images from 2 to 10000000")]

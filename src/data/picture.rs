@@ -14,13 +14,15 @@ pub struct Grey {
     pub height: usize,
     pub width: usize,
     pub values: Vec<f32>,
+    /// Number of the file's pixels per value, along each side.
+    pub step: usize,
 }
 
 /// Extensions of picture files. Those of the second line cannot be read, and are reported rather than ignored.
 #[rustfmt::skip]
-const ENDINGS: [&str; 13] = [
-    "png", "jpg", "jpeg", "bmp", "gif", "webp",
-    "tif", "tiff", "heic", "heif", "avif", "jp2", "jxl",
+const ENDINGS: [&str; 19] = [
+    "png", "jpg", "jpeg", "jfif", "jpe", "bmp", "dib", "gif", "webp",
+    "tif", "tiff", "heic", "heif", "hif", "avif", "jp2", "jxl", "pdf", "svg",
 ];
 
 /// Formats that are decoded, regardless of the file name.
@@ -65,9 +67,16 @@ impl Grey {
         if bytes.is_empty() {
             return Err("it is empty".into());
         }
+        let (other, is_whole) = (other_format(&bytes), is_whole_jpeg(&bytes));
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-        if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
-            return Err("it is not a PNG, JPEG, BMP, GIF or WebP file".into());
+        let Some(format) = reader.format().filter(|format| FORMATS.contains(format)) else {
+            return Err(match other {
+                Some(name) => format!("it is {name}, which is not supported; export it as PNG or JPEG"),
+                None => "it is not a PNG, JPEG, BMP, GIF or WebP file".into(),
+            });
+        };
+        if format == ImageFormat::Jpeg && !is_whole {
+            return Err("it ends before the picture does; download or copy it again".into());
         }
         let limit = |bytes: u64| {
             let mut limits = Limits::default();
@@ -125,8 +134,49 @@ impl Grey {
                 values.push(sum / count);
             }
         }
-        Grey { height: small_h as usize, width: small_w as usize, values }
+        Grey { height: small_h as usize, width: small_w as usize, values, step: step as usize }
     }
+}
+
+/// The format of a file that is none of [`FORMATS`], by its first bytes.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    const STARTS: [(&[u8], &str); 8] = [
+        (b"II*\0", "a TIFF file"),
+        (b"MM\0*", "a TIFF file"),
+        (b"%PDF", "a PDF document"),
+        (b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
+        (b"\0\0\0\x0cJXL ", "a JPEG XL file"),
+        (b"\xff\x0a", "a JPEG XL file"),
+        (b"8BPS", "a Photoshop document"),
+        (b"\0\0\x01\0", "an icon file"),
+    ];
+    // ISO base media files name their brand after the length and type of their first box.
+    match bytes.get(4..12) {
+        Some(b"ftypavif" | b"ftypavis") => return Some("an AVIF file"),
+        Some(b"ftypheic" | b"ftypheix" | b"ftyphevc" | b"ftypheim" | b"ftyphevx" | b"ftypmif1" | b"ftypmsf1") => {
+            return Some("a HEIC file, as iPhones take");
+        }
+        _ => {}
+    }
+    let start = &bytes[..bytes.len().min(1024)];
+    if start.windows(4).any(|word| word == b"<svg") {
+        return Some("an SVG drawing");
+    }
+    STARTS.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name)
+}
+
+/// Whether the scans of a JPEG file are followed by the marker of its end, which its decoder does not demand. Scans do
+/// not contain it (ITU-T T.81, B.1.1.5), but thumbnails in the segments before them do.
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        at += 2;
+        if marker == 0xda {
+            return bytes[at..].windows(2).any(|two| two == [0xff, 0xd9]);
+        }
+        at += usize::from(u16::from_be_bytes([high, low]));
+    }
+    false
 }
 
 /// Luminance and opacity of a pixel.

@@ -83,7 +83,12 @@ pub struct Classes {
     pub names: Option<Vec<String>>,
     /// Classes without a training image.
     pub(super) missing: Vec<usize>,
+    /// Training images of the smallest class that has any, and of the largest.
+    sizes: [usize; 2],
 }
+
+/// Ratio of the largest class to the smallest one above which a set is called unbalanced.
+const UNBALANCED: usize = 10;
 
 impl Classes {
     /// The classes of a data set: those with names, else as many as are requested, else one more than the largest
@@ -115,7 +120,18 @@ impl Classes {
         if count - missing.len() < 2 {
             return Err(DataError::OneClass { path: data.into(), label: largest as u8 });
         }
-        Ok(Classes { count, names, missing })
+        let sizes = || images.iter().copied().filter(|&count| count > 0);
+        let sizes = [sizes().min().unwrap_or(0), sizes().max().unwrap_or(0)];
+        Ok(Classes { count, names, missing, sizes })
+    }
+
+    /// A warning if some classes have far fewer training images than others.
+    pub fn imbalance(&self) -> Option<String> {
+        let [least, most] = self.sizes;
+        (most >= UNBALANCED * least).then(|| {
+            let weights = Argument("class-weights");
+            format!("classes have from {least} to {most} training images; {weights} balanced counts small classes as much as large ones")
+        })
     }
 
     /// A warning if classes have no training images; `None` if every class occurs.

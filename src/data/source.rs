@@ -1,14 +1,12 @@
 //! Finds and loads the data set that the user requested.
 
-use super::fetch::{Checking, hex, is_right};
-use super::known::NAMES;
+use super::arrays::{Arrays, below, has_arrays};
+use super::fetch::{Checking, is_right};
 use super::set::{Classes, DataSet, Part};
 use super::{
-    DataError, Fetcher, Folder, Known, Layout, OnProgress, PassedOver, Prepare, Reading, find, read_first_column,
-    read_images, read_labels, synthetic, unlike,
+    DataError, Fetcher, Folder, Known, OnProgress, PassedOver, Prepare, Reading, find, is_table, synthetic, unlike,
 };
 use crate::text::Shown;
-use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +28,8 @@ pub struct Unfit {
     pub skipped: Vec<DataError>,
     /// Pictures without ink, which become blank images.
     pub blank: Vec<PathBuf>,
+    /// Height and width of images that were prepared because the network takes others.
+    pub scaled: Option<[usize; 2]>,
 }
 
 impl Unfit {
@@ -37,6 +37,7 @@ impl Unfit {
     pub fn extend(&mut self, others: Unfit) {
         self.skipped.extend(others.skipped);
         self.blank.extend(others.blank);
+        self.scaled = self.scaled.or(others.scaled);
     }
 }
 
@@ -48,6 +49,8 @@ pub struct Pictures {
     pub skip_bad: bool,
     /// Seed of the split into training and test part, if there is no test part.
     pub seed: u64,
+    /// Whether a set without a test part is used for testing as a whole.
+    pub whole: bool,
     /// Height and width of the images. `None` is 28x28, or with [`Prepare::None`] the size of the first picture.
     pub size: Option<[usize; 2]>,
 }
@@ -76,7 +79,7 @@ pub struct Source {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Folder(PathBuf, Option<&'static Known>),
+    Arrays(Arrays),
     Pictures(Folder, Reading),
     /// Number of training images.
     Synthetic(u32),
@@ -109,7 +112,7 @@ impl Locator {
                 Ok(source("synthetic", Kind::Synthetic(count)))
             }
             "auto" => match self.fetched("mnist", progress) {
-                Ok((folder, known)) => Ok(source("mnist", Kind::Folder(folder, Some(known)))),
+                Ok((folder, known)) => Ok(source("mnist", self.arrays(&folder, Some(known))?)),
                 Err(reason) => {
                     let notice = format!("MNIST is unavailable, so the built-in synthetic digits are used. {reason}");
                     Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic(synthetic::TRAIN)) })
@@ -117,7 +120,7 @@ impl Locator {
             },
             name if find(name).is_some() => {
                 let (folder, known) = self.fetched(name, progress)?;
-                Ok(source(name, Kind::Folder(folder, Some(known))))
+                Ok(source(name, self.arrays(&folder, Some(known))?))
             }
             _ => self.folder(wanted),
         }
@@ -126,6 +129,12 @@ impl Locator {
     /// A set in a user's folder.
     fn folder(&self, wanted: &Path) -> Result<Source, DataError> {
         let unreadable = |e: std::io::Error| DataError::Unreadable { path: wanted.into(), reason: Shown::new(e) };
+        if is_table(wanted) {
+            let name = wanted.file_stem().map_or("table".into(), |name| Shown::from(name).to_string());
+            let path = std::path::absolute(wanted).map_err(unreadable)?;
+            let arrays = Arrays::of_table(&path, self.pictures);
+            return Ok(Source { name, wanted: path, notice: split_off(&arrays), kind: Kind::Arrays(arrays) });
+        }
         match std::fs::read_dir(wanted) {
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Err(DataError::Unknown(wanted.into()));
@@ -138,20 +147,30 @@ impl Locator {
         if Folder::is_one(&path) {
             let (folder, reading) = self.pictures(&path)?;
             let notice = "the pictures in this folder are used, and the IDX files in it are ignored";
-            let notice = file(&path, NAMES[0]).is_ok().then(|| notice.into());
+            let notice = has_arrays(&path).then(|| notice.into());
             return Ok(source(own, Kind::Pictures(folder, reading), notice));
         }
         if let Some(reason) = unlike(&path) {
             return Err(DataError::NoData { folder: path.into(), reason });
         }
-        let known = recognise(&path);
-        let name = known.map_or(own, |known| known.name.into());
-        Ok(source(name, Kind::Folder(path.clone(), known), None))
+        let (place, found) = match below(&path).filter(|_| !has_arrays(&path)) {
+            Some(below) => (below.clone(), Some(format!("the files in {} are used", Shown::from(&below)))),
+            None => (path.clone(), None),
+        };
+        let kind = self.arrays(&place, None)?;
+        let Kind::Arrays(arrays) = &kind else { return Ok(source(own, kind, found)) };
+        let name = arrays.known.map_or(own, |known| known.name.into());
+        let notices: Vec<String> = found.into_iter().chain(split_off(arrays)).collect();
+        Ok(source(name, kind, (!notices.is_empty()).then(|| notices.join("; "))))
+    }
+
+    fn arrays(&self, path: &Path, known: Option<&'static Known>) -> Result<Kind, DataError> {
+        Arrays::of_folder(path, known, self.pictures).map(Kind::Arrays)
     }
 
     fn pictures(&self, path: &Path) -> Result<(Folder, Reading), DataError> {
-        let Pictures { prepare, skip_bad, seed, size } = self.pictures;
-        let folder = Folder::open(path, seed)?;
+        let Pictures { prepare, skip_bad, seed, size, whole } = self.pictures;
+        let folder = Folder::open(path, seed, whole)?;
         let prepare = prepare.unwrap_or_default();
         let size = match (size, prepare) {
             (Some(size), _) => size,
@@ -184,78 +203,10 @@ impl Locator {
     }
 }
 
-/// Recognises a known set in a user's folder: by the training labels and, if those match, the images.
-fn recognise(folder: &Path) -> Option<&'static Known> {
-    use super::{Check, KNOWN};
-    let is = |dims: &[usize], bytes: &[u8], check: Check| {
-        let mut digest = Sha256::new();
-        digest.update([0, 0, 8, dims.len() as u8]);
-        dims.iter().for_each(|&dim| digest.update((dim as u32).to_be_bytes()));
-        digest.update(bytes);
-        let found = hex(&digest.finalize());
-        matches!(check, Check::Sha256(hash) if hash == found)
-    };
-    let labels = read_labels(&file(folder, NAMES[1]).ok()?).ok()?;
-    let known = KNOWN.iter().find(|known| is(&[labels.len()], &labels, known.files[1].check))?;
-    let images = read_images(&file(folder, NAMES[0]).ok()?).ok()?;
-    let dims = [images.len(), images.height, images.width];
-    is(&dims, &images.bytes, known.files[0].check).then_some(known)
-}
-
-/// Path of a file in a folder, plain or gzipped.
-fn file(folder: &Path, name: &str) -> Result<PathBuf, DataError> {
-    for path in [folder.join(name), folder.join(format!("{name}.gz"))] {
-        match std::fs::metadata(&path) {
-            Ok(_) => return Ok(path),
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(DataError::Unreadable { path: path.into(), reason: Shown::new(e) }),
-        }
-    }
-    Err(DataError::Missing { folder: folder.into(), name: name.into() })
-}
-
-/// File names of a part's images and labels: those of a known set if they exist, else MNIST's.
-fn names_of(folder: &Path, known: Option<&'static Known>, part: Part) -> [&'static str; 2] {
-    let at = if part == Part::Train { 0 } else { 2 };
-    match known {
-        Some(known) if folder.join(known.files[at].name).is_file() => [0, 1].map(|i| known.files[at + i].name),
-        _ => [NAMES[at], NAMES[at + 1]],
-    }
-}
-
-fn labels_of(path: &Path, layout: Layout) -> Result<Vec<u8>, DataError> {
-    let mut labels = if layout.columns { read_first_column(path)? } else { read_labels(path)? };
-    if let Some(at) = labels.iter().position(|&label| label < layout.first_label) {
-        let text = format!("label {} at index {at}, but labels start from {}", labels[at], layout.first_label);
-        return Err(DataError::Header { path: path.into(), what: "labels", text });
-    }
-    labels.iter_mut().for_each(|label| *label -= layout.first_label);
-    Ok(labels)
-}
-
-/// Reads images and their labels. Images are upright and labels count from 0.
-fn read_pair(folder: &Path, known: Option<&'static Known>, part: Part) -> Result<DataSet, DataError> {
-    let names = names_of(folder, known, part);
-    let layout = known.map_or(Layout::default(), |known| known.layout);
-    let (image_path, label_path) = (file(folder, names[0])?, file(folder, names[1])?);
-    let mut images = read_images(&image_path)?;
-    if layout.transposed {
-        images.transpose();
-    }
-    let labels = labels_of(&label_path, layout)?;
-    if images.len() != labels.len() {
-        return Err(DataError::Counts {
-            images: image_path.into(),
-            image_count: images.len(),
-            labels: label_path.into(),
-            label_count: labels.len(),
-        });
-    }
-    let set = DataSet { images, labels };
-    if let Some(names) = known.and_then(Known::class_names) {
-        set.check(&Shown::from(&label_path).to_string(), names.len())?;
-    }
-    Ok(set)
+/// A notice that a test part was split off, if it was.
+fn split_off(arrays: &Arrays) -> Option<String> {
+    let text = "it has no test part, so a fifth of each class is kept for testing";
+    arrays.is_split().then(|| text.into())
 }
 
 impl Source {
@@ -269,7 +220,10 @@ impl Source {
             (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)?),
             (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()?),
             (Kind::Pictures(folder, reading), part) => folder.load(part, *reading),
-            (Kind::Folder(folder, known), part) => whole(read_pair(folder, *known, part)?),
+            (Kind::Arrays(arrays), part) => {
+                let (set, scaled) = arrays.load(part)?;
+                Ok(Loaded { unfit: Unfit { scaled, ..Unfit::default() }, ..whole(set)? })
+            }
         }
     }
 
@@ -277,8 +231,8 @@ impl Source {
     pub fn class_names(&self) -> Option<Vec<String>> {
         match &self.kind {
             Kind::Pictures(folder, _) => Some(folder.classes.clone()),
-            Kind::Folder(_, Some(known)) => known.class_names(),
-            _ => None,
+            Kind::Arrays(arrays) => arrays.known.and_then(Known::class_names),
+            Kind::Synthetic(_) => None,
         }
     }
 
@@ -335,10 +289,7 @@ impl Source {
     /// If the labels cannot be read.
     pub fn training_images(&self) -> Result<[usize; 2], DataError> {
         match &self.kind {
-            Kind::Folder(folder, known) => {
-                let layout = known.map_or(Layout::default(), |known| known.layout);
-                Ok([labels_of(&file(folder, names_of(folder, *known, Part::Train)[1])?, layout)?.len(), 0])
-            }
+            Kind::Arrays(arrays) => Ok([arrays.training_images()?, 0]),
             Kind::Pictures(folder, _) => Ok(folder.training_images()),
             Kind::Synthetic(count) => Ok([*count as usize, 0]),
         }
@@ -347,7 +298,7 @@ impl Source {
     /// Commonly used mean and deviation of the set.
     pub fn normalisation(&self) -> Option<(f32, f32)> {
         match &self.kind {
-            Kind::Folder(_, Some(known)) => known.normalisation,
+            Kind::Arrays(arrays) => arrays.known.and_then(|known| known.normalisation),
             _ => None,
         }
     }
@@ -355,7 +306,7 @@ impl Source {
     /// Location of the set.
     pub fn place(&self) -> String {
         match &self.kind {
-            Kind::Folder(folder, _) => Shown::from(folder).to_string(),
+            Kind::Arrays(arrays) => Shown::from(&arrays.path).to_string(),
             Kind::Pictures(folder, _) => Shown::from(&folder.path).to_string(),
             Kind::Synthetic(_) => "built in".into(),
         }

@@ -3,6 +3,7 @@
 
 mod tensors;
 
+use super::find::is_pickle;
 use super::unique::has_unique_keys;
 use super::{Network, NetworkError, Normalisation, model_file};
 use crate::data::Prepare;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use tensors::{Named, arena, find, floats, named, serialized, write};
+use tensors::{Named, Tensors, arena, floats, named, serialized, write};
 
 /// The metadata key. There is only one because safetensors does not preserve the order of several.
 const KEY: &str = "mnist-gpu";
@@ -31,6 +32,11 @@ pub enum CheckpointError {
     Unreadable { path: Shown, reason: Shown },
     #[error("{path} is not a valid safetensors file, such as PyTorch's safetensors.torch.save_file writes: {reason}")]
     Damaged { path: Shown, reason: Shown },
+    #[error(
+        "{0} is a PyTorch pickle, which can run any program; convert it once, in Python: \
+         safetensors.torch.save_file(torch.load(\"{0}\", weights_only=True), \"model.safetensors\")"
+    )]
+    Pickle(Shown),
     #[error("cannot use the metadata of {path}: {reason}")]
     Metadata { path: Shown, reason: Shown },
     #[error("{path} has no metadata, so it is read as the tutorial's network, but {reason}")]
@@ -75,6 +81,8 @@ pub struct Model {
     pub prepare: Prepare,
     /// How the model was trained; nothing depends on it.
     pub training: serde_json::Value,
+    /// What all names of the file's tensors started with, such as `module.`, and what was taken off.
+    pub prefix: String,
 }
 
 /// The JSON of the metadata key.
@@ -143,7 +151,7 @@ impl Model {
 
     fn parsed(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
         let path = || Shown::from(&file);
-        let tensors = parse(&file, raw)?;
+        let tensors = Tensors::of(&file, raw)?;
         let metadata = metadata::<Metadata>(&file, raw)?;
         let is_bare = metadata.is_none();
         let metadata = match metadata {
@@ -169,6 +177,7 @@ impl Model {
             class_names: metadata.class_names,
             prepare: metadata.prepare,
             training: metadata.training,
+            prefix: tensors.prefix,
         })
     }
 
@@ -211,7 +220,7 @@ impl Model {
 pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, CheckpointError> {
     let file = model_file(path)?;
     let raw = content(&file)?;
-    arena(&file, &parse(&file, &raw)?, network, "", true)
+    arena(&file, &Tensors::of(&file, &raw)?, network, "", true)
 }
 
 /// Everything needed to resume a run: parameters, optimizer state, and a record of the position.
@@ -250,7 +259,7 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
         states: impl Fn(&T) -> &'static [&'static str],
     ) -> Result<Resume<T>, CheckpointError> {
         let raw = read(path)?;
-        let tensors = parse(path, &raw)?;
+        let tensors = Tensors::of(path, &raw)?;
         let record: T = metadata(path, &raw)?.ok_or_else(|| CheckpointError::Metadata {
             path: path.into(),
             reason: "there is none, so this is not a file to resume from".into(),
@@ -258,7 +267,7 @@ impl<T: Serialize + DeserializeOwned> Resume<T> {
         let parameters = arena(path, &tensors, network, "", false)?;
         let state = |name: &&str| arena(path, &tensors, network, &format!(".{name}"), false);
         let states = states(&record).iter().map(state).collect::<Result<_, _>>()?;
-        let losses = floats(path, LOSSES, &find(path, &tensors, LOSSES)?)?;
+        let losses = floats(path, LOSSES, &tensors.find(path, LOSSES)?)?;
         Ok(Resume { parameters, states, losses, record })
     }
 }
@@ -284,6 +293,9 @@ fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
         return Err(damaged(format!("it has only {size} bytes")));
     }
     file.read_exact(&mut length).map_err(unreadable)?;
+    if is_pickle(path, &length) {
+        return Err(CheckpointError::Pickle(path.into()));
+    }
     let header = u64::from_le_bytes(length);
     if !(2..=MOST_HEADER.min(size - 8)).contains(&header) {
         return Err(damaged(format!("it has a header of {header} bytes in a file of {size} bytes")));
@@ -303,10 +315,6 @@ fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     Ok(bytes)
 }
 
-fn parse<'a>(path: &Path, raw: &'a [u8]) -> Result<SafeTensors<'a>, CheckpointError> {
-    SafeTensors::deserialize(raw).map_err(|e| CheckpointError::Damaged { path: path.into(), reason: Shown::new(e) })
-}
-
 fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, CheckpointError> {
     let (_, header) = SafeTensors::read_metadata(raw)
         .map_err(|e| CheckpointError::Damaged { path: path.into(), reason: Shown::new(e) })?;
@@ -316,13 +324,13 @@ fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, C
 }
 
 /// The metadata assumed for a file without metadata.
-fn bare(path: &Path, tensors: &SafeTensors) -> Result<Metadata, CheckpointError> {
-    let classes = match tensors.tensor("fc2.bias").map(|t| t.shape().to_vec()) {
-        Ok(shape) if shape.len() == 1 && shape[0] > 256 => {
+fn bare(path: &Path, tensors: &Tensors) -> Result<Metadata, CheckpointError> {
+    let classes = match tensors.get("fc2.bias").map(|t| t.shape().to_vec()) {
+        Some(shape) if shape.len() == 1 && shape[0] > 256 => {
             let reason = format!("its fc2.bias is for {} classes, but at most 256 are supported", shape[0]);
             return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
         }
-        Ok(shape) if shape.len() == 1 => shape[0],
+        Some(shape) if shape.len() == 1 => shape[0],
         _ => {
             let reason = format!("it has no fc2.bias; its tensors are {}", text::listed(tensors.names()));
             return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });

@@ -1,8 +1,9 @@
 //! Locations of models.
 
 use super::{CheckpointError, PRETRAINED};
+use crate::files;
 use crate::text::Shown;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The model file of a path: the path itself, or the file in a run folder.
@@ -28,11 +29,33 @@ pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
     }
 }
 
-/// Whether a path names a model: [`PRETRAINED`], a file with the extension, or a run folder.
+/// Whether a path names a model: [`PRETRAINED`], a run folder, a file with the extension, or one with the content, of
+/// safetensors or of PyTorch.
 pub fn names_model(path: &Path) -> bool {
     path == Path::new(PRETRAINED)
         || path.extension().is_some_and(|ending| ending == "safetensors")
         || path.join("model.safetensors").is_file()
+        || path.is_file() && is_model(path)
+}
+
+/// Whether a file starts like one of safetensors, with the length of its header and a brace, or is a pickle of PyTorch.
+fn is_model(path: &Path) -> bool {
+    let mut start = [0; 9];
+    let Ok((mut file, size)) = files::open(path) else { return false };
+    if file.read_exact(&mut start).is_err() {
+        return false;
+    }
+    let [length @ .., brace] = start;
+    let is_safetensors = brace == b'{' && u64::from_le_bytes(length) < size;
+    is_safetensors || is_pickle(path, &start)
+}
+
+/// Whether a file that starts so is one of `torch.save`: a ZIP archive or a bare pickle, with a usual name.
+pub(super) fn is_pickle(path: &Path, start: &[u8]) -> bool {
+    const ENDINGS: [&str; 5] = ["pt", "pth", "bin", "ckpt", "pkl"];
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    let is_named = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+    is_named && (start.starts_with(b"PK\x03\x04") || start.starts_with(b"\x80"))
 }
 
 /// The run in a folder whose model was written last.

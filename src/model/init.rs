@@ -1,6 +1,6 @@
 //! Initial parameters.
 
-use super::Network;
+use super::{Model, Network, NetworkError};
 use crate::plan::{Initial, Parameter};
 use crate::random::{Purpose, Stream};
 
@@ -18,7 +18,7 @@ pub fn initialise(net: &Network, seed: u64) -> Vec<f32> {
 }
 
 /// Initial values of one tensor. Each tensor has its own stream, so replacing one layer leaves the others unchanged.
-pub fn initialise_one(net: &Network, parameter: &Parameter, seed: u64, arena: &mut [f32]) {
+fn initialise_one(net: &Network, parameter: &Parameter, seed: u64, arena: &mut [f32]) {
     let values = &mut arena[parameter.start..][..parameter.len()];
     let fan_in = match parameter.initial {
         Initial::Uniform { fan_in } => fan_in,
@@ -28,6 +28,47 @@ pub fn initialise_one(net: &Network, parameter: &Parameter, seed: u64, arena: &m
     let mut stream = Stream::new(seed, Purpose::Initialisation, part);
     let bound = 1.0 / (fan_in as f32).sqrt();
     values.fill_with(|| stream.uniform(-bound, bound));
+}
+
+/// Initial values of one class's row of a last layer's tensor, from a stream of its own: the rows beside it may have been
+/// drawn from the seed's usual one.
+fn initialise_class(parameter: &Parameter, class: usize, seed: u64, arena: &mut [f32]) {
+    let row = parameter.len() / parameter.shape[0];
+    let values = &mut arena[parameter.start + class * row..][..row];
+    let Initial::Uniform { fan_in } = parameter.initial else { return };
+    // A last layer has weights of two dimensions, and biases of one.
+    let part = 2 * class + usize::from(parameter.shape.len() > 1);
+    let mut stream = Stream::new(seed, Purpose::Classes, part as u32);
+    let bound = 1.0 / (fan_in as f32).sqrt();
+    values.fill_with(|| stream.uniform(-bound, bound));
+}
+
+impl Model {
+    /// The model for other classes. Those that it knows by name keep their rows of the last layer, `head`.
+    ///
+    /// # Errors
+    /// If the network cannot have so many classes.
+    pub fn with_classes(self, wanted: &[String], head: &str, seed: u64) -> Result<Model, NetworkError> {
+        let network = self.network.with_classes(wanted.len())?;
+        let mut parameters = vec![0.0; network.arena_len()];
+        for (new, old) in network.parameters().iter().zip(self.network.parameters()) {
+            let values = &self.parameters[old.start..][..old.len()];
+            if new.layer != head {
+                parameters[new.start..][..new.len()].copy_from_slice(values);
+                continue;
+            }
+            let row = new.len() / wanted.len();
+            for (class, name) in wanted.iter().enumerate() {
+                match self.class_names.iter().position(|known| known == name) {
+                    Some(known) => {
+                        parameters[new.start + class * row..][..row].copy_from_slice(&values[known * row..][..row])
+                    }
+                    None => initialise_class(new, class, seed, &mut parameters),
+                }
+            }
+        }
+        Ok(Model { network, parameters, class_names: wanted.to_vec(), ..self })
+    }
 }
 
 #[cfg(test)]

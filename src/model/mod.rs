@@ -11,6 +11,6 @@ mod unique;
 pub use architecture::{Architecture, ArchitectureError};
 pub use checkpoint::{CheckpointError, Model, PRETRAINED, Resume, load_parameters, numbered_classes};
 pub use find::{model_file, names_model, newest_run};
-pub use init::{initialise, initialise_one};
+pub use init::initialise;
 pub use network::{NETWORKS, Network, NetworkError, hidden_layers, tutorial_layers};
 pub use normalisation::Normalisation;

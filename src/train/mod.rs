@@ -37,6 +37,18 @@ use crate::text::{Argument, Shown};
 pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),
+    #[error(
+        "the data of {run} is not at {data} any more; give the place where it is now with {} FOLDER",
+        Argument("data")
+    )]
+    Moved { run: Shown, data: Shown },
+    #[error(
+        "{error}; the images have only {height}x{width} pixels: scale them to 28x28 with {} resize, or give a smaller \
+         network with {} FILE",
+        Argument("prepare"),
+        Argument("network")
+    )]
+    Small { height: usize, width: usize, error: NetworkError },
     #[error(transparent)]
     Gpu(#[from] GpuError),
     #[error(transparent)]

@@ -4,7 +4,8 @@ use super::folder::{RESUME, RunFolder};
 use super::{EpochReport, Record, TrainError};
 use crate::data::{Classes, DataError, DataSet, Images, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
 use crate::model::{
-    Model, Network, NetworkError, Normalisation, Resume, initialise, initialise_one, load_parameters, numbered_classes,
+    ArchitectureError, Model, Network, NetworkError, Normalisation, Resume, initialise, load_parameters,
+    numbered_classes,
 };
 use crate::settings::Config;
 use crate::text::{self, Argument};
@@ -94,8 +95,12 @@ impl Prepared {
 
     fn fresh(config: Config, source: Option<Source>, data: Data) -> Result<Prepared, TrainError> {
         let Data { train, test, held_out, unfit, classes } = data;
-        let notes = Vec::from_iter(classes.oddity());
-        let mut network = config.network.network([1, train.images.height, train.images.width], classes.count)?;
+        let notes = remarks(&classes, &config);
+        let Images { height, width, .. } = train.images;
+        let mut network = config.network.network([1, height, width], classes.count).map_err(|error| match error {
+            ArchitectureError::Network(error) if height.max(width) < 28 => TrainError::Small { height, width, error },
+            error => error.into(),
+        })?;
         network = network.with_activation(config.activation);
         network = with_dropout(network, &config)?;
         network.check_frozen(&config.freeze)?;
@@ -108,6 +113,7 @@ impl Prepared {
             None => initialise(&network, config.seed),
         };
         let model = Model {
+            prefix: String::new(),
             parameters,
             normalisation: Normalisation { mean, std },
             class_names: classes.names.unwrap_or_else(|| numbered_classes(classes.count)),
@@ -134,7 +140,7 @@ impl Prepared {
     fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
         let Data { mut train, mut test, held_out, unfit, classes } = data;
         check_size(&model.network, &train)?;
-        let mut notes = Vec::from_iter(classes.oddity());
+        let mut notes = remarks(&classes, &config);
         let Classes { count, mut names, .. } = classes;
         // The same classes in another order get the order of the model.
         let same = |own: &Vec<String>| {
@@ -147,31 +153,27 @@ impl Prepared {
             names = Some(model.class_names.clone());
         }
         let old = model.network.classes();
-        if count != old {
+        let numbered = names.is_none() && count == old;
+        let wanted = names.clone().unwrap_or_else(|| numbered_classes(count));
+        if !numbered && wanted != model.class_names {
             let head = model.network.learning_layers().pop().unwrap_or_default();
             if config.freeze.contains(&head) {
                 return Err(TrainError::FrozenHead { layer: head, old, new: count });
             }
             let remedy = match names.is_none() && count < old {
-                true => format!("; if this set just lacks the others, {} {old} keeps it", Argument("classes")),
+                true => format!("; if this set just lacks the others, {} {old} keeps them", Argument("classes")),
                 false => String::new(),
             };
-            notes.push(format!(
-                "the data have {count} classes and the model {old}, so its last layer {head} starts anew{remedy}"
-            ));
-            let network = model.network.with_classes(count)?;
-            let mut parameters = vec![0.0; network.arena_len()];
-            for (new, old) in network.parameters().iter().zip(model.network.parameters()) {
-                if new.layer == head {
-                    initialise_one(&network, new, config.seed, &mut parameters);
-                } else {
-                    parameters[new.start..][..new.len()].copy_from_slice(&model.parameters[old.start..][..old.len()]);
-                }
-            }
-            model = Model { network, parameters, class_names: numbered_classes(count), ..model };
-        } else if let Some(names) = names.as_ref().filter(|names| **names != model.class_names) {
-            let [old, new] = [&model.class_names, names].map(text::listed);
-            notes.push(format!("the model knows the classes {old}; they are now {new}"));
+            let (known, new): (Vec<String>, Vec<String>) =
+                wanted.iter().cloned().partition(|name| model.class_names.contains(name));
+            let kept = match (known.is_empty(), new.is_empty()) {
+                (true, _) => format!("starts anew for the classes {}", text::listed(&new)),
+                (_, true) => format!("keeps the classes {}", text::listed(&known)),
+                _ => format!("keeps the classes {}, and starts anew for {}", text::listed(&known), text::listed(&new)),
+            };
+            let classes = text::listed(&model.class_names);
+            notes.push(format!("the model knows the classes {classes}; its last layer {head} {kept}{remedy}"));
+            model = model.with_classes(&wanted, &head, config.seed)?;
         }
         if let Some(names) = names {
             model.class_names = names;
@@ -225,8 +227,13 @@ impl Prepared {
             seed: config.seed,
             size: Some(image_size(&model.network)),
             skip_bad: config.skip_bad,
+            whole: false,
         };
-        let source = Locator { pictures, ..locator.clone() }.locate(&config.data, progress)?;
+        let found = Locator { pictures, ..locator.clone() }.locate(&config.data, progress);
+        let source = found.map_err(|error| match error {
+            DataError::Unknown(data) => TrainError::Moved { run: run.into(), data },
+            error => error.into(),
+        })?;
         config.data = source.wanted.clone();
         let Data { mut train, mut test, held_out, unfit, .. } = load(&config, &source)?;
         check_size(&model.network, &train)?;
@@ -413,6 +420,12 @@ pub(crate) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainEr
     let input = network.input();
     let data = [1, set.images.height, set.images.width];
     if input == data { Ok(()) } else { Err(TrainError::ImageSize { network: input, data }) }
+}
+
+/// What is unusual about the classes of a set.
+fn remarks(classes: &Classes, config: &Config) -> Vec<String> {
+    let imbalance = classes.imbalance().filter(|_| config.class_weights.is_none());
+    classes.oddity().into_iter().chain(imbalance).collect()
 }
 
 #[cfg(test)]

@@ -5,5 +5,6 @@ mod devices;
 mod play;
 
 mod gradients;
+mod hands;
 mod oracle;
 mod steps;

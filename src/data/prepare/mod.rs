@@ -126,47 +126,87 @@ fn fitted(grey: &Grey, [height, width]: [usize; 2]) -> Image {
 
 fn mnist(grey: &Grey, size: [usize; 2]) -> Image {
     let [height, width] = size;
-    let blank = || Image { height, width, bytes: vec![0; height * width], ink: false, doubt: None };
     if is_prepared(grey, size) {
         return exact(grey);
     }
-    let enlarged = enlarged(grey);
-    let grey = enlarged.as_ref().unwrap_or(grey);
-    let Some((ink, pieces)) = found(grey) else { return blank() };
-    if let Some(inside) = pieces.panel().and_then(|panel| content(grey, panel)) {
-        return mnist(&inside, size);
-    }
-    let characters = pieces.characters();
-    if characters.is_empty() {
-        return blank();
-    }
+    let Some(found) = Found::of(grey) else {
+        return Image { height, width, bytes: vec![0; height * width], ink: false, doubt: None };
+    };
+    let characters = found.pieces.characters();
     let all: Vec<usize> = characters.iter().flat_map(|of| &of.pieces).copied().collect();
-    let drawn = pieces.ink_of(&all, &ink.amounts);
-    let is_cut = pieces.ends(&all) > CUT;
     let doubt = match characters.len() {
-        1 if is_cut => Some(Doubt::Cut),
-        1 => ink.lines.then_some(Doubt::Lined),
+        1 if found.pieces.ends(&all) > CUT => Some(Doubt::Cut),
+        1 => found.ink.lines.then_some(Doubt::Lined),
         count => Some(Doubt::Several(count)),
     };
-    Image { doubt, ..place(&fit(&drawn, grey, size), size) }
+    Image { doubt, ..found.image(&all, size) }
 }
 
-/// The ink and its pieces.
-fn found(grey: &Grey) -> Option<(Ink, Pieces)> {
-    let ink = ink(grey)?;
-    let pieces = Pieces::of(&ink.amounts, grey.width);
-    Some((ink, pieces))
+/// A character of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Character {
+    pub image: Image,
+    /// Left, top, width and height in pixels of the file.
+    pub place: [usize; 4],
 }
 
-/// The inside of a panel, if there is ink that does not reach its sides: otherwise the panel is part of a character.
-fn content(grey: &Grey, panel: Extent) -> Option<Grey> {
-    let rows = (panel.top..panel.bottom).map(|i| &grey.values[i * grey.width..][panel.left..panel.right]);
-    let inside = Grey { height: panel.height(), width: panel.width(), values: rows.flatten().copied().collect() };
-    let (_, pieces) = found(&inside)?;
-    let extent = pieces.extent()?;
-    let margin = 1 + inside.height.max(inside.width) / 100;
-    let [bottom, right] = [inside.height - extent.bottom, inside.width - extent.right];
-    ([extent.top, extent.left, bottom, right].iter().all(|&room| room >= margin)).then_some(inside)
+/// All characters of a picture in reading order, each prepared like MNIST's: rows from top to bottom, each from left to
+/// right. Pieces above one another are one character, as in i and =, and so are characters that touch. Dots and strokes
+/// with no character above or below them are left out.
+pub fn characters(grey: &Grey, size: [usize; 2]) -> Vec<Character> {
+    let Some(found) = Found::of(grey) else { return Vec::new() };
+    let characters = found.pieces.characters().into_iter().map(|of| {
+        let Extent { top, bottom, left, right } = of.extent;
+        let place = [found.left + left, found.top + top, right - left, bottom - top];
+        let place = place.map(|at| (at as f32 * found.scale).round() as usize);
+        Character { image: found.image(&of.pieces, size), place }
+    });
+    characters.collect()
+}
+
+/// The ink of a picture or of the panel in it.
+struct Found {
+    grey: Grey,
+    ink: Ink,
+    pieces: Pieces,
+    /// Where the panel starts.
+    top: usize,
+    left: usize,
+    /// Pixels of the file per value.
+    scale: f32,
+}
+
+impl Found {
+    /// `None` if there is no ink.
+    fn of(picture: &Grey) -> Option<Found> {
+        let grey = enlarged(picture).unwrap_or_else(|| picture.clone());
+        let scale = (picture.step * picture.width) as f32 / grey.width as f32;
+        let ink = ink(&grey)?;
+        let pieces = Pieces::of(&ink.amounts, grey.width);
+        let here = Found { grey, ink, pieces, top: 0, left: 0, scale };
+        let inside = here.pieces.panel().and_then(|panel| here.content(panel));
+        Some(inside.unwrap_or(here)).filter(|found| found.pieces.extent().is_some())
+    }
+
+    /// The inside of a panel, if there is ink that does not reach its sides: otherwise the panel is part of a character.
+    fn content(&self, panel: Extent) -> Option<Found> {
+        let grey = &self.grey;
+        let rows = (panel.top..panel.bottom).map(|i| &grey.values[i * grey.width..][panel.left..panel.right]);
+        let values = rows.flatten().copied().collect();
+        let found = Found::of(&Grey { height: panel.height(), width: panel.width(), values, step: 1 })?;
+        let extent = found.pieces.extent()?;
+        let margin = 1 + found.grey.height.max(found.grey.width) / 100;
+        let [bottom, right] = [found.grey.height - extent.bottom, found.grey.width - extent.right];
+        let is_free = [extent.top, extent.left, bottom, right].iter().all(|&room| room >= margin);
+        let at = |start: usize, own: usize| (start as f32 / found.scale).round() as usize + own;
+        let (top, left) = (at(panel.top, found.top), at(panel.left, found.left));
+        is_free.then(|| Found { top, left, scale: found.scale * self.scale, ..found })
+    }
+
+    /// The image of some pieces.
+    fn image(&self, pieces: &[usize], size: [usize; 2]) -> Image {
+        place(&fit(&self.pieces.ink_of(pieces, &self.ink.amounts), &self.grey, size), size)
+    }
 }
 
 /// Whether a picture is an image as [`place`] makes them: of this size, on black, as large as the box, and with its
@@ -200,7 +240,7 @@ fn enlarged(grey: &Grey) -> Option<Grey> {
     let [height, width] = [grey.height, grey.width].map(|side| side * factor);
     let source = plane(grey.height, grey.width, grey.values.clone());
     let values = resize(&source, width as u32, height as u32, FilterType::CatmullRom).into_raw();
-    Some(Grey { height, width, values })
+    Some(Grey { step: 1, height, width, values })
 }
 
 /// Places a character in an image with its centre of mass in the middle, and scales its darkest ink to white.

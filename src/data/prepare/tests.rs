@@ -9,7 +9,7 @@ fn ring(side: usize, pen: f32, ground: f32, ink: f32) -> Grey {
         let away = ((i * i + j * j).sqrt() - radius).abs();
         if away < pen / 2.0 { ink } else { ground + 0.1 * (at % side) as f32 / side as f32 }
     };
-    Grey { height: side, width: side, values: (0..side * side).map(value).collect() }
+    Grey { step: 1, height: side, width: side, values: (0..side * side).map(value).collect() }
 }
 
 fn apply(grey: &Grey) -> Image {
@@ -44,7 +44,7 @@ fn whatever_the_paper_the_pen_and_the_size_a_ring_is_the_same_ring() {
 
 #[test]
 fn no_ink_is_no_ink_and_specks_are_none() {
-    let mut blank = Grey { height: 50, width: 60, values: vec![0.8; 3000] };
+    let mut blank = Grey { step: 1, height: 50, width: 60, values: vec![0.8; 3000] };
     assert_eq!(apply(&blank), Image { height: 28, width: 28, bytes: vec![0; 784], ink: false, doubt: None });
     for (at, value) in blank.values.iter_mut().enumerate() {
         *value += 0.02 * ((at * 7919 % 13) as f32 / 13.0 - 0.5);
@@ -69,7 +69,7 @@ fn ink_that_reaches_the_border_is_ink() {
                 let stem = j < side / 4 || (i < side / 6 && j < side / 2);
                 noise + if stem { ink } else { ground }
             };
-            let grey = Grey { height: side, width: side, values: (0..side * side).map(value).collect() };
+            let grey = Grey { step: 1, height: side, width: side, values: (0..side * side).map(value).collect() };
             let image = apply(&grey);
             let filled = image.bytes.iter().filter(|&&b| b > 128).count();
             assert!(image.ink && (80..200).contains(&filled), "{side}, {ink} on {ground}: {filled}");
@@ -83,7 +83,7 @@ fn ink_that_reaches_the_border_is_ink() {
         4..140 => 0.05,
         _ => 1.0,
     };
-    let bold = Grey { height: 200, width: 200, values: (0..200 * 200).map(|at| shade(at % 200)).collect() };
+    let bold = Grey { step: 1, height: 200, width: 200, values: (0..200 * 200).map(|at| shade(at % 200)).collect() };
     let image = apply(&bold);
     assert!(image.ink && image.bytes.iter().filter(|&&b| b > 200).count() > 20, "{:?}", image.bytes);
 }
@@ -106,12 +106,12 @@ fn large_images_are_prepared_like_small_ones() {
 fn what_is_prepared_already_stays_as_it_is() {
     let first = apply(&ring(200, 12.0, 0.9, 0.1));
     let values = first.bytes.iter().map(|&b| f32::from(b) / 255.0).collect();
-    assert_eq!(apply(&Grey { height: 28, width: 28, values }), first);
+    assert_eq!(apply(&Grey { step: 1, height: 28, width: 28, values }), first);
 }
 
 #[test]
 fn resize_keeps_aspect_and_polarity_and_none_wants_the_size() {
-    let wide = Grey { height: 10, width: 40, values: vec![128.0 / 255.0; 400] };
+    let wide = Grey { step: 1, height: 10, width: 40, values: vec![128.0 / 255.0; 400] };
     let image = Prepare::Resize.apply(Path::new("x"), &wide, [28, 28]).unwrap();
     assert!(image.bytes.iter().all(|&b| b.abs_diff(128) <= 1), "{:?}", image.bytes);
     let text = Prepare::None.apply(Path::new("x.png"), &wide, [28, 28]).unwrap_err().to_string();
@@ -177,14 +177,14 @@ fn the_inside_of_a_panel_is_read() {
         let inside = (150..350).contains(&i) && (80..280).contains(&j);
         if inside { inner.values[(i - 150) * 200 + j - 80] } else { 1.0 }
     };
-    let image = apply(&Grey { height: 400, width: 400, values: (0..400 * 400).map(at).collect() });
+    let image = apply(&Grey { step: 1, height: 400, width: 400, values: (0..400 * 400).map(at).collect() });
     assert!(difference(&image, &clean) < 60, "{:?}", image.bytes);
     // A square is a character: there is nothing in it.
     let square = |at: usize| {
         let (i, j) = ((at / 200).abs_diff(100), (at % 200).abs_diff(100));
         if i.max(j) < 70 && i.max(j) > 60 { 0.1 } else { 0.9 }
     };
-    let image = apply(&Grey { height: 200, width: 200, values: (0..200 * 200).map(square).collect() });
+    let image = apply(&Grey { step: 1, height: 200, width: 200, values: (0..200 * 200).map(square).collect() });
     assert!(image.ink && image.bytes[4 * 28 + 14] > 100 && image.bytes[14 * 28 + 14] == 0, "{:?}", image.bytes);
 }
 
@@ -198,6 +198,7 @@ fn several_characters_are_counted_and_one_of_several_pieces_is_one() {
                 .any(|[top, bottom, left, right]| (*top..*bottom).contains(&i) && (*left..*right).contains(&j))
         };
         apply(&Grey {
+            step: 1,
             height: 200,
             width: 200,
             values: (0..200 * 200).map(|at| if drawn(at) { 0.1 } else { 0.9 }).collect(),
@@ -222,7 +223,7 @@ fn small_pictures_and_unprepared_ones_of_the_right_size_are_read_like_large_ones
     for side in [28, 14] {
         let source = plane(224, 224, drawn.values.clone());
         let values = resize(&source, side as u32, side as u32, FilterType::Triangle).into_raw();
-        let image = apply(&Grey { height: side, width: side, values });
+        let image = apply(&Grey { step: 1, height: side, width: side, values });
         let worst = difference(&image, &large);
         assert!(worst < 150, "{side}: {worst} {:?}", image.bytes);
     }

@@ -8,18 +8,54 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
 
-pub fn find<'a>(path: &Path, tensors: &SafeTensors<'a>, name: &str) -> Result<TensorView<'a>, CheckpointError> {
-    tensors.tensor(name).map_err(|_| {
-        let mut found: Vec<String> = tensors.names().iter().map(|n| n.to_string()).collect();
-        found.sort();
-        CheckpointError::Missing { path: path.into(), name: name.into(), found }
-    })
+/// What PyTorch's wrappers put before the names of a network's tensors: `DataParallel` and its successors, `torch.compile`,
+/// and the attributes in which programs usually hold a network.
+const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
+
+/// The tensors of a file, without a prefix that all their names share.
+pub struct Tensors<'a> {
+    file: SafeTensors<'a>,
+    pub prefix: String,
+}
+
+impl<'a> Tensors<'a> {
+    /// # Errors
+    /// If the content is not that of a safetensors file.
+    pub fn of(path: &Path, raw: &'a [u8]) -> Result<Tensors<'a>, CheckpointError> {
+        let damaged = |e| CheckpointError::Damaged { path: path.into(), reason: Shown::new(e) };
+        let file = SafeTensors::deserialize(raw).map_err(damaged)?;
+        let mut prefix = String::new();
+        let names = file.names();
+        while let Some(next) = PREFIXES.iter().find(|next| {
+            let longer = format!("{prefix}{next}");
+            !names.is_empty() && names.iter().all(|name| name.starts_with(&longer))
+        }) {
+            prefix.push_str(next);
+        }
+        Ok(Tensors { file, prefix })
+    }
+
+    pub fn get(&self, name: &str) -> Option<TensorView<'a>> {
+        self.file.tensor(&format!("{}{name}", self.prefix)).ok()
+    }
+
+    /// Names without the prefix, in the file's order of values, which is that of the network.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.file.iter().map(|(name, tensor)| (tensor.data().as_ptr(), name)).collect();
+        names.sort();
+        names.into_iter().map(|(_, name)| name[self.prefix.len()..].to_string()).collect()
+    }
+
+    pub fn find(&self, path: &Path, name: &str) -> Result<TensorView<'a>, CheckpointError> {
+        let missing = || CheckpointError::Missing { path: path.into(), name: name.into(), found: self.names() };
+        self.get(name).ok_or_else(missing)
+    }
 }
 
 /// Gathers a network's tensors into its arena. `only` rejects tensors with other names.
 pub fn arena(
     path: &Path,
-    tensors: &SafeTensors,
+    tensors: &Tensors,
     network: &Network,
     suffix: &str,
     only: bool,
@@ -28,7 +64,7 @@ pub fn arena(
     let mut arena = Vec::new();
     for p in kept(network, suffix) {
         let name = format!("{}{suffix}", p.name);
-        let tensor = find(path, tensors, &name)?;
+        let tensor = tensors.find(path, &name)?;
         if tensor.shape() != p.shape {
             let (found, expected) = (tensor.shape().to_vec(), p.shape.clone());
             return Err(CheckpointError::Shape { path: path.into(), name: name.into(), found, expected });
@@ -46,7 +82,7 @@ pub fn arena(
     // PyTorch's batch normalisation also stores a counter, which it needs only without a momentum.
     let counter = |name: &str| name.ends_with(".num_batches_tracked");
     let known = |name: &str| counter(name) || network.parameters().iter().any(|p| p.name == name);
-    match tensors.names().into_iter().filter(|_| only).find(|name| !known(name)) {
+    match tensors.names().into_iter().filter(|_| only).find(|name| !known(name.as_str())) {
         Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.into() }),
         None => Ok(arena),
     }

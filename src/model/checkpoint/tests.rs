@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 fn model() -> Model {
     let network = Network::tutorial([1, 28, 28], 10).unwrap();
     Model {
+        prefix: String::new(),
         parameters: initialise(&network, 5),
         network,
         normalisation: Normalisation::MNIST,

@@ -1,0 +1,144 @@
+//! What `predict` says of a picture.
+
+use crate::data::{Character, Doubt, Image};
+use crate::model::Model;
+use crate::text::Shown;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Probability below which the network is reported as unsure.
+const SURE: f64 = 0.6;
+/// Probability below which what was found in the picture is reported.
+const CERTAIN: f64 = 0.95;
+
+/// A picture of one character, or the characters of a picture.
+pub enum Picture {
+    One(Image),
+    Each(Vec<Character>),
+}
+
+impl Picture {
+    pub fn images(&self) -> impl Iterator<Item = &Image> {
+        let (one, each) = match self {
+            Picture::One(image) => (Some(image), &[][..]),
+            Picture::Each(characters) => (None, &characters[..]),
+        };
+        one.into_iter().chain(each.iter().map(|character| &character.image))
+    }
+}
+
+/// The three most probable classes.
+type Top<'a> = Vec<(&'a str, f64)>;
+
+fn top<'a>(probabilities: &[f64], model: &'a Model) -> Top<'a> {
+    let mut top: Top = model.class_names.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
+    top.sort_by(|a, b| b.1.total_cmp(&a.1));
+    top.truncate(3);
+    top
+}
+
+/// A character that was read, and its place in the picture.
+pub struct Seen<'a> {
+    class: &'a str,
+    probability: f64,
+    place: [usize; 4],
+}
+
+impl Seen<'_> {
+    pub fn line(&self) -> String {
+        let [left, top, width, height] = self.place;
+        format!("  {} {:.1} % at {left},{top}, {width}x{height}", Shown::from(self.class), 100.0 * self.probability)
+    }
+}
+
+/// The result for a picture.
+pub struct Prediction<'a> {
+    file: String,
+    /// Empty if every character was read.
+    top: Top<'a>,
+    pub characters: Vec<Seen<'a>>,
+    warning: Option<String>,
+}
+
+impl<'a> Prediction<'a> {
+    pub fn of(path: &Path, picture: &Picture, probabilities: &[Vec<f64>], model: &'a Model) -> Prediction<'a> {
+        let file = path.display().to_string();
+        match picture {
+            Picture::One(image) => {
+                let top = top(&probabilities[0], model);
+                let warning = warning(image, top[0].1);
+                Prediction { file, top, characters: Vec::new(), warning }
+            }
+            Picture::Each(found) => {
+                let read = |(character, probabilities): (&Character, &Vec<f64>)| {
+                    let (class, probability) = top(probabilities, model)[0];
+                    Seen { class, probability, place: character.place }
+                };
+                let characters: Vec<Seen> = found.iter().zip(probabilities).map(read).collect();
+                let unsure = characters.iter().filter(|read| read.probability < SURE).count();
+                let warning = match (characters.len(), unsure) {
+                    (0, _) => Some(NO_INK.into()),
+                    (_, 0) => None,
+                    (all, unsure) => Some(format!("the network is unsure of {unsure} of {all}")),
+                };
+                Prediction { file, top: Vec::new(), characters, warning }
+            }
+        }
+    }
+
+    /// The characters one after another, with a space between classes of several letters.
+    fn text(&self) -> String {
+        let classes: Vec<&str> = self.characters.iter().map(|read| read.class).collect();
+        classes.join(if classes.iter().all(|class| class.chars().count() == 1) { "" } else { " " })
+    }
+
+    pub fn line(&self) -> String {
+        let classes =
+            |(class, probability): &(&str, f64)| format!("{} {:.1} %", Shown::from(*class), 100.0 * probability);
+        let read = match self.top.is_empty() {
+            true => Shown::from(self.text().as_str()).to_string(),
+            false => self.top.iter().map(classes).collect::<Vec<_>>().join(", "),
+        };
+        let warning = self.warning.as_ref().map_or(String::new(), |warning| format!("; note: {warning}"));
+        format!("{}: {read}{warning}", Shown::from(&self.file))
+    }
+
+    pub fn json(&self) -> Value {
+        let mut report = json!({"file": self.file});
+        if let Some((class, probability)) = self.top.first() {
+            let top = self.top.iter().map(|(class, probability)| json!({"class": class, "probability": probability}));
+            report["class"] = (*class).into();
+            report["probability"] = (*probability).into();
+            report["top"] = top.collect();
+        } else {
+            let characters = self
+                .characters
+                .iter()
+                .map(|read| json!({"class": read.class, "probability": read.probability, "box": read.place}));
+            report["text"] = self.text().into();
+            report["characters"] = characters.collect();
+        }
+        if let Some(warning) = &self.warning {
+            report["warning"] = warning.as_str().into();
+        }
+        report
+    }
+}
+
+const NO_INK: &str = "no ink was found in the picture";
+
+/// Why the most probable class may be wrong: what was found in the picture, or how probable it is.
+fn warning(image: &Image, probability: f64) -> Option<String> {
+    match image.doubt {
+        _ if !image.ink => Some(NO_INK.into()),
+        Some(Doubt::Several(count)) => {
+            Some(format!("{count} characters are in view; crop the picture to one, or use --each"))
+        }
+        _ if probability < SURE => Some("the network is unsure".into()),
+        Some(Doubt::Cut) if probability < CERTAIN => {
+            Some("the ink reaches a side of the picture, so a part may be missing".into())
+        }
+        Some(Doubt::Lined) if probability < CERTAIN => Some("there are lines on the paper".into()),
+        _ => None,
+    }
+}

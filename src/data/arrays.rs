@@ -1,0 +1,229 @@
+//! Data sets whose files have the pixels as numbers: folders of IDX files, and tables.
+
+use super::fetch::hex;
+use super::known::NAMES;
+use super::{
+    Check, DataError, DataSet, Grey, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, read_first_column,
+    read_images, read_labels, read_table,
+};
+use crate::random::{Purpose, Stream};
+use crate::text::Shown;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// One of this many images of each class is kept for the test part if the set has none.
+const TEST: usize = 5;
+
+/// Where images and labels are.
+#[derive(Clone, Debug)]
+pub struct Arrays {
+    pub path: PathBuf,
+    pub known: Option<&'static Known>,
+    /// Images and labels of the training part and of the test part.
+    parts: [Option<[PathBuf; 2]>; 2],
+    /// Seed of the split, if there is only one part, and how images of another size than the wanted one are prepared.
+    pictures: Pictures,
+}
+
+impl Arrays {
+    /// The IDX files of a folder: with MNIST's names or those of a known set, gzipped or not, with a dash or a dot, and
+    /// perhaps with the set's name before them.
+    ///
+    /// # Errors
+    /// If neither part has both its files.
+    pub fn of_folder(path: &Path, known: Option<&'static Known>, pictures: Pictures) -> Result<Arrays, DataError> {
+        let files = files_of(path)?;
+        let own = |at: usize| known.map(|known| path.join(known.files[at].name)).filter(|path| path.is_file());
+        let file = |at: usize| own(at).or_else(|| named(&files, at));
+        let found: Vec<Option<PathBuf>> = (0..4).map(file).collect();
+        let lacks = |at: usize| DataError::Missing { folder: path.into(), name: NAMES[at].into() };
+        let pair = |at: usize| match (&found[at], &found[at + 1]) {
+            (Some(images), Some(labels)) => Ok(Some([images.clone(), labels.clone()])),
+            (None, None) => Ok(None),
+            (images, _) => Err(lacks(if images.is_none() { at } else { at + 1 })),
+        };
+        let parts = [pair(0)?, pair(2)?];
+        if parts == [None, None] {
+            return Err(lacks(0));
+        }
+        let known = known.or_else(|| recognise(parts[0].as_ref()?));
+        Ok(Arrays { path: path.into(), known, parts, pictures })
+    }
+
+    /// A table of labels and pixels, which is split.
+    pub fn of_table(path: &Path, pictures: Pictures) -> Arrays {
+        let parts = [Some([path.to_path_buf(), path.to_path_buf()]), None];
+        Arrays { path: path.into(), known: None, parts, pictures }
+    }
+
+    /// Returns true if the test part is split off the training part.
+    pub fn is_split(&self) -> bool {
+        self.parts[1].is_none() && !self.pictures.whole
+    }
+
+    /// Reads a part, and tells the size of its images if they were prepared for another.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is invalid, or there is no such part.
+    pub fn load(&self, part: Part) -> Result<(DataSet, Option<[usize; 2]>), DataError> {
+        let set = match (&self.parts, part) {
+            ([Some(files), None], _) if self.pictures.whole => self.read(files)?,
+            ([Some(files), None], part) => {
+                let [train, test] = split(self.read(files)?, self.pictures.seed);
+                if part == Part::Train { train } else { test }
+            }
+            ([Some(files), _], Part::Train) | ([_, Some(files)], Part::Test) => self.read(files)?,
+            ([None, _], _) => return Err(DataError::TestOnly(self.path.clone().into())),
+        };
+        self.sized(set)
+    }
+
+    /// Number of training images, from the labels alone.
+    ///
+    /// # Errors
+    /// As [`Arrays::load`].
+    pub fn training_images(&self) -> Result<usize, DataError> {
+        match &self.parts {
+            [Some(_), None] => Ok(self.load(Part::Train)?.0.labels.len()),
+            [Some([_, labels]), _] => Ok(labels_of(labels, self.layout())?.len()),
+            [None, _] => Err(DataError::TestOnly(self.path.clone().into())),
+        }
+    }
+
+    fn layout(&self) -> Layout {
+        self.known.map_or(Layout::default(), |known| known.layout)
+    }
+
+    /// Reads images and their labels. Images are upright and labels count from 0.
+    fn read(&self, [image_path, label_path]: &[PathBuf; 2]) -> Result<DataSet, DataError> {
+        if image_path == label_path {
+            return read_table(image_path);
+        }
+        let layout = self.layout();
+        let mut images = read_images(image_path)?;
+        if layout.transposed {
+            images.transpose();
+        }
+        let labels = labels_of(label_path, layout)?;
+        if images.len() != labels.len() {
+            return Err(DataError::Counts {
+                images: image_path.clone().into(),
+                image_count: images.len(),
+                labels: label_path.clone().into(),
+                label_count: labels.len(),
+            });
+        }
+        let set = DataSet { images, labels };
+        if let Some(names) = self.known.and_then(Known::class_names) {
+            set.check(&Shown::from(label_path).to_string(), names.len())?;
+        }
+        Ok(set)
+    }
+
+    /// Prepares the images like pictures if they have another size than a model's or, where a preparation is asked for,
+    /// than MNIST's.
+    fn sized(&self, set: DataSet) -> Result<(DataSet, Option<[usize; 2]>), DataError> {
+        let Pictures { prepare, size, .. } = self.pictures;
+        let wanted = size.or(prepare.filter(|&prepare| prepare != Prepare::None).map(|_| [28, 28]));
+        let (Some(size), Some(prepare)) = (wanted, prepare) else { return Ok((set, None)) };
+        let Images { height, width, .. } = set.images;
+        if [height, width] == size || prepare == Prepare::None {
+            return Ok((set, None));
+        }
+        let mut bytes = Vec::with_capacity(set.labels.len() * size[0] * size[1]);
+        for image in set.images.bytes.chunks(height * width) {
+            let values = image.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+            bytes.extend(prepare.apply(&self.path, &Grey { step: 1, height, width, values }, size)?.bytes);
+        }
+        let images = Images { height: size[0], width: size[1], bytes };
+        Ok((DataSet { images, labels: set.labels }, Some([height, width])))
+    }
+}
+
+/// Splits a test part off by seed, with the same share of each class.
+fn split(set: DataSet, seed: u64) -> [DataSet; 2] {
+    let pixels = set.images.pixels();
+    let mut in_test = vec![false; set.labels.len()];
+    for class in 0..=255 {
+        let mut own: Vec<u32> = (0..set.labels.len() as u32).filter(|&at| set.labels[at as usize] == class).collect();
+        Stream::new(seed, Purpose::Folder, class.into()).shuffle(&mut own);
+        let kept = if own.len() < 2 { 0 } else { own.len().div_ceil(TEST) };
+        own[..kept].iter().for_each(|&at| in_test[at as usize] = true);
+    }
+    [false, true].map(|wanted| {
+        let places = || (0..set.labels.len()).filter(|&at| in_test[at] == wanted);
+        let bytes = places().flat_map(|at| set.images.bytes[at * pixels..][..pixels].iter().copied()).collect();
+        DataSet { images: Images { bytes, ..set.images }, labels: places().map(|at| set.labels[at]).collect() }
+    })
+}
+
+/// The files of a folder with their names.
+fn files_of(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+    let unreadable = |e: std::io::Error| DataError::Unreadable { path: folder.into(), reason: Shown::new(e) };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) {
+            files.push((name.to_string(), path.clone()));
+        }
+    }
+    // The shortest name first: a plain one before one with a prefix, and both before their gzipped forms.
+    files.sort_by_key(|(name, _)| (name.len(), name.clone()));
+    Ok(files)
+}
+
+/// The file that is meant by one of MNIST's four names.
+fn named(files: &[(String, PathBuf)], at: usize) -> Option<PathBuf> {
+    let (wanted, other) = (NAMES[at], NAMES[at].replace("t10k", "test"));
+    let plain = |name: &str| {
+        let name = name.strip_suffix(".gz").unwrap_or(name);
+        name.replace(".idx", "-idx")
+    };
+    let exact = files.iter().find(|(name, _)| name == wanted || name.strip_suffix(".gz") == Some(wanted));
+    let similar =
+        || files.iter().find(|(name, _)| [wanted, &other].iter().any(|wanted| plain(name).ends_with(*wanted)));
+    exact.or_else(similar).map(|(_, path)| path.clone())
+}
+
+/// Returns true if a folder has one of the files that a data set needs.
+pub fn has_arrays(folder: &Path) -> bool {
+    files_of(folder).is_ok_and(|files| (0..4).any(|at| named(&files, at).is_some()))
+}
+
+/// The folder below a root of torchvision that has its files, such as `MNIST/raw`, if there is only one.
+pub fn below(root: &Path) -> Option<PathBuf> {
+    let inner = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    };
+    let raw = |folder: &PathBuf| Some(folder.join("raw")).filter(|raw| has_arrays(raw));
+    let mut found: Vec<PathBuf> = inner(root).iter().filter_map(raw).chain(raw(&root.to_path_buf())).collect();
+    found.pop().filter(|_| found.is_empty())
+}
+
+/// Recognises a known set: by the training labels and, if those match, the images.
+fn recognise([images, labels]: &[PathBuf; 2]) -> Option<&'static Known> {
+    let is = |dims: &[usize], bytes: &[u8], check: Check| {
+        let mut digest = Sha256::new();
+        digest.update([0, 0, 8, dims.len() as u8]);
+        dims.iter().for_each(|&dim| digest.update((dim as u32).to_be_bytes()));
+        digest.update(bytes);
+        let found = hex(&digest.finalize());
+        matches!(check, Check::Sha256(hash) if hash == found)
+    };
+    let labels = read_labels(labels).ok()?;
+    let known = KNOWN.iter().find(|known| is(&[labels.len()], &labels, known.files[1].check))?;
+    let images = read_images(images).ok()?;
+    let dims = [images.len(), images.height, images.width];
+    is(&dims, &images.bytes, known.files[0].check).then_some(known)
+}
+
+fn labels_of(path: &Path, layout: Layout) -> Result<Vec<u8>, DataError> {
+    let mut labels = if layout.columns { read_first_column(path)? } else { read_labels(path)? };
+    if let Some(at) = labels.iter().position(|&label| label < layout.first_label) {
+        let text = format!("label {} at index {at}, but labels start from {}", labels[at], layout.first_label);
+        return Err(DataError::Header { path: path.into(), what: "labels", text });
+    }
+    labels.iter_mut().for_each(|label| *label -= layout.first_label);
+    Ok(labels)
+}
