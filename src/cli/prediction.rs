@@ -6,10 +6,11 @@ use crate::text::Shown;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Probability below which the network is reported as unsure.
-const SURE: f64 = 0.6;
+/// Probability below which the network is reported as unsure: of MNIST's test images, 27 of the 48 that are read wrong and
+/// 47 of the others.
+const SURE: f64 = 0.85;
 /// Probability below which what was found in the picture is reported.
-const CERTAIN: f64 = 0.95;
+const CERTAIN: f64 = 0.99;
 
 /// A picture of one character, or the characters of a picture.
 pub enum Picture {

@@ -4,6 +4,7 @@ use super::flags::{FineTuning, Flags, Select, Training};
 use super::{CacheArgs, Console, DeviceArgs, recipe, run::carry_out};
 use crate::data::Source;
 use crate::model::{Architecture, Model, PRETRAINED, newest_run};
+use crate::optimizers::Optimizer;
 use crate::settings::{Config, Recipe, RecipeFile, Setting, Value, Visit};
 use crate::text::{Argument, Shown};
 use crate::train::{Prepared, check_free};
@@ -132,8 +133,19 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     model.network.check_frozen(&freeze)?;
     let source = common.cache.locate(recipe::data(&wanted), recipe::pictures(&wanted, Some(&model))?, console)?;
     console.note(format!("model {}", Shown::from(&path)));
-    let [_, held_out] = source.training_images()?;
+    let [images, held_out] = source.training_images()?;
+    let images = images.min(wanted.limit.unwrap_or(images));
+    let few = common.recipe.is_none() && images < FEW && wanted.leaves_optimizer();
+    let (mut optimizer, mut epochs) = (wanted.optimizer, wanted.epochs);
+    if few {
+        optimizer = Some(Optimizer::Adam);
+        let steps = images.div_ceil(wanted.batch.unwrap_or(Config::default().batch)).max(1);
+        epochs = epochs.or_else(|| wanted.steps.is_none().then(|| (STEPS_OF_FEW / steps).clamp(10, 100)));
+        console.note(format!("{images} training images are few, so adam is used; --recipe tutorial keeps sgd"));
+    }
     let given = Recipe {
+        optimizer,
+        epochs,
         model: Some(path),
         init: None,
         network: Some(network),
@@ -146,6 +158,10 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let prepared = Prepared::finetune(config, source, model)?;
     carry_out(prepared, &out, &common.device, console, began)
 }
+
+/// Number of training images below which fine-tuning uses Adam, and about so many steps, unless told otherwise.
+const FEW: usize = 2000;
+const STEPS_OF_FEW: usize = 400;
 
 /// Rejects settings that `finetune` takes from its model.
 struct NotFixed;

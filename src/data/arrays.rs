@@ -1,10 +1,12 @@
-//! Data sets whose files have the pixels as numbers: folders of IDX files, and tables.
+//! Data sets whose files have the pixels as numbers: folders of IDX files, tables, and archives of arrays.
 
 use super::fetch::hex;
 use super::known::NAMES;
+use super::npz::{has_test_part, is_npz, read_npz};
+use super::table::{is_table, read_table};
 use super::{
     Check, DataError, DataSet, Grey, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, read_first_column,
-    read_images, read_labels, read_table,
+    read_images, read_labels,
 };
 use crate::random::{Purpose, Stream};
 use crate::text::Shown;
@@ -19,10 +21,18 @@ const TEST: usize = 5;
 pub struct Arrays {
     pub path: PathBuf,
     pub known: Option<&'static Known>,
-    /// Images and labels of the training part and of the test part.
-    parts: [Option<[PathBuf; 2]>; 2],
+    /// The training part and the test part.
+    parts: [Option<Files>; 2],
     /// Seed of the split, if there is only one part, and how images of another size than the wanted one are prepared.
     pictures: Pictures,
+}
+
+/// Where the images and labels of a part are.
+#[derive(Clone, Debug)]
+enum Files {
+    Idx([PathBuf; 2]),
+    Table(PathBuf),
+    Npz(PathBuf, Part),
 }
 
 impl Arrays {
@@ -47,13 +57,23 @@ impl Arrays {
             return Err(lacks(0));
         }
         let known = known.or_else(|| recognise(parts[0].as_ref()?));
-        Ok(Arrays { path: path.into(), known, parts, pictures })
+        Ok(Arrays { path: path.into(), known, parts: parts.map(|files| files.map(Files::Idx)), pictures })
     }
 
-    /// A table of labels and pixels, which is split.
-    pub fn of_table(path: &Path, pictures: Pictures) -> Arrays {
-        let parts = [Some([path.to_path_buf(), path.to_path_buf()]), None];
-        Arrays { path: path.into(), known: None, parts, pictures }
+    /// A table of labels and pixels, or an archive of arrays; `None` if the file is neither.
+    ///
+    /// # Errors
+    /// If an archive cannot be read, or has no images with labels.
+    pub fn of_file(path: &Path, pictures: Pictures) -> Result<Option<Arrays>, DataError> {
+        let parts = if is_table(path) {
+            [Some(Files::Table(path.into())), None]
+        } else if is_npz(path) {
+            let test = has_test_part(path)?.then(|| Files::Npz(path.into(), Part::Test));
+            [Some(Files::Npz(path.into(), Part::Train)), test]
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Arrays { path: path.into(), known: None, parts, pictures }))
     }
 
     /// Returns true if the test part is split off the training part.
@@ -85,7 +105,8 @@ impl Arrays {
     pub fn training_images(&self) -> Result<usize, DataError> {
         match &self.parts {
             [Some(_), None] => Ok(self.load(Part::Train)?.0.labels.len()),
-            [Some([_, labels]), _] => Ok(labels_of(labels, self.layout())?.len()),
+            [Some(Files::Idx([_, labels])), _] => Ok(labels_of(labels, self.layout())?.len()),
+            [Some(files), _] => Ok(self.read(files)?.labels.len()),
             [None, _] => Err(DataError::TestOnly(self.path.clone().into())),
         }
     }
@@ -95,10 +116,12 @@ impl Arrays {
     }
 
     /// Reads images and their labels. Images are upright and labels count from 0.
-    fn read(&self, [image_path, label_path]: &[PathBuf; 2]) -> Result<DataSet, DataError> {
-        if image_path == label_path {
-            return read_table(image_path);
-        }
+    fn read(&self, files: &Files) -> Result<DataSet, DataError> {
+        let [image_path, label_path] = match files {
+            Files::Idx(paths) => paths,
+            Files::Table(path) => return read_table(path),
+            Files::Npz(path, part) => return read_npz(path, *part),
+        };
         let layout = self.layout();
         let mut images = read_images(image_path)?;
         if layout.transposed {

@@ -5,6 +5,7 @@ mod fetch;
 mod folder;
 mod idx;
 mod known;
+mod npz;
 mod picture;
 mod prepare;
 mod set;
@@ -23,7 +24,6 @@ pub use prepare::{Character, Doubt, Image, Prepare, characters};
 pub use set::{Classes, DataSet, Part, fingerprint};
 pub use source::{Loaded, Locator, Pictures, Source, Unfit};
 pub use split::{epoch_order, hold_out};
-pub use table::{is_table, read_table};
 
 use crate::text::{self, Argument, Shown};
 
@@ -39,6 +39,8 @@ pub enum DataError {
     Truncated { path: Shown, found: u64, expected: u64 },
     #[error("{path} has more than the {expected} bytes that its header declares; download or copy it again")]
     TooLong { path: Shown, expected: u64 },
+    #[error("{path}: {text}")]
+    Npz { path: Shown, text: String },
     #[error("{path}, row {row}: {text}")]
     Table { path: Shown, row: usize, text: String },
     #[error("{0} has only a test part; `mnist-gpu eval --data` uses it, but training needs a training part")]
@@ -116,7 +118,7 @@ pub enum DataError {
     Missing { folder: Shown, name: String },
     #[error(
         "there is no data set \"{0}\"; give auto, {names}, synthetic, synthetic:N, a folder with IDX files, a folder with \
-         one folder of pictures per class, or a CSV table of labels and pixels", names = KNOWN.map(|known| known.name).join(", ")
+         one folder of pictures per class, a CSV table of labels and pixels, or an .npz archive of images and labels", names = KNOWN.map(|known| known.name).join(", ")
     )]
     Unknown(Shown),
     #[error("\"{0}\": synthetic:N takes a whole number of training images from 2 to 10000000")]

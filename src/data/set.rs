@@ -125,8 +125,13 @@ impl Classes {
         Ok(Classes { count, names, missing, sizes })
     }
 
+    /// Warnings of what is unusual about the classes, whose loss may be `weighted`.
+    pub fn remarks(&self, weighted: bool) -> Vec<String> {
+        self.oddity().into_iter().chain(self.imbalance().filter(|_| !weighted)).collect()
+    }
+
     /// A warning if some classes have far fewer training images than others.
-    pub fn imbalance(&self) -> Option<String> {
+    fn imbalance(&self) -> Option<String> {
         let [least, most] = self.sizes;
         (most >= UNBALANCED * least).then(|| {
             let weights = Argument("class-weights");

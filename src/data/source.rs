@@ -3,9 +3,7 @@
 use super::arrays::{Arrays, below, has_arrays};
 use super::fetch::{Checking, is_right};
 use super::set::{Classes, DataSet, Part};
-use super::{
-    DataError, Fetcher, Folder, Known, OnProgress, PassedOver, Prepare, Reading, find, is_table, synthetic, unlike,
-};
+use super::{DataError, Fetcher, Folder, Known, OnProgress, PassedOver, Prepare, Reading, find, synthetic, unlike};
 use crate::text::Shown;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -129,10 +127,9 @@ impl Locator {
     /// A set in a user's folder.
     fn folder(&self, wanted: &Path) -> Result<Source, DataError> {
         let unreadable = |e: std::io::Error| DataError::Unreadable { path: wanted.into(), reason: Shown::new(e) };
-        if is_table(wanted) {
-            let name = wanted.file_stem().map_or("table".into(), |name| Shown::from(name).to_string());
-            let path = std::path::absolute(wanted).map_err(unreadable)?;
-            let arrays = Arrays::of_table(&path, self.pictures);
+        let path = std::path::absolute(wanted).map_err(unreadable)?;
+        if let Some(arrays) = Arrays::of_file(&path, self.pictures)? {
+            let name = wanted.file_stem().map_or("data".into(), |name| Shown::from(name).to_string());
             return Ok(Source { name, wanted: path, notice: split_off(&arrays), kind: Kind::Arrays(arrays) });
         }
         match std::fs::read_dir(wanted) {
@@ -141,7 +138,6 @@ impl Locator {
             }
             entries => drop(entries.map_err(unreadable)?),
         }
-        let path = std::path::absolute(wanted).map_err(unreadable)?;
         let own = path.file_name().map_or("data".into(), |name| Shown::from(name).to_string());
         let source = |name, kind, notice| Source { name, wanted: path.clone(), kind, notice };
         if Folder::is_one(&path) {

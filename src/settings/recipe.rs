@@ -41,6 +41,19 @@ impl Recipe {
         config
     }
 
+    /// Returns true if no optimizer is chosen, and nothing that only makes sense with one.
+    pub fn leaves_optimizer(&self) -> bool {
+        struct Chosen;
+        impl Visit for Chosen {
+            type Error = ();
+
+            fn setting<T: Value>(&mut self, setting: &Setting<T>, value: &mut Option<T>) -> Result<(), ()> {
+                if setting.options.of_optimizer && value.is_some() { Err(()) } else { Ok(()) }
+            }
+        }
+        self.optimizer.is_none() && self.schedule.is_none() && self.clone().visit(&mut Chosen).is_ok()
+    }
+
     /// These settings over those of a file. If these choose another optimizer than the file, the file's settings of its
     /// optimizer are dropped.
     ///

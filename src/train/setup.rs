@@ -95,7 +95,7 @@ impl Prepared {
 
     fn fresh(config: Config, source: Option<Source>, data: Data) -> Result<Prepared, TrainError> {
         let Data { train, test, held_out, unfit, classes } = data;
-        let notes = remarks(&classes, &config);
+        let notes = classes.remarks(config.class_weights.is_some());
         let Images { height, width, .. } = train.images;
         let mut network = config.network.network([1, height, width], classes.count).map_err(|error| match error {
             ArchitectureError::Network(error) if height.max(width) < 28 => TrainError::Small { height, width, error },
@@ -140,7 +140,7 @@ impl Prepared {
     fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
         let Data { mut train, mut test, held_out, unfit, classes } = data;
         check_size(&model.network, &train)?;
-        let mut notes = remarks(&classes, &config);
+        let mut notes = classes.remarks(config.class_weights.is_some());
         let Classes { count, mut names, .. } = classes;
         // The same classes in another order get the order of the model.
         let same = |own: &Vec<String>| {
@@ -420,12 +420,6 @@ pub(crate) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainEr
     let input = network.input();
     let data = [1, set.images.height, set.images.width];
     if input == data { Ok(()) } else { Err(TrainError::ImageSize { network: input, data }) }
-}
-
-/// What is unusual about the classes of a set.
-fn remarks(classes: &Classes, config: &Config) -> Vec<String> {
-    let imbalance = classes.imbalance().filter(|_| config.class_weights.is_none());
-    classes.oddity().into_iter().chain(imbalance).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod bad;
 mod bench;
+mod brought;
 mod commands;
 mod faults;
 mod folders;

@@ -100,9 +100,8 @@ pub(super) fn local(grey: &Grey, dark_ink: bool) -> Vec<f32> {
         *value = sum / ((bottom - top) * (right - left)) as f32;
     }
     let reach = ((REACH * rows.max(columns) as f32).round() as usize).max(1);
-    let (most, least): (fn(f32, f32) -> f32, fn(f32, f32) -> f32) =
-        if dark_ink { (f32::max, f32::min) } else { (f32::min, f32::max) };
-    for of in [most, least] {
+    let of: [Extreme; 2] = if dark_ink { [f32::max, f32::min] } else { [f32::min, f32::max] };
+    for of in of {
         cells = extreme(&cells, columns, reach, of);
         cells = transposed(&extreme(&transposed(&cells, columns), rows, reach, of), rows);
     }
@@ -123,8 +122,10 @@ pub(super) fn local(grey: &Grey, dark_ink: bool) -> Vec<f32> {
     values
 }
 
+type Extreme = fn(f32, f32) -> f32;
+
 /// The extreme value within `reach` of each place, along rows.
-fn extreme(values: &[f32], width: usize, reach: usize, of: fn(f32, f32) -> f32) -> Vec<f32> {
+fn extreme(values: &[f32], width: usize, reach: usize, of: Extreme) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for row in values.chunks(width) {
         for j in 0..width {

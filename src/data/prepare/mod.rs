@@ -200,7 +200,7 @@ impl Found {
         let is_free = [extent.top, extent.left, bottom, right].iter().all(|&room| room >= margin);
         let at = |start: usize, own: usize| (start as f32 / found.scale).round() as usize + own;
         let (top, left) = (at(panel.top, found.top), at(panel.left, found.left));
-        is_free.then(|| Found { top, left, scale: found.scale * self.scale, ..found })
+        is_free.then_some(Found { top, left, scale: found.scale * self.scale, ..found })
     }
 
     /// The image of some pieces.

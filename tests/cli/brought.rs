@@ -1,0 +1,261 @@
+//! What people bring: data sets under other names and in other forms, models with other names, damaged and foreign
+//! pictures, several characters in one.
+
+use crate::pictures::{bar, bars};
+use crate::{Place, digits};
+use image::{GrayImage, Luma};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::json;
+use std::io::Read;
+use std::path::Path;
+
+const NAMES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// Content of one of the digits' files, without its compression.
+fn content(name: &str) -> Vec<u8> {
+    let file = std::fs::File::open(Path::new(&digits()).join(format!("{name}.gz"))).unwrap();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn idx_files_are_found_under_the_names_that_programs_give_them() {
+    let place = Place::new();
+    let correct = |data: &str| place.json(&["eval", "pretrained", "--data", data])["correct"].clone();
+    let expected = correct(&digits());
+    let write = |folder: &str, rename: &dyn Fn(&str) -> String| {
+        std::fs::create_dir_all(place.path(folder)).unwrap();
+        for name in NAMES {
+            std::fs::write(place.path(folder).join(rename(name)), content(name)).unwrap();
+        }
+    };
+    write("dot", &|name| name.replace("-idx", ".idx"));
+    write("prefix", &|name| format!("emnist-digits-{}", name.replace("t10k", "test")));
+    write("root/MNIST/raw", &|name| name.into());
+    for folder in ["dot", "prefix", "root", "root/MNIST"] {
+        assert_eq!(correct(folder), expected, "{folder}");
+    }
+    // One part alone.
+    write("train-only", &|name| name.replace("t10k", "other"));
+    std::fs::remove_file(place.path("train-only/other-images-idx3-ubyte")).unwrap();
+    std::fs::remove_file(place.path("train-only/other-labels-idx1-ubyte")).unwrap();
+    let train = ["train", "--data", "train-only", "--validation", "0", "--epochs", "1", "--out", "run"];
+    let ended = place.run(&train);
+    assert!(ended.code == Some(0) && ended.err.contains("a fifth of each class is kept for testing"), "{}", ended.err);
+    // Of the 320 images a fifth of each class, rounded up, and none twice.
+    let [of_model, of_others] = ["run", "pretrained"].map(|model| place.json(&["eval", model, "--data", "train-only"]));
+    assert_eq!(of_others["total"], 320);
+    let tested = of_model["total"].as_u64().unwrap();
+    assert!((64..75).contains(&tested), "{tested}");
+    let trained = place.json(&["eval", "run", "--data", "train-only", "--split", "train"])["total"].as_u64().unwrap();
+    assert_eq!(trained + tested, 320);
+    std::fs::create_dir(place.path("test-only")).unwrap();
+    for name in &NAMES[2..] {
+        std::fs::write(place.path("test-only").join(name), content(name)).unwrap();
+    }
+    assert_eq!(correct("test-only"), expected);
+    place.fails(&["train", "--data", "test-only", "--out", "no"], &["only a test part"]);
+}
+
+#[test]
+fn tables_are_data_sets() {
+    let place = Place::new();
+    let (images, labels) = (content(NAMES[0]), content(NAMES[1]));
+    let mut text = String::from("label");
+    (0..784).for_each(|pixel| text.push_str(&format!(",pixel{pixel}")));
+    for (image, label) in images[16..].chunks(784).zip(&labels[8..]) {
+        text.push_str(&format!("\n{label}"));
+        image.iter().for_each(|byte| text.push_str(&format!(",{byte}")));
+    }
+    std::fs::write(place.path("digits.csv"), &text).unwrap();
+    let eval = place.json(&["eval", "pretrained", "--data", "digits.csv"]);
+    assert_eq!((&eval["total"], &eval["data"]["name"]), (&320.into(), &"digits".into()));
+    assert!(eval["accuracy"].as_f64().unwrap() > 0.9, "{eval}");
+    std::fs::write(place.path("digits.csv"), text.replace("\n3,", "\nthree,")).unwrap();
+    place.fails(&["train", "--data", "digits.csv", "--out", "run"], &["digits.csv, row", "\"three\" in column 1"]);
+}
+
+#[test]
+fn images_of_another_size_are_prepared_or_the_remedy_is_told() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("small")).unwrap();
+    for (name, count) in [(NAMES[0], 320_u32), (NAMES[2], 100)] {
+        let sizes = [count, 8, 8].map(u32::to_be_bytes).concat();
+        let bytes = [vec![0, 0, 8, 3], sizes, vec![7; 64 * count as usize]].concat();
+        std::fs::write(place.path("small").join(name), bytes).unwrap();
+    }
+    for name in [NAMES[1], NAMES[3]] {
+        std::fs::write(place.path("small").join(name), content(name)).unwrap();
+    }
+    let words = ["only 8x8 pixels", "--prepare resize", "--network FILE"];
+    place.fails(&["train", "--data", "small", "--out", "a"], &words);
+    place.json(&["train", "--data", "small", "--prepare", "resize", "--epochs", "1", "--out", "b"]);
+    let tuned = place.run(&["finetune", "pretrained", "--data", "small", "--epochs", "1", "--out", "c"]);
+    assert!(tuned.code == Some(0) && tuned.err.contains("the images have 8x8 pixels"), "{}", tuned.err);
+}
+
+#[test]
+fn folders_of_pictures_are_taken_as_they_are_meant() {
+    let place = Place::new();
+    bars(&place.path("beside"), ["flat", "upright"], 6);
+    bars(&place.path("beside/test"), ["flat", "upright"], 3);
+    let trained = place.json(&["train", "--data", "beside", "--validation", "0", "--epochs", "1", "--out", "run"]);
+    assert_eq!(trained["data"], json!({"name": "beside", "train": 12, "validation": 0, "test": 6}));
+    // A model that has not seen them is evaluated on all, even if there is one of each class.
+    bars(&place.path("few"), ["flat", "upright"], 1);
+    assert_eq!(place.json(&["eval", "run", "--data", "few"])["total"], 2);
+    bars(&place.path("more"), ["flat", "upright"], 5);
+    assert_eq!(place.json(&["eval", "run", "--data", "more"])["total"], 10);
+    place.json(&["finetune", "run", "--data", "more", "--epochs", "1", "--out", "tuned"]);
+    assert_eq!(place.json(&["eval", "tuned", "--data", "more"])["total"], 2);
+    // Data that moved.
+    std::fs::rename(place.path("more"), place.path("moved")).unwrap();
+    let resume = ["finetune", "--resume", "tuned", "--epochs", "2"];
+    place.fails(&resume, &["the data of tuned is not at", "more any more", "--data FOLDER"]);
+    place.json(&[&resume[..], &["--data", "moved"]].concat());
+}
+
+#[test]
+fn known_classes_keep_what_the_model_knows_of_them() {
+    let place = Place::new();
+    let tuned =
+        place.run(&["finetune", "pretrained", "--data", &digits(), "--lr", "1e-9", "--epochs", "1", "--out", "same"]);
+    assert!(!tuned.err.contains("last layer"), "{}", tuned.err);
+    for (class, name) in ["1", "new"].into_iter().enumerate() {
+        std::fs::create_dir_all(place.path("set").join(name)).unwrap();
+        (0..5).for_each(|number| {
+            bar(1 - class as u8, number).save(place.path("set").join(format!("{name}/{number}.png"))).unwrap()
+        });
+    }
+    let tuned =
+        place.run(&["finetune", "pretrained", "--data", "set", "--lr", "1e-9", "--epochs", "1", "--out", "mixed"]);
+    assert!(tuned.err.contains("keeps the classes 1, and starts anew for new"), "{}", tuned.err);
+    let row = |path: &Path, row: usize| {
+        let bytes = std::fs::read(path).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        tensors.tensor("fc2.weight").unwrap().data()[row * 200..][..200].to_vec()
+    };
+    let (mixed, pretrained) = (
+        place.path("mixed/model.safetensors"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pretrained.safetensors"),
+    );
+    let close = |a: &[u8], b: &[u8]| {
+        a.chunks(4).zip(b.chunks(4)).all(|(a, b)| {
+            let value = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+            (value(a) - value(b)).abs() < 1e-4
+        })
+    };
+    assert!(close(&row(&mixed, 0), &row(&pretrained, 1)), "the class 1 keeps its weights");
+    assert!((0..10).all(|old| !close(&row(&mixed, 1), &row(&pretrained, old))), "a new class has none of the old");
+}
+
+#[test]
+fn few_images_get_settings_that_fit_and_bad_results_are_told() {
+    let place = Place::new();
+    let tuned = place.run(&["finetune", "pretrained", "--data", &digits(), "--out", "few"]);
+    assert!(tuned.err.contains("320 training images are few, so adam is used"), "{}", tuned.err);
+    assert!(tuned.err.contains("80 epochs, batch 64, adam, lr 0.001"), "{}", tuned.err);
+    for (out, args) in [("tutorial", ["--recipe", "tutorial"]), ("rate", ["--lr", "0.02"])] {
+        let tuned = place.run(
+            &[&["finetune", "pretrained", "--data", &digits(), "--epochs", "1", "--out", out][..], &args].concat(),
+        );
+        assert!(tuned.err.contains("sgd") && !tuned.err.contains("are few"), "{}", tuned.err);
+    }
+    let trained = place.run(&["train", "--data", &digits(), "--epochs", "1", "--lr", "1e-6", "--out", "bad"]);
+    for words in ["not clearly better than always guessing one class", "mnist-gpu finetune pretrained --data"] {
+        assert!(trained.err.contains(words), "{words}: {}", trained.err);
+    }
+    for (name, count) in [("flat", 60), ("upright", 4)] {
+        std::fs::create_dir_all(place.path("uneven").join(name)).unwrap();
+        (0..count).for_each(|n| {
+            bar(u8::from(count < 60), n).save(place.path("uneven").join(format!("{name}/{n}.png"))).unwrap()
+        });
+    }
+    let uneven = |out: &str, more: &[&str]| {
+        place.run(&[&["finetune", "pretrained", "--data", "uneven", "--epochs", "1", "--out", out], more].concat()).err
+    };
+    assert!(uneven("a", &[]).contains("from 3 to 48 training images; --class-weights balanced"));
+    assert!(!uneven("b", &["--class-weights", "balanced"]).contains("training images;"));
+}
+
+#[test]
+fn a_model_is_known_by_its_content_and_prefixes_are_taken_off() {
+    let place = Place::new();
+    bar(0, 0).save(place.path("flat.png")).unwrap();
+    let pretrained =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pretrained.safetensors")).unwrap();
+    std::fs::write(place.path("weights.st"), &pretrained).unwrap();
+    let predicted = place.json(&["predict", "weights.st", "flat.png"]);
+    assert_eq!((&predicted["model"], predicted["predictions"].as_array().unwrap().len()), (&"weights.st".into(), 1));
+    for start in [&b"PK\x03\x04 and more of it"[..], b"\x80\x02}q\x00(X\x05\x00"] {
+        std::fs::write(place.path("state.pt"), start).unwrap();
+        for more in [&[][..], &["--skip-bad"]] {
+            place.fails(
+                &[&["predict", "state.pt", "flat.png"], more].concat(),
+                &["state.pt is a PyTorch pickle", "safetensors.torch.save_file"],
+            );
+        }
+    }
+    let tensors = SafeTensors::deserialize(&pretrained).unwrap();
+    for prefix in ["module.", "_orig_mod.", "module.model."] {
+        let views: Vec<(String, TensorView)> = tensors
+            .iter()
+            .map(|(name, view)| {
+                (format!("{prefix}{name}"), TensorView::new(Dtype::F32, view.shape().to_vec(), view.data()).unwrap())
+            })
+            .collect();
+        std::fs::write(place.path("wrapped.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+        let ended = place.run(&["predict", "wrapped.safetensors", "flat.png"]);
+        assert!(ended.code == Some(0) && ended.err.contains(&format!("start with {prefix}, which")), "{}", ended.err);
+        // Without metadata the normalisation is the usual one, which differs a little.
+        let class = |out: &str| out.split(' ').take(2).collect::<String>();
+        assert_eq!(class(&ended.out), class(&place.run(&["predict", "weights.st", "flat.png"]).out));
+    }
+}
+
+#[test]
+fn half_a_jpeg_and_other_formats_are_named() {
+    let place = Place::new();
+    let large = GrayImage::from_fn(200, 200, |x, y| Luma([(x * y % 256) as u8]));
+    large.save(place.path("whole.jpg")).unwrap();
+    let whole = std::fs::read(place.path("whole.jpg")).unwrap();
+    std::fs::write(place.path("half.jpg"), &whole[..whole.len() / 2]).unwrap();
+    place.fails(&["predict", "pretrained", "half.jpg"], &["half.jpg", "ends before the picture does"]);
+    // What a camera appends after the picture does no harm, whatever the file is called.
+    std::fs::write(place.path("PHOTO.JFIF"), [&whole[..], b"\xff\xda more"].concat()).unwrap();
+    place.json(&["predict", "pretrained", "PHOTO.JFIF"]);
+    for (name, bytes, said) in [
+        ("a.heic", &b"\0\0\0\x18ftypheic\0\0\0\0"[..], "a HEIC file"),
+        ("a.png", b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF file"),
+        ("a.tif", b"II*\0\x08\0\0\0", "a TIFF file"),
+        ("a.jpg", b"%PDF-1.7", "a PDF document"),
+        ("a.svg", b"<?xml version=\"1.0\"?><svg>", "an SVG drawing"),
+    ] {
+        std::fs::write(place.path(name), bytes).unwrap();
+        place.fails(&["predict", "pretrained", name], &[name, said, "export it as PNG or JPEG"]);
+    }
+}
+
+#[test]
+fn every_character_of_a_picture_is_read_in_order() {
+    let place = Place::new();
+    // Two rows: upright bars, which are ones, at these places.
+    let places = [(30, 20), (110, 24), (190, 16), (40, 120), (150, 124)];
+    let picture = GrayImage::from_fn(240, 220, |x, y| {
+        let is_ink = places.iter().any(|&(left, top)| (left..left + 8).contains(&x) && (top..top + 70).contains(&y));
+        Luma([if is_ink { 30 } else { 230 }])
+    });
+    picture.save(place.path("ones.png")).unwrap();
+    let read = place.json(&["predict", "pretrained", "--each", "ones.png"]);
+    let read = &read["predictions"][0];
+    assert_eq!(read["text"], "11111");
+    let found: Vec<_> = read["characters"].as_array().unwrap().iter().map(|c| c["box"].clone()).collect();
+    let expected: Vec<_> = places.iter().map(|(left, top)| json!([left, top, 8, 70])).collect();
+    assert_eq!(found, expected);
+    let ended = place.run(&["predict", "pretrained", "--each", "ones.png"]);
+    assert!(ended.out.starts_with("ones.png: 11111\n  1 ") && ended.out.contains("% at 110,24, 8x70"), "{}", ended.out);
+    let warning = place.json(&["predict", "pretrained", "ones.png"])["predictions"][0]["warning"].clone();
+    assert_eq!(warning, "5 characters are in view; crop the picture to one, or use --each");
+}
