@@ -56,7 +56,13 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     set.check(&source.name, model.network.classes())?;
     let device = args.device.open(console)?;
     console.note(format!("model {}", Shown::from(&path)));
-    console.note(format!("data {} ({}): {} images", source.name, source.place(), set.labels.len()));
+    let used = match (args.split, whole && source.is_undivided()) {
+        (Some(Split::Train), _) => "train",
+        (_, true) => "all",
+        _ => "test",
+    };
+    let part = if used == "all" { "all images".into() } else { format!("images of the {used} part") };
+    console.note(format!("data {} ({}): {} {part}", source.name, source.place(), set.labels.len()));
     let seen = evaluate_model(&device, &model, &mut set)?;
     let confusion = Confusion::new(model.network.classes(), &set.labels, &seen.predicted);
     let correct = confusion.correct();
@@ -95,8 +101,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         })
         .collect();
     let (low, high) = wilson(correct, total);
-    let split = if args.split == Some(Split::Train) { "train" } else { "test" };
-    let mut data = json!({"name": source.name, "split": split, "images": total});
+    let mut data = json!({"name": source.name, "split": used, "images": total});
     super::add_skipped(&mut data, &loaded.unfit.skipped);
     super::add_passed_over(&mut data, &source);
     console.result_json(&json!({
@@ -116,11 +121,20 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a model was trained on a data set, so that only the test part is new to it.
+/// Whether a model, or one that it started from or learned from, was trained on a data set, so that only the test part
+/// is new to it. A set of the same name at another place counts as the same: it may have moved.
 fn was_trained_on(model: &Model, wanted: &Path) -> bool {
     let config = &model.training["config"];
-    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
-    config["data"].as_str().is_some_and(|data| place(Path::new(data)) == place(wanted))
+    let name =
+        |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into()).file_name().map(|name| name.to_owned());
+    let is_same = config["data"].as_str().is_some_and(|data| name(Path::new(data)) == name(wanted));
+    let earlier = ["model", "teacher", "init"].into_iter().filter_map(|key| config[key].as_str());
+    // A run may name itself only by mistake, yet must not be followed for ever.
+    is_same
+        || earlier.map(Path::new).any(|path| {
+            Model::load(path)
+                .is_ok_and(|earlier| earlier.training != model.training && was_trained_on(&earlier, wanted))
+        })
 }
 
 fn text(

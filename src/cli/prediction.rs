@@ -100,8 +100,9 @@ impl<'a> Prediction<'a> {
             true => Shown::from(self.text().as_str()).to_string(),
             false => self.top.iter().map(classes).collect::<Vec<_>>().join(", "),
         };
-        let warning = self.warning.as_ref().map_or(String::new(), |warning| format!("; note: {warning}"));
-        format!("{}: {read}{warning}", Shown::from(&self.file))
+        let warning = self.warning.as_ref().map(|warning| format!("note: {warning}"));
+        let parts: Vec<String> = Some(read).filter(|read| !read.is_empty()).into_iter().chain(warning).collect();
+        format!("{}: {}", Shown::from(&self.file), parts.join("; "))
     }
 
     pub fn json(&self) -> Value {

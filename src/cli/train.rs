@@ -206,7 +206,7 @@ pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> an
 pub(super) fn loaded(path: &Path, console: &Console) -> anyhow::Result<Model> {
     let model = Model::load(path)?;
     if !model.prefix.is_empty() {
-        console.note(format!("the names of its tensors start with {}, which is taken off", model.prefix));
+        console.note(format!("the names of its tensors start with {}, which is ignored", model.prefix));
     }
     Ok(model)
 }

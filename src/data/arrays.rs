@@ -2,7 +2,7 @@
 
 use super::fetch::hex;
 use super::known::NAMES;
-use super::npz::{has_test_part, is_npz, read_npz};
+use super::npz::{is_npz, parts_of, read_npz};
 use super::table::{is_table, read_table};
 use super::{
     Check, DataError, DataSet, Grey, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, read_first_column,
@@ -68,17 +68,22 @@ impl Arrays {
         let parts = if is_table(path) {
             [Some(Files::Table(path.into())), None]
         } else if is_npz(path) {
-            let test = has_test_part(path)?.then(|| Files::Npz(path.into(), Part::Test));
-            [Some(Files::Npz(path.into(), Part::Train)), test]
+            let has = parts_of(path)?;
+            [Part::Train, Part::Test].map(|part| has.contains(&part).then(|| Files::Npz(path.into(), part)))
         } else {
             return Ok(None);
         };
         Ok(Some(Arrays { path: path.into(), known: None, parts, pictures }))
     }
 
+    /// Returns true if there is no test part.
+    pub fn is_undivided(&self) -> bool {
+        self.parts[1].is_none()
+    }
+
     /// Returns true if the test part is split off the training part.
     pub fn is_split(&self) -> bool {
-        self.parts[1].is_none() && !self.pictures.whole
+        self.is_undivided() && !self.pictures.whole
     }
 
     /// Reads a part, and tells the size of its images if they were prepared for another.
@@ -95,6 +100,13 @@ impl Arrays {
             ([Some(files), _], Part::Train) | ([_, Some(files)], Part::Test) => self.read(files)?,
             ([None, _], _) => return Err(DataError::TestOnly(self.path.clone().into())),
         };
+        if set.labels.is_empty() || set.images.pixels() == 0 {
+            return Err(if self.is_split() {
+                DataError::TooFew(self.path.clone().into())
+            } else {
+                DataError::Empty(self.path.clone().into())
+            });
+        }
         self.sized(set)
     }
 
@@ -143,11 +155,11 @@ impl Arrays {
         Ok(set)
     }
 
-    /// Prepares the images like pictures if they have another size than a model's or, where a preparation is asked for,
-    /// than MNIST's.
+    /// Prepares the images like pictures if they have another size than a model's or, where they are to be resized, than
+    /// MNIST's.
     fn sized(&self, set: DataSet) -> Result<(DataSet, Option<[usize; 2]>), DataError> {
         let Pictures { prepare, size, .. } = self.pictures;
-        let wanted = size.or(prepare.filter(|&prepare| prepare != Prepare::None).map(|_| [28, 28]));
+        let wanted = size.or(prepare.filter(|&prepare| prepare == Prepare::Resize).map(|_| [28, 28]));
         let (Some(size), Some(prepare)) = (wanted, prepare) else { return Ok((set, None)) };
         let Images { height, width, .. } = set.images;
         if [height, width] == size || prepare == Prepare::None {

@@ -26,6 +26,8 @@ pub struct Folder {
     test: Vec<(PathBuf, u8)>,
     /// Pictures that belong to none of these.
     pub passed_over: Vec<PassedOver>,
+    /// Whether the folder has no part for testing.
+    pub is_undivided: bool,
 }
 
 /// Pictures that are not used, and why.
@@ -52,7 +54,8 @@ pub struct Reading {
     pub skip_bad: bool,
 }
 
-type Classes = BTreeMap<String, Vec<PathBuf>>;
+/// Pictures by class name.
+pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
 
 impl Folder {
     /// Returns true if a folder has pictures one or two levels below it.
@@ -102,12 +105,36 @@ impl Folder {
         }
         let of = |part: &Path| classes_of(part, &[]);
         let classes = |train: Option<&Path>| classes_of(train.unwrap_or(path), &parts_beside);
+        let is_undivided = val.or(test).is_none();
         let parts: [Classes; 3] = match (train, val, test) {
             (train, Some(val), Some(test)) => [classes(train)?, of(val)?, of(test)?],
             (train, None, Some(test)) | (train, Some(test), None) => [classes(train)?, Classes::new(), of(test)?],
             (train, None, None) if whole => [classes(train)?, Classes::new(), classes(train)?],
             (train, None, None) => split(path, classes(train)?, seed)?,
         };
+        Folder::of(path, parts, passed_over, is_undivided)
+    }
+
+    /// The pictures that a table in a folder lists, split as [`Folder::open`] does.
+    ///
+    /// # Errors
+    /// If the table cannot be used, or as [`Folder::open`].
+    pub fn listed(table: &Path, seed: u64, whole: bool) -> Result<Folder, DataError> {
+        let path = table.parent().unwrap_or(Path::new("."));
+        let classes = super::listed::classes_of(table)?;
+        let parts = match whole {
+            true => [classes.clone(), Classes::new(), classes],
+            false => split(path, classes, seed)?,
+        };
+        Folder::of(path, parts, Vec::new(), true)
+    }
+
+    fn of(
+        path: &Path,
+        parts: [Classes; 3],
+        passed_over: Vec<PassedOver>,
+        is_undivided: bool,
+    ) -> Result<Folder, DataError> {
         let mut classes: Vec<String> = parts.iter().flat_map(|part| part.keys().cloned()).collect();
         classes.sort();
         if classes.iter().all(|name| name.parse::<i64>().is_ok()) {
@@ -137,7 +164,7 @@ impl Folder {
         if train.is_empty() || test.is_empty() {
             return Err(DataError::NoPictures(path.into()));
         }
-        Ok(Folder { path: path.into(), classes, train, validation, test, passed_over })
+        Ok(Folder { path: path.into(), classes, train, validation, test, passed_over, is_undivided })
     }
 
     /// Number of pictures to train on, and of those in a folder for validation.

@@ -5,6 +5,7 @@ mod fetch;
 mod folder;
 mod idx;
 mod known;
+mod listed;
 mod npz;
 mod picture;
 mod prepare;
@@ -39,6 +40,8 @@ pub enum DataError {
     Truncated { path: Shown, found: u64, expected: u64 },
     #[error("{path} has more than the {expected} bytes that its header declares; download or copy it again")]
     TooLong { path: Shown, expected: u64 },
+    #[error("{0} has too few images of each class to keep some for testing; add more, or a test part")]
+    TooFew(Shown),
     #[error("{path}: {text}")]
     Npz { path: Shown, text: String },
     #[error("{path}, row {row}: {text}")]

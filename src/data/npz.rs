@@ -41,15 +41,16 @@ struct Pair {
     labels: String,
 }
 
-/// Returns true if an archive has a test part.
+/// The parts that an archive has.
 ///
 /// # Errors
 /// If it cannot be read, or has no images with labels.
-pub fn has_test_part(path: &Path) -> Result<bool, DataError> {
-    let mut archive = Archive::open(path)?;
+pub fn parts_of(path: &Path) -> Result<Vec<Part>, DataError> {
+    let archive = Archive::open(path)?;
     let names = archive.names();
-    archive.pair(&names, Part::Train)?;
-    Ok(archive.pair(&names, Part::Test).is_ok())
+    let has: Vec<Part> =
+        [Part::Train, Part::Test].into_iter().filter(|&part| archive.pair(&names, part).is_ok()).collect();
+    if has.is_empty() { archive.pair(&names, Part::Train).map(|_| has) } else { Ok(has) }
 }
 
 /// Reads a part: the arrays whose names tell the part (`x_train`, `test_labels`), or for training the only images and
@@ -62,7 +63,10 @@ pub fn read_npz(path: &Path, part: Part) -> Result<DataSet, DataError> {
     let mut archive = Archive::open(path)?;
     let names = archive.names();
     let Pair { images, labels } = archive.pair(&names, part)?;
-    let (images, labels) = (archive.array(&images)?, archive.array(&labels)?);
+    let images = archive.array(&images, LARGEST)?;
+    // At most a row of 256 numbers of eight bytes for each image.
+    let most = images.shape.first().map_or(0, |&count| (count as u64).saturating_mul(2048));
+    let labels = archive.array(&labels, most)?;
     let invalid = |array: &Array, text: String| archive.invalid(&array.name, text);
     let count = images.shape.first().copied().unwrap_or(0);
     let (height, width) = match images.shape[..] {
@@ -85,8 +89,13 @@ pub fn read_npz(path: &Path, part: Part) -> Result<DataSet, DataError> {
     let classes: Vec<f64> = match labels.shape[..] {
         [_] | [_, 1] => values,
         [_, columns] if columns > 1 => {
-            let class = |row: &[f64]| row.iter().position(|&value| value == row.iter().copied().fold(0.0, f64::max));
-            values.chunks(columns).map(|row| class(row).unwrap_or(0) as f64).collect()
+            let class = |row: &[f64]| {
+                let ones = row.iter().filter(|&&value| value == 1.0).count();
+                let is_one_hot = ones == 1 && row.iter().all(|&value| value == 0.0 || value == 1.0);
+                row.iter().position(|&value| value == 1.0).filter(|_| is_one_hot)
+            };
+            let classes: Option<Vec<f64>> = values.chunks(columns).map(|row| class(row).map(|at| at as f64)).collect();
+            classes.ok_or_else(|| invalid(&labels, "its rows are not zeros with a single one".into()))?
         }
         _ => return Err(invalid(&labels, format!("its shape {:?} is not that of labels, (N)", labels.shape))),
     };
@@ -134,25 +143,23 @@ impl<'a> Archive<'a> {
         names.filter(|name| name.ends_with(".npy")).collect()
     }
 
-    fn pair(&mut self, names: &[String], part: Part) -> Result<Pair, DataError> {
-        let lower = |name: &String| name.to_lowercase();
+    fn pair(&self, names: &[String], part: Part) -> Result<Pair, DataError> {
+        // x_train.npy has the words x and train.
+        let has = |name: &String, wanted: &[&str]| {
+            let name = name.to_lowercase();
+            name.trim_end_matches(".npy").split(['_', '-', '.', '/']).any(|word| wanted.contains(&word))
+        };
         let is_of = |name: &&String| {
-            let (test, val) = (lower(name).contains("test"), lower(name).contains("val"));
+            let (test, val) = (has(name, &["test"]), has(name, &["val", "valid", "validation"]));
             if part == Part::Test { test } else { !test && !val }
         };
         let mut own: Vec<String> = names.iter().filter(is_of).cloned().collect();
         // Where the training part is named, others belong to no part.
-        if part == Part::Train && own.iter().any(|name| lower(name).contains("train")) {
-            own.retain(|name| lower(name).contains("train"));
+        if part == Part::Train && own.iter().any(|name| has(name, &["train"])) {
+            own.retain(|name| has(name, &["train"]));
         }
         let is_label = |name: &String| {
-            let name = lower(name);
-            let stem = name.trim_end_matches(".npy");
-            ["label", "target", "class"].iter().any(|word| name.contains(word))
-                || stem == "y"
-                || stem.starts_with("y_")
-                || stem.ends_with("_y")
-                || stem == "arr_1"
+            has(name, &["y", "label", "labels", "target", "targets", "class", "classes"]) || name.ends_with("arr_1.npy")
         };
         let (labels, images): (Vec<String>, Vec<String>) = own.into_iter().partition(is_label);
         match (&images[..], &labels[..]) {
@@ -166,15 +173,16 @@ impl<'a> Archive<'a> {
         }
     }
 
-    fn array(&mut self, name: &str) -> Result<Array, DataError> {
+    fn array(&mut self, name: &str, most: u64) -> Result<Array, DataError> {
         let failed = |archive: &Self, text: String| archive.invalid(name, text);
-        let read = self.zip.by_name(name).map_err(|e| e.to_string()).and_then(|mut entry| parse(name, &mut entry));
+        let read =
+            self.zip.by_name(name).map_err(|e| e.to_string()).and_then(|mut entry| parse(name, &mut entry, most));
         read.map_err(|text| failed(self, text))
     }
 }
 
 /// Reads a `.npy` file.
-fn parse(name: &str, from: &mut impl Read) -> Result<Array, String> {
+fn parse(name: &str, from: &mut impl Read, most: u64) -> Result<Array, String> {
     let mut start = [0; 8];
     from.read_exact(&mut start).map_err(|e| e.to_string())?;
     let [b'\x93', b'N', b'U', b'M', b'P', b'Y', major, _] = start else { return Err("it is not a .npy file".into()) };
@@ -212,8 +220,8 @@ fn parse(name: &str, from: &mut impl Read) -> Result<Array, String> {
     };
     let count = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side)).unwrap_or(usize::MAX);
     let total = (count as u64).saturating_mul(size as u64);
-    if total > LARGEST {
-        return Err(format!("it has {total} bytes, but at most {LARGEST} are supported"));
+    if total > most {
+        return Err(format!("it has {total} bytes, but at most {most} are supported"));
     }
     let mut raw = Vec::new();
     from.take(total).read_to_end(&mut raw).map_err(|e| e.to_string())?;
@@ -262,11 +270,11 @@ mod tests {
             let arrays =
                 [("x_train", images), ("y_train", labels), ("x_test", test), ("y_test", npy("|u1", "(1,)", &[2]))];
             let (_folder, path) = archive(&arrays);
-            assert!(has_test_part(&path).unwrap());
+            assert_eq!(parts_of(&path).unwrap(), [Part::Train, Part::Test]);
             assert_eq!(read_npz(&path, Part::Train).unwrap(), expected);
             assert_eq!(read_npz(&path, Part::Test).unwrap().labels, [2]);
-            let (_folder, path) = archive(&[("images", arrays[0].1.clone()), ("labels", arrays[1].1.clone())]);
-            assert!(!has_test_part(&path).unwrap());
+            let (_folder, path) = archive(&[("pixel_values", arrays[0].1.clone()), ("labels", arrays[1].1.clone())]);
+            assert_eq!(parts_of(&path).unwrap(), [Part::Train]);
             assert_eq!(read_npz(&path, Part::Train).unwrap(), expected);
         }
     }
@@ -286,10 +294,14 @@ mod tests {
             let error = read_npz(&path, Part::Train).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");
         }
+        let (_folder, path) =
+            archive(&[("x", npy("|u1", "(2, 2, 2)", &[0; 8])), ("y", npy("|u1", "(2, 2)", &[0, 1, 1, 1]))]);
+        let error = read_npz(&path, Part::Train).unwrap_err().to_string();
+        assert!(error.contains("array y: its rows are not"), "{error}");
         let (_folder, path) = archive(&[("weights", npy("|u1", "(2,)", &[0; 2]))]);
-        let error = has_test_part(&path).unwrap_err().to_string();
+        let error = parts_of(&path).unwrap_err().to_string();
         assert!(error.contains("x_train and y_train") && error.contains("weights"), "{error}");
         std::fs::write(&path, "no archive").unwrap();
-        assert!(has_test_part(&path).unwrap_err().to_string().contains("not a ZIP archive"));
+        assert!(parts_of(&path).unwrap_err().to_string().contains("not a ZIP archive"));
     }
 }

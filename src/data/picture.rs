@@ -170,6 +170,11 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        // Any number of bytes of 0xff may precede a marker.
+        if marker == 0xff {
+            at += 1;
+            continue;
+        }
         at += 2;
         if marker == 0xda {
             return bytes[at..].windows(2).any(|two| two == [0xff, 0xd9]);

@@ -87,7 +87,7 @@ pub struct Classes {
     sizes: [usize; 2],
 }
 
-/// Ratio of the largest class to the smallest one above which a set is called unbalanced.
+/// Ratio of the largest class to the smallest one from which on a set is called unbalanced.
 const UNBALANCED: usize = 10;
 
 impl Classes {

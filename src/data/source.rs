@@ -2,6 +2,7 @@
 
 use super::arrays::{Arrays, below, has_arrays};
 use super::fetch::{Checking, is_right};
+use super::listed::listing;
 use super::set::{Classes, DataSet, Part};
 use super::{DataError, Fetcher, Folder, Known, OnProgress, PassedOver, Prepare, Reading, find, synthetic, unlike};
 use crate::text::Shown;
@@ -128,6 +129,14 @@ impl Locator {
     fn folder(&self, wanted: &Path) -> Result<Source, DataError> {
         let unreadable = |e: std::io::Error| DataError::Unreadable { path: wanted.into(), reason: Shown::new(e) };
         let path = std::path::absolute(wanted).map_err(unreadable)?;
+        if let Some(table) = listing(&path) {
+            let name =
+                table.parent().and_then(Path::file_name).map_or("data".into(), |name| Shown::from(name).to_string());
+            let Pictures { seed, whole, .. } = self.pictures;
+            let (folder, reading) = self.read(Folder::listed(&table, seed, whole)?)?;
+            let notice = format!("the classes are those in {}", Shown::from(&table));
+            return Ok(Source { name, wanted: path, kind: Kind::Pictures(folder, reading), notice: Some(notice) });
+        }
         if let Some(arrays) = Arrays::of_file(&path, self.pictures)? {
             let name = wanted.file_stem().map_or("data".into(), |name| Shown::from(name).to_string());
             return Ok(Source { name, wanted: path, notice: split_off(&arrays), kind: Kind::Arrays(arrays) });
@@ -165,8 +174,13 @@ impl Locator {
     }
 
     fn pictures(&self, path: &Path) -> Result<(Folder, Reading), DataError> {
-        let Pictures { prepare, skip_bad, seed, size, whole } = self.pictures;
-        let folder = Folder::open(path, seed, whole)?;
+        let Pictures { seed, whole, .. } = self.pictures;
+        self.read(Folder::open(path, seed, whole)?)
+    }
+
+    /// How the pictures of a folder are read.
+    fn read(&self, folder: Folder) -> Result<(Folder, Reading), DataError> {
+        let Pictures { prepare, skip_bad, size, .. } = self.pictures;
         let prepare = prepare.unwrap_or_default();
         let size = match (size, prepare) {
             (Some(size), _) => size,
@@ -246,6 +260,15 @@ impl Source {
         self.passed_over().iter().map(|one| one.pictures).sum()
     }
 
+    /// Returns true if the set has no parts, so that one is split off unless it is needed as a whole.
+    pub fn is_undivided(&self) -> bool {
+        match &self.kind {
+            Kind::Arrays(arrays) => arrays.is_undivided(),
+            Kind::Pictures(folder, _) => folder.is_undivided,
+            Kind::Synthetic(_) => false,
+        }
+    }
+
     /// Pictures that are not used, by location.
     pub fn passed_over(&self) -> &[PassedOver] {
         match &self.kind {
@@ -254,19 +277,24 @@ impl Source {
         }
     }
 
-    /// Converts the labels of a folder of pictures, which follow from its names, to those of a model with the same
-    /// names. Labels of other sets are left unchanged.
+    /// Converts the labels of a set with class names to those of a model with the same names. Labels of other sets are
+    /// left unchanged.
     ///
     /// # Errors
     /// If the model does not have a class.
     pub fn relabel(&self, set: &mut DataSet, known: &[String]) -> Result<(), DataError> {
-        let Kind::Pictures(folder, _) = &self.kind else { return Ok(()) };
+        let Some(classes) = self.class_names() else { return Ok(()) };
+        // A known set may be used with a model of other names; a folder has only its names.
+        let is_named = matches!(self.kind, Kind::Pictures(..)) || classes.iter().all(|class| known.contains(class));
+        if !is_named {
+            return Ok(());
+        }
         let place = |class: &String| {
             let place = known.iter().position(|known| known == class).map(|place| place as u8);
             let name = || Shown::from(&self.name);
             place.ok_or_else(|| DataError::UnknownClass { name: name(), class: class.clone(), known: known.to_vec() })
         };
-        let places = folder.classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
+        let places = classes.iter().map(place).collect::<Result<Vec<u8>, _>>()?;
         set.labels.iter_mut().for_each(|label| *label = places[usize::from(*label)]);
         Ok(())
     }

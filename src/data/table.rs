@@ -17,6 +17,11 @@ pub fn is_table(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
+/// The cells of a row.
+pub(super) fn cells(row: &str) -> Vec<&str> {
+    row.split(',').map(|word| word.trim().trim_matches('"')).collect()
+}
+
 /// Reads a table: perhaps a row of names, then rows of numbers from 0 to 255. The label is in the column `label` or
 /// `class`, or else in the first; the others are the pixels of a square image, row by row.
 ///
@@ -37,11 +42,14 @@ pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
         if std::io::Read::take(&mut reader, LONGEST).read_line(&mut line).map_err(unreadable)? == 0 {
             break;
         }
+        if line.len() as u64 == LONGEST {
+            return Err(invalid(row, format!("it is longer than {LONGEST} bytes")));
+        }
         let text = line.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
             continue;
         }
-        let words: Vec<&str> = text.split(',').map(|word| word.trim().trim_matches('"')).collect();
+        let words = cells(text);
         if columns == 0 {
             columns = words.len();
             let side = (columns - 1).isqrt();
@@ -58,7 +66,9 @@ pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
             set.images = Images { height: side, width: side, bytes: Vec::new() };
             let name = |word: &&str| ["label", "class", "target", "y"].contains(&word.to_lowercase().as_str());
             at_label = words.iter().position(name).unwrap_or(0);
-            if words.iter().any(|word| word.parse::<f64>().is_err()) {
+            let numbers = words.iter().filter(|word| word.parse::<f64>().is_ok()).count();
+            // Columns of pixels may be called by numbers.
+            if 2 * numbers < columns || words[at_label].parse::<f64>().is_err() {
                 continue;
             }
         }

@@ -81,7 +81,7 @@ pub struct Model {
     pub prepare: Prepare,
     /// How the model was trained; nothing depends on it.
     pub training: serde_json::Value,
-    /// What all names of the file's tensors started with, such as `module.`, and what was taken off.
+    /// The prefix that was removed from the names of all tensors, such as `module.`.
     pub prefix: String,
 }
 

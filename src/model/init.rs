@@ -44,11 +44,17 @@ fn initialise_class(parameter: &Parameter, class: usize, seed: u64, arena: &mut 
 }
 
 impl Model {
-    /// The model for other classes. Those that it knows by name keep their rows of the last layer, `head`.
+    /// The model for other classes. The `kept` ones keep their rows of the last layer, `head`.
     ///
     /// # Errors
     /// If the network cannot have so many classes.
-    pub fn with_classes(self, wanted: &[String], head: &str, seed: u64) -> Result<Model, NetworkError> {
+    pub fn with_classes(
+        self,
+        wanted: &[String],
+        kept: &[String],
+        head: &str,
+        seed: u64,
+    ) -> Result<Model, NetworkError> {
         let network = self.network.with_classes(wanted.len())?;
         let mut parameters = vec![0.0; network.arena_len()];
         for (new, old) in network.parameters().iter().zip(self.network.parameters()) {
@@ -59,7 +65,7 @@ impl Model {
             }
             let row = new.len() / wanted.len();
             for (class, name) in wanted.iter().enumerate() {
-                match self.class_names.iter().position(|known| known == name) {
+                match self.class_names.iter().position(|known| known == name && kept.contains(name)) {
                     Some(known) => {
                         parameters[new.start + class * row..][..row].copy_from_slice(&values[known * row..][..row])
                     }

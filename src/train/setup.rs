@@ -165,7 +165,8 @@ impl Prepared {
                 false => String::new(),
             };
             let (known, new): (Vec<String>, Vec<String>) =
-                wanted.iter().cloned().partition(|name| model.class_names.contains(name));
+                // More numbered classes than the model's are others: letters, for example.
+                wanted.iter().cloned().partition(|name| (names.is_some() || count < old) && model.class_names.contains(name));
             let kept = match (known.is_empty(), new.is_empty()) {
                 (true, _) => format!("starts anew for the classes {}", text::listed(&new)),
                 (_, true) => format!("keeps the classes {}", text::listed(&known)),
@@ -173,7 +174,7 @@ impl Prepared {
             };
             let classes = text::listed(&model.class_names);
             notes.push(format!("the model knows the classes {classes}; its last layer {head} {kept}{remedy}"));
-            model = model.with_classes(&wanted, &head, config.seed)?;
+            model = model.with_classes(&wanted, &known, &head, config.seed)?;
         }
         if let Some(names) = names {
             model.class_names = names;
@@ -203,7 +204,7 @@ impl Prepared {
         let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
         state.record.check(&model.network, state.losses.len()).map_err(bad)?;
         let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
-        let before = config.epochs;
+        let (before, recorded) = (config.epochs, config.data.clone());
         change(&mut config);
         if config.schedule.knows_its_end() && config.epochs != before {
             return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs: before });
@@ -231,7 +232,7 @@ impl Prepared {
         };
         let found = Locator { pictures, ..locator.clone() }.locate(&config.data, progress);
         let source = found.map_err(|error| match error {
-            DataError::Unknown(data) => TrainError::Moved { run: run.into(), data },
+            DataError::Unknown(data) if config.data == recorded => TrainError::Moved { run: run.into(), data },
             error => error.into(),
         })?;
         config.data = source.wanted.clone();

@@ -110,6 +110,20 @@ fn folders_of_pictures_are_taken_as_they_are_meant() {
     assert_eq!(place.json(&["eval", "run", "--data", "more"])["total"], 10);
     place.json(&["finetune", "run", "--data", "more", "--epochs", "1", "--out", "tuned"]);
     assert_eq!(place.json(&["eval", "tuned", "--data", "more"])["total"], 2);
+    // Pictures in one folder, with a table of their classes.
+    std::fs::create_dir(place.path("flat")).unwrap();
+    let mut table = String::from("id,filename,label\n");
+    for number in 0..10 {
+        bar(number % 2, number.into()).save(place.path(&format!("flat/{number}.png"))).unwrap();
+        table.push_str(&format!("{number},{number}.png,{}\n", ["flat", "upright"][usize::from(number % 2)]));
+    }
+    std::fs::write(place.path("flat/labels.csv"), &table).unwrap();
+    for data in ["flat", "flat/labels.csv"] {
+        let eval = place.json(&["eval", "run", "--data", data]);
+        assert_eq!((&eval["total"], &eval["data"]["name"]), (&10.into(), &"flat".into()), "{data}");
+    }
+    std::fs::write(place.path("flat/labels.csv"), table + "10,10.png,flat\n").unwrap();
+    place.fails(&["train", "--data", "flat", "--out", "no"], &["labels.csv, row 12", "there is no file", "10.png"]);
     // Data that moved.
     std::fs::rename(place.path("more"), place.path("moved")).unwrap();
     let resume = ["finetune", "--resume", "tuned", "--epochs", "2"];

@@ -65,7 +65,7 @@ impl Plane {
         }
         let mut steps: Vec<f32> = places
             .windows(2)
-            .filter(|pair| pair[1] == pair[0] + 1)
+            .filter(|pair| pair[1] == pair[0] + 1 && !pair[1].is_multiple_of(grey.width))
             .map(|pair| (grey.values[pair[1]] - grey.values[pair[0]]).abs())
             .collect();
         plane.grain = 1.4826 * median(&mut steps) / std::f32::consts::SQRT_2;

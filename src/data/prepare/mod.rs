@@ -205,7 +205,8 @@ impl Found {
 
     /// The image of some pieces.
     fn image(&self, pieces: &[usize], size: [usize; 2]) -> Image {
-        place(&fit(&self.pieces.ink_of(pieces, &self.ink.amounts), &self.grey, size), size)
+        let (ink, width) = self.pieces.ink_of(pieces, &self.ink.amounts);
+        place(&fit(&ink, width, size), size)
     }
 }
 

@@ -2,6 +2,8 @@
 
 /// Minimum area of a piece as a fraction of the largest one; smaller ones are specks.
 const SPECK: f32 = 0.02;
+/// Maximum number of pieces: more are a texture, of which only the largest are kept.
+const MOST: usize = 500;
 /// Minimum part of a side of the picture that the edge of a table or of the paper covers, and minimum part of the
 /// picture's height or width that a frame spans.
 const EDGE: f32 = 0.6;
@@ -100,6 +102,11 @@ impl Pieces {
         pieces.drop_margins();
         let largest = pieces.iter().map(|(_, _, area)| area).max().unwrap_or(0) as f32;
         pieces.retain(|_, area| area as f32 >= SPECK * largest);
+        let mut areas: Vec<usize> = pieces.iter().map(|(_, _, area)| area).collect();
+        if areas.len() > MOST {
+            areas.sort_unstable_by(|a, b| b.cmp(a));
+            pieces.retain(|_, area| area > areas[MOST]);
+        }
         pieces
     }
 
@@ -230,8 +237,9 @@ impl Pieces {
         else {
             return 0.0;
         };
+        let wanted = self.marked(pieces);
         let along = |start: usize, step: usize, count: usize, of: usize| {
-            let is_of = |at: usize| self.names[at] > 0 && pieces.contains(&(self.names[at] as usize - 1));
+            let is_of = |at: usize| self.names[at] > 0 && wanted[self.names[at] as usize];
             (0..count).filter(|n| is_of(start + n * step)).count() as f32 / of as f32
         };
         let sides = [
@@ -243,13 +251,22 @@ impl Pieces {
         sides.into_iter().fold(0.0, f32::max)
     }
 
-    /// The ink of some pieces alone.
-    pub fn ink_of(&self, pieces: &[usize], ink: &[f32]) -> Vec<f32> {
-        let keeps = |at: usize| match self.names[at] {
-            0 => true,
-            name => pieces.contains(&(name as usize - 1)),
-        };
-        ink.iter().enumerate().map(|(at, &value)| if keeps(at) { value } else { 0.0 }).collect()
+    /// The ink of some pieces alone, and the width of the part of the picture that holds it.
+    pub fn ink_of(&self, pieces: &[usize], ink: &[f32]) -> (Vec<f32>, usize) {
+        let extent = pieces.iter().filter_map(|&at| self.found[at]).map(|(extent, _)| extent).reduce(Extent::with);
+        let Some(Extent { top, bottom, left, right }) = extent else { return (Vec::new(), 0) };
+        let wanted = self.marked(pieces);
+        let places = (top..bottom).flat_map(|i| (left..right).map(move |j| i * self.width + j));
+        let cut = places.map(|at| if wanted[self.names[at] as usize] { ink[at] } else { 0.0 }).collect();
+        (cut, right - left)
+    }
+
+    /// Whether each name is that of one of some pieces. Faint ink, which has no name, belongs to every piece.
+    fn marked(&self, pieces: &[usize]) -> Vec<bool> {
+        let mut marked = vec![false; self.found.len() + 1];
+        marked[0] = true;
+        pieces.iter().for_each(|&at| marked[at + 1] = true);
+        marked
     }
 }
 

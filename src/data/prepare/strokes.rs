@@ -1,7 +1,6 @@
 //! Cuts out ink and fits it into the box, with strokes as wide as MNIST's.
 
 use super::{BOX, Plane, plane};
-use crate::data::picture::Grey;
 use image::imageops::{FilterType, crop_imm, resize};
 
 /// A character is scaled to this multiple of its final size to measure its strokes, as long as its side stays below the
@@ -15,8 +14,7 @@ const LEVELS: usize = 4;
 pub(super) const STROKES: std::ops::Range<f32> = 0.1..0.21;
 
 /// Cuts out the ink and fits it into the box, with strokes as wide as MNIST's.
-pub(super) fn fit(ink: &[f32], grey: &Grey, [height, width]: [usize; 2]) -> Plane {
-    let w = grey.width;
+pub(super) fn fit(ink: &[f32], w: usize, [height, width]: [usize; 2]) -> Plane {
     let drawn = || ink.iter().enumerate().filter(|(_, v)| **v > 0.5).map(|(at, _)| (at / w, at % w));
     let span = |of: &dyn Fn((usize, usize)) -> usize| {
         let low = drawn().map(of).min().unwrap_or(0);

@@ -26,10 +26,10 @@ impl<'a> Tensors<'a> {
         let file = SafeTensors::deserialize(raw).map_err(damaged)?;
         let mut prefix = String::new();
         let names = file.names();
-        while let Some(next) = PREFIXES.iter().find(|next| {
-            let longer = format!("{prefix}{next}");
-            !names.is_empty() && names.iter().all(|name| name.starts_with(&longer))
-        }) {
+        // Wrappers may be in one another.
+        for _ in 0..PREFIXES.len() {
+            let is_of = |next: &str| names.iter().all(|name| name[prefix.len()..].starts_with(next));
+            let Some(next) = PREFIXES.iter().find(|next| !names.is_empty() && is_of(next)) else { break };
             prefix.push_str(next);
         }
         Ok(Tensors { file, prefix })

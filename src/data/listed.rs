@@ -1,0 +1,78 @@
+//! Folders of pictures with a table of their classes.
+
+use super::DataError;
+use super::folder::Classes;
+use super::table::{cells, is_table};
+use super::unlike;
+use crate::text::Shown;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Largest table in bytes.
+const LARGEST: u64 = 64 << 20;
+/// Names of a column of classes, and of one of files.
+const CLASS: [&str; 6] = ["label", "class", "category", "target", "digit", "character"];
+const FILE: [&str; 6] = ["file", "filename", "file_name", "image", "path", "name"];
+
+/// The table that lists the pictures of a folder: the path itself, or the only CSV file beside pictures that are in no class
+/// folders.
+pub fn listing(path: &Path) -> Option<PathBuf> {
+    if is_table(path) {
+        return lists_files(path).then(|| path.into());
+    }
+    unlike(path)?;
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut tables: Vec<PathBuf> = entries.filter(|path| is_table(path)).collect();
+    tables.pop().filter(|table| tables.is_empty() && lists_files(table))
+}
+
+/// Whether the second row of a table has so few cells that they cannot be pixels.
+fn lists_files(table: &Path) -> bool {
+    let Ok((file, _)) = crate::files::open(table) else { return false };
+    let second = BufReader::new(file.take(1 << 16)).lines().nth(1);
+    second.is_some_and(|row| row.is_ok_and(|row| (2..5).contains(&cells(&row).len())))
+}
+
+/// The pictures that a table lists, by class: a row for each, with its file, relative to the table, and its class. A row of
+/// names may come first; without one, the file is in the first column and the class in the second.
+///
+/// # Errors
+/// If the table cannot be read, a row has no class, or a file is missing.
+pub fn classes_of(table: &Path) -> Result<Classes, DataError> {
+    let unreadable = |reason: std::io::Error| DataError::Unreadable { path: table.into(), reason: Shown::new(reason) };
+    let invalid = |row: usize, text: String| DataError::Table { path: table.into(), row: row + 1, text };
+    let bytes = crate::files::read(table, LARGEST).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid(0, "the file is not UTF-8".into()))?;
+    let folder = table.parent().unwrap_or(Path::new("."));
+    let mut classes = Classes::new();
+    let mut columns = [0, 1];
+    for (row, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let words = cells(line);
+        if line.trim().is_empty() {
+            continue;
+        }
+        if row == 0 {
+            let place = |names: &[&str]| words.iter().position(|word| names.contains(&word.to_lowercase().as_str()));
+            if let (Some(file), Some(class)) = (place(&FILE), place(&CLASS)) {
+                columns = [file, class];
+                continue;
+            }
+        }
+        let [Some(file), Some(class)] = columns.map(|column| words.get(column).filter(|word| !word.is_empty())) else {
+            return Err(invalid(row, "it needs a file and its class, such as a.png,7".into()));
+        };
+        if class.chars().any(|c| c.is_control() || c == '\\' || c == '/') {
+            return Err(invalid(row, format!("{} is not a valid class name", Shown::from(*class))));
+        }
+        let picture = folder.join(file);
+        if !picture.is_file() {
+            // A row of other names.
+            if row == 0 {
+                continue;
+            }
+            return Err(invalid(row, format!("there is no file {}", Shown::from(&picture))));
+        }
+        classes.entry(class.to_string()).or_default().push(picture);
+    }
+    Ok(classes)
+}
