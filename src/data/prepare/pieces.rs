@@ -102,11 +102,9 @@ impl Pieces {
         pieces.drop_margins();
         let largest = pieces.iter().map(|(_, _, area)| area).max().unwrap_or(0) as f32;
         pieces.retain(|_, area| area as f32 >= SPECK * largest);
-        let mut areas: Vec<usize> = pieces.iter().map(|(_, _, area)| area).collect();
-        if areas.len() > MOST {
-            areas.sort_unstable_by(|a, b| b.cmp(a));
-            pieces.retain(|_, area| area > areas[MOST]);
-        }
+        let mut areas: Vec<(usize, usize)> = pieces.iter().map(|(at, _, area)| (area, at)).collect();
+        areas.sort_unstable_by(|a, b| b.cmp(a));
+        areas.iter().skip(MOST).for_each(|&(_, at)| pieces.found[at] = None);
         pieces
     }
 

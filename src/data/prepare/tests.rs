@@ -228,3 +228,13 @@ fn small_pictures_and_unprepared_ones_of_the_right_size_are_read_like_large_ones
         assert!(worst < 150, "{side}: {worst} {:?}", image.bytes);
     }
 }
+
+/// More pieces than a picture of characters has: the time must not depend on their number.
+#[test]
+fn a_texture_is_several_characters() {
+    let dots = |at: usize| if (at / 1000).is_multiple_of(4) && (at % 1000).is_multiple_of(4) { 0.1 } else { 0.9 };
+    let grey = Grey { step: 1, height: 1000, width: 1000, values: (0..1_000_000).map(dots).collect() };
+    let image = apply(&grey);
+    assert!(image.ink && matches!(image.doubt, Some(Doubt::Several(count)) if count > 10), "{:?}", image.doubt);
+    assert!(characters(&grey, [28, 28]).len() <= 500);
+}
