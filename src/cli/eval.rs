@@ -121,8 +121,8 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a model, or one that it started from or learned from, was trained on a data set, so that only the test part
-/// is new to it. A set of the same name at another place counts as the same: it may have moved.
+/// Returns true if a model, the model that it was fine-tuned from, or its teacher was trained on a data set, of which only
+/// the test part is then new to it. A set of the same name at another place counts as the same: it may have moved.
 fn was_trained_on(model: &Model, wanted: &Path) -> bool {
     let config = &model.training["config"];
     let name =

@@ -1,7 +1,7 @@
 //! `train` and `finetune`: settings, data and model of a run.
 
 use super::flags::{FineTuning, Flags, Select, Training};
-use super::{CacheArgs, Console, DeviceArgs, recipe, run::carry_out};
+use super::{CacheArgs, Console, DeviceArgs, recipe, run::FEW, run::carry_out};
 use crate::data::Source;
 use crate::model::{Architecture, Model, PRETRAINED, newest_run};
 use crate::optimizers::Optimizer;
@@ -159,8 +159,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     carry_out(prepared, &out, &common.device, console, began)
 }
 
-/// Number of training images below which fine-tuning uses Adam, and about so many steps, unless told otherwise.
-const FEW: usize = 2000;
+/// Approximate number of steps of fine-tuning on few images.
 const STEPS_OF_FEW: usize = 400;
 
 /// Rejects settings that `finetune` takes from its model.

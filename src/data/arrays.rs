@@ -3,18 +3,15 @@
 use super::fetch::hex;
 use super::known::NAMES;
 use super::npz::{is_npz, parts_of, read_npz};
+use super::split::take_test;
 use super::table::{is_table, read_table};
 use super::{
     Check, DataError, DataSet, Grey, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, read_first_column,
     read_images, read_labels,
 };
-use crate::random::{Purpose, Stream};
 use crate::text::Shown;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-
-/// One of this many images of each class is kept for the test part if the set has none.
-const TEST: usize = 5;
 
 /// Where images and labels are.
 #[derive(Clone, Debug)]
@@ -91,6 +88,11 @@ impl Arrays {
     /// # Errors
     /// If a file cannot be read or is invalid, or there is no such part.
     pub fn load(&self, part: Part) -> Result<(DataSet, Option<[usize; 2]>), DataError> {
+        self.sized(self.stored(part)?)
+    }
+
+    /// A part with its images as they are stored.
+    fn stored(&self, part: Part) -> Result<DataSet, DataError> {
         let set = match (&self.parts, part) {
             ([Some(files), None], _) if self.pictures.whole => self.read(files)?,
             ([Some(files), None], part) => {
@@ -107,7 +109,7 @@ impl Arrays {
                 DataError::Empty(self.path.clone().into())
             });
         }
-        self.sized(set)
+        Ok(set)
     }
 
     /// Number of training images, from the labels alone.
@@ -116,7 +118,7 @@ impl Arrays {
     /// As [`Arrays::load`].
     pub fn training_images(&self) -> Result<usize, DataError> {
         match &self.parts {
-            [Some(_), None] => Ok(self.load(Part::Train)?.0.labels.len()),
+            [Some(_), None] => Ok(self.stored(Part::Train)?.labels.len()),
             [Some(Files::Idx([_, labels])), _] => Ok(labels_of(labels, self.layout())?.len()),
             [Some(files), _] => Ok(self.read(files)?.labels.len()),
             [None, _] => Err(DataError::TestOnly(self.path.clone().into())),
@@ -180,10 +182,11 @@ fn split(set: DataSet, seed: u64) -> [DataSet; 2] {
     let pixels = set.images.pixels();
     let mut in_test = vec![false; set.labels.len()];
     for class in 0..=255 {
-        let mut own: Vec<u32> = (0..set.labels.len() as u32).filter(|&at| set.labels[at as usize] == class).collect();
-        Stream::new(seed, Purpose::Folder, class.into()).shuffle(&mut own);
-        let kept = if own.len() < 2 { 0 } else { own.len().div_ceil(TEST) };
-        own[..kept].iter().for_each(|&at| in_test[at as usize] = true);
+        let mut own: Vec<usize> = (0..set.labels.len()).filter(|&at| set.labels[at] == class).collect();
+        // A single image is trained on.
+        if own.len() > 1 {
+            take_test(&mut own, seed, class.into()).into_iter().for_each(|at| in_test[at] = true);
+        }
     }
     [false, true].map(|wanted| {
         let places = || (0..set.labels.len()).filter(|&at| in_test[at] == wanted);

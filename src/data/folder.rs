@@ -1,7 +1,7 @@
 //! Folders of pictures: one folder per class, optionally inside one folder per part.
 
+use super::split::take_test;
 use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, Unfit, is_picture};
-use crate::random::{Purpose, Stream};
 use crate::text::Shown;
 use crate::threads::on_all_cores;
 use std::collections::BTreeMap;
@@ -9,8 +9,6 @@ use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One of this many pictures of each class is kept for the test part if there is no folder for it.
-const TEST: usize = 5;
 /// Maximum number of classes: labels are bytes.
 const CLASSES: usize = 256;
 
@@ -26,7 +24,7 @@ pub struct Folder {
     test: Vec<(PathBuf, u8)>,
     /// Pictures that belong to none of these.
     pub passed_over: Vec<PassedOver>,
-    /// Whether the folder has no part for testing.
+    /// True if the folder has no test part.
     pub is_undivided: bool,
 }
 
@@ -109,8 +107,7 @@ impl Folder {
         let parts: [Classes; 3] = match (train, val, test) {
             (train, Some(val), Some(test)) => [classes(train)?, of(val)?, of(test)?],
             (train, None, Some(test)) | (train, Some(test), None) => [classes(train)?, Classes::new(), of(test)?],
-            (train, None, None) if whole => [classes(train)?, Classes::new(), classes(train)?],
-            (train, None, None) => split(path, classes(train)?, seed)?,
+            (train, None, None) => undivided(path, classes(train)?, seed, whole)?,
         };
         Folder::of(path, parts, passed_over, is_undivided)
     }
@@ -121,11 +118,7 @@ impl Folder {
     /// If the table cannot be used, or as [`Folder::open`].
     pub fn listed(table: &Path, seed: u64, whole: bool) -> Result<Folder, DataError> {
         let path = table.parent().unwrap_or(Path::new("."));
-        let classes = super::listed::classes_of(table)?;
-        let parts = match whole {
-            true => [classes.clone(), Classes::new(), classes],
-            false => split(path, classes, seed)?,
-        };
+        let parts = undivided(path, super::listed::classes_of(table)?, seed, whole)?;
         Folder::of(path, parts, Vec::new(), true)
     }
 
@@ -335,6 +328,11 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
+/// The parts of a folder that has none: all pictures for both training and testing, or a test part by seed.
+fn undivided(path: &Path, classes: Classes, seed: u64, whole: bool) -> Result<[Classes; 3], DataError> {
+    if whole { Ok([classes.clone(), Classes::new(), classes]) } else { split(path, classes, seed) }
+}
+
 /// Training, no validation, and test.
 fn split(path: &Path, classes: Classes, seed: u64) -> Result<[Classes; 3], DataError> {
     let (mut train, mut test) = (Classes::new(), Classes::new());
@@ -342,12 +340,11 @@ fn split(path: &Path, classes: Classes, seed: u64) -> Result<[Classes; 3], DataE
         if files.len() < 2 {
             return Err(DataError::OnePicture { folder: path.into(), class: name });
         }
-        Stream::new(seed, Purpose::Folder, at as u32).shuffle(&mut files);
-        let mut kept = files.split_off(files.len().div_ceil(TEST));
+        let mut tested = take_test(&mut files, seed, at);
         files.sort();
-        kept.sort();
-        train.insert(name.clone(), kept);
-        test.insert(name, files);
+        tested.sort();
+        train.insert(name.clone(), files);
+        test.insert(name, tested);
     }
     Ok([train, Classes::new(), test])
 }

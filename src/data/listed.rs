@@ -26,7 +26,7 @@ pub fn listing(path: &Path) -> Option<PathBuf> {
     tables.pop().filter(|table| tables.is_empty() && lists_files(table))
 }
 
-/// Whether the second row of a table has so few cells that they cannot be pixels.
+/// Returns true if the second row of a table has too few cells for pixels.
 fn lists_files(table: &Path) -> bool {
     let Ok((file, _)) = crate::files::open(table) else { return false };
     let second = BufReader::new(file.take(1 << 16)).lines().nth(1);

@@ -67,17 +67,16 @@ impl Grey {
         if bytes.is_empty() {
             return Err("it is empty".into());
         }
-        let (other, is_whole) = (other_format(&bytes), is_whole_jpeg(&bytes));
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-        let Some(format) = reader.format().filter(|format| FORMATS.contains(format)) else {
-            return Err(match other {
+        let Some(format) = image::guess_format(&bytes).ok().filter(|format| FORMATS.contains(format)) else {
+            return Err(match other_format(&bytes) {
                 Some(name) => format!("it is {name}, which is not supported; export it as PNG or JPEG"),
                 None => "it is not a PNG, JPEG, BMP, GIF or WebP file".into(),
             });
         };
-        if format == ImageFormat::Jpeg && !is_whole {
+        if format == ImageFormat::Jpeg && !is_whole_jpeg(&bytes) {
             return Err("it ends before the picture does; download or copy it again".into());
         }
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
         let limit = |bytes: u64| {
             let mut limits = Limits::default();
             limits.max_alloc = Some(bytes);
@@ -165,7 +164,7 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
     STARTS.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name)
 }
 
-/// Whether the scans of a JPEG file are followed by the marker of its end, which its decoder does not demand. Scans do
+/// Returns true if an end-of-image marker follows the scans of a JPEG file, which the decoder does not require. Scans do
 /// not contain it (ITU-T T.81, B.1.1.5), but thumbnails in the segments before them do.
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;

@@ -48,7 +48,7 @@ pub struct Pictures {
     pub skip_bad: bool,
     /// Seed of the split into training and test part, if there is no test part.
     pub seed: u64,
-    /// Whether a set without a test part is used for testing as a whole.
+    /// Test on all images of a set that has no test part.
     pub whole: bool,
     /// Height and width of the images. `None` is 28x28, or with [`Prepare::None`] the size of the first picture.
     pub size: Option<[usize; 2]>,
@@ -111,7 +111,7 @@ impl Locator {
                 Ok(source("synthetic", Kind::Synthetic(count)))
             }
             "auto" => match self.fetched("mnist", progress) {
-                Ok((folder, known)) => Ok(source("mnist", self.arrays(&folder, Some(known))?)),
+                Ok((folder, known)) => Ok(source("mnist", Kind::Arrays(self.arrays(&folder, Some(known))?))),
                 Err(reason) => {
                     let notice = format!("MNIST is unavailable, so the built-in synthetic digits are used. {reason}");
                     Ok(Source { notice: Some(notice), ..source("synthetic", Kind::Synthetic(synthetic::TRAIN)) })
@@ -119,7 +119,7 @@ impl Locator {
             },
             name if find(name).is_some() => {
                 let (folder, known) = self.fetched(name, progress)?;
-                Ok(source(name, self.arrays(&folder, Some(known))?))
+                Ok(source(name, Kind::Arrays(self.arrays(&folder, Some(known))?)))
             }
             _ => self.folder(wanted),
         }
@@ -158,19 +158,19 @@ impl Locator {
         if let Some(reason) = unlike(&path) {
             return Err(DataError::NoData { folder: path.into(), reason });
         }
-        let (place, found) = match below(&path).filter(|_| !has_arrays(&path)) {
+        let inner = if has_arrays(&path) { None } else { below(&path) };
+        let (place, found) = match inner {
             Some(below) => (below.clone(), Some(format!("the files in {} are used", Shown::from(&below)))),
             None => (path.clone(), None),
         };
-        let kind = self.arrays(&place, None)?;
-        let Kind::Arrays(arrays) = &kind else { return Ok(source(own, kind, found)) };
+        let arrays = self.arrays(&place, None)?;
         let name = arrays.known.map_or(own, |known| known.name.into());
-        let notices: Vec<String> = found.into_iter().chain(split_off(arrays)).collect();
-        Ok(source(name, kind, (!notices.is_empty()).then(|| notices.join("; "))))
+        let notices: Vec<String> = found.into_iter().chain(split_off(&arrays)).collect();
+        Ok(source(name, Kind::Arrays(arrays), (!notices.is_empty()).then(|| notices.join("; "))))
     }
 
-    fn arrays(&self, path: &Path, known: Option<&'static Known>) -> Result<Kind, DataError> {
-        Arrays::of_folder(path, known, self.pictures).map(Kind::Arrays)
+    fn arrays(&self, path: &Path, known: Option<&'static Known>) -> Result<Arrays, DataError> {
+        Arrays::of_folder(path, known, self.pictures)
     }
 
     fn pictures(&self, path: &Path) -> Result<(Folder, Reading), DataError> {

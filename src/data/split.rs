@@ -3,6 +3,16 @@
 use super::DataError;
 use crate::random::{Purpose, Stream};
 
+/// One of this many images of each class is kept for the test part of a set that has none.
+const TEST: usize = 5;
+
+/// Takes the test images of a class out of its images, by seed. Both are in random order.
+pub(super) fn take_test<T>(images: &mut Vec<T>, seed: u64, class: usize) -> Vec<T> {
+    Stream::new(seed, Purpose::Folder, class as u32).shuffle(images);
+    let rest = images.split_off(images.len().div_ceil(TEST));
+    std::mem::replace(images, rest)
+}
+
 /// Splits the first `images` indices of a file into those to train on and those held out for validation, by seed. Both
 /// are in file order.
 ///

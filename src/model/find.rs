@@ -29,8 +29,8 @@ pub fn model_file(path: &Path) -> Result<PathBuf, CheckpointError> {
     }
 }
 
-/// Whether a path names a model: [`PRETRAINED`], a run folder, a file with the extension, or one with the content, of
-/// safetensors or of PyTorch.
+/// Returns true if a path names a model: [`PRETRAINED`], a run folder, or a file with the extension or content of
+/// safetensors, or a PyTorch pickle.
 pub fn names_model(path: &Path) -> bool {
     path == Path::new(PRETRAINED)
         || path.extension().is_some_and(|ending| ending == "safetensors")
@@ -38,7 +38,7 @@ pub fn names_model(path: &Path) -> bool {
         || path.is_file() && is_model(path)
 }
 
-/// Whether a file starts like one of safetensors, with the length of its header and a brace, or is a pickle of PyTorch.
+/// Returns true for a safetensors file, which starts with the length of its header and a brace, and for a PyTorch pickle.
 fn is_model(path: &Path) -> bool {
     let mut start = [0; 9];
     let Ok((mut file, size)) = files::open(path) else { return false };
@@ -50,7 +50,7 @@ fn is_model(path: &Path) -> bool {
     is_safetensors || is_pickle(path, &start)
 }
 
-/// Whether a file that starts so is one of `torch.save`: a ZIP archive or a bare pickle, with a usual name.
+/// Returns true for a file of `torch.save`: a ZIP archive or a bare pickle by its first bytes, with a usual extension.
 pub(super) fn is_pickle(path: &Path, start: &[u8]) -> bool {
     const ENDINGS: [&str; 5] = ["pt", "pth", "bin", "ckpt", "pkl"];
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());

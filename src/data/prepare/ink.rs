@@ -17,7 +17,7 @@ const DARK: f32 = 0.2;
 pub(super) struct Ink {
     /// Amount of ink at every pixel, from 0 to 1.
     pub amounts: Vec<f32>,
-    /// Whether lines across the picture were removed.
+    /// True if lines across the picture were removed.
     pub lines: bool,
 }
 

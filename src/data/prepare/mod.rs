@@ -166,7 +166,6 @@ pub fn characters(grey: &Grey, size: [usize; 2]) -> Vec<Character> {
 
 /// The ink of a picture or of the panel in it.
 struct Found {
-    grey: Grey,
     ink: Ink,
     pieces: Pieces,
     /// Where the panel starts.
@@ -179,24 +178,25 @@ struct Found {
 impl Found {
     /// `None` if there is no ink.
     fn of(picture: &Grey) -> Option<Found> {
-        let grey = enlarged(picture).unwrap_or_else(|| picture.clone());
+        let enlarged = enlarged(picture);
+        let grey = enlarged.as_ref().unwrap_or(picture);
         let scale = (picture.step * picture.width) as f32 / grey.width as f32;
-        let ink = ink(&grey)?;
+        let ink = ink(grey)?;
         let pieces = Pieces::of(&ink.amounts, grey.width);
-        let here = Found { grey, ink, pieces, top: 0, left: 0, scale };
-        let inside = here.pieces.panel().and_then(|panel| here.content(panel));
+        let here = Found { ink, pieces, top: 0, left: 0, scale };
+        let inside = here.pieces.panel().and_then(|panel| here.content(grey, panel));
         Some(inside.unwrap_or(here)).filter(|found| found.pieces.extent().is_some())
     }
 
-    /// The inside of a panel, if there is ink that does not reach its sides: otherwise the panel is part of a character.
-    fn content(&self, panel: Extent) -> Option<Found> {
-        let grey = &self.grey;
+    /// The inside of a panel of this picture, if there is ink that does not reach its sides: otherwise the panel is part of a character.
+    fn content(&self, grey: &Grey, panel: Extent) -> Option<Found> {
         let rows = (panel.top..panel.bottom).map(|i| &grey.values[i * grey.width..][panel.left..panel.right]);
         let values = rows.flatten().copied().collect();
         let found = Found::of(&Grey { height: panel.height(), width: panel.width(), values, step: 1 })?;
         let extent = found.pieces.extent()?;
-        let margin = 1 + found.grey.height.max(found.grey.width) / 100;
-        let [bottom, right] = [found.grey.height - extent.bottom, found.grey.width - extent.right];
+        let [height, width] = [found.pieces.height, found.pieces.width];
+        let margin = 1 + height.max(width) / 100;
+        let [bottom, right] = [height - extent.bottom, width - extent.right];
         let is_free = [extent.top, extent.left, bottom, right].iter().all(|&room| room >= margin);
         let at = |start: usize, own: usize| (start as f32 / found.scale).round() as usize + own;
         let (top, left) = (at(panel.top, found.top), at(panel.left, found.left));
@@ -210,7 +210,7 @@ impl Found {
     }
 }
 
-/// Whether a picture is an image as [`place`] makes them: of this size, on black, as large as the box, and with its
+/// Returns true for an image such as [`place`] makes: of this size, on black, as large as the box, and with its
 /// centre of mass in the middle.
 fn is_prepared(grey: &Grey, [height, width]: [usize; 2]) -> bool {
     if [grey.height, grey.width] != [height, width] || usual(grey) > BLACK {

@@ -60,8 +60,8 @@ impl Extent {
 
 /// The pieces of ink in a picture.
 pub(super) struct Pieces {
-    height: usize,
-    width: usize,
+    pub height: usize,
+    pub width: usize,
     /// Number of each pixel's piece, from 1; 0 for none.
     names: Vec<u32>,
     /// Extent and area of each piece that is left, by its number less one.
@@ -193,20 +193,18 @@ impl Pieces {
         for (at, extent) in tall {
             add(&mut characters, Character { extent, pieces: vec![at] });
         }
-        let mut marks = Vec::new();
         for (at, extent) in small {
             let away = |of: &Character| {
                 let (across, down) = (of.extent.gap_across(&extent), of.extent.gap_down(&extent));
                 across.max(0) + down.max(0)
             };
-            match characters.iter_mut().min_by_key(|of| away(of)) {
-                Some(of)
-                    if away(of) as f32 <= FAR * tallest && of.extent.gap_across(&extent) < (GAP * tallest) as i64 =>
-                {
-                    of.pieces.push(at);
-                    of.extent = of.extent.with(extent);
-                }
-                _ => marks.push((at, extent)),
+            let is_near = |of: &&mut Character| {
+                away(of) as f32 <= FAR * tallest && of.extent.gap_across(&extent) < (GAP * tallest) as i64
+            };
+            // Others are marks that belong to no character.
+            if let Some(of) = characters.iter_mut().min_by_key(|of| away(of)).filter(is_near) {
+                of.pieces.push(at);
+                of.extent = of.extent.with(extent);
             }
         }
         let mut rows: Vec<Vec<Character>> = Vec::new();
@@ -230,11 +228,7 @@ impl Pieces {
     /// The largest part of their extent along a side of the picture with which some pieces end there.
     pub fn ends(&self, pieces: &[usize]) -> f32 {
         let (h, w) = (self.height, self.width);
-        let Some(extent) =
-            pieces.iter().filter_map(|&at| self.found[at]).map(|(extent, _)| extent).reduce(Extent::with)
-        else {
-            return 0.0;
-        };
+        let Some(extent) = self.extent_of(pieces) else { return 0.0 };
         let wanted = self.marked(pieces);
         let along = |start: usize, step: usize, count: usize, of: usize| {
             let is_of = |at: usize| self.names[at] > 0 && wanted[self.names[at] as usize];
@@ -251,15 +245,18 @@ impl Pieces {
 
     /// The ink of some pieces alone, and the width of the part of the picture that holds it.
     pub fn ink_of(&self, pieces: &[usize], ink: &[f32]) -> (Vec<f32>, usize) {
-        let extent = pieces.iter().filter_map(|&at| self.found[at]).map(|(extent, _)| extent).reduce(Extent::with);
-        let Some(Extent { top, bottom, left, right }) = extent else { return (Vec::new(), 0) };
+        let Some(Extent { top, bottom, left, right }) = self.extent_of(pieces) else { return (Vec::new(), 0) };
         let wanted = self.marked(pieces);
         let places = (top..bottom).flat_map(|i| (left..right).map(move |j| i * self.width + j));
         let cut = places.map(|at| if wanted[self.names[at] as usize] { ink[at] } else { 0.0 }).collect();
         (cut, right - left)
     }
 
-    /// Whether each name is that of one of some pieces. Faint ink, which has no name, belongs to every piece.
+    fn extent_of(&self, pieces: &[usize]) -> Option<Extent> {
+        pieces.iter().filter_map(|&at| self.found[at]).map(|(extent, _)| extent).reduce(Extent::with)
+    }
+
+    /// For each value of `names`, true if it denotes one of these pieces, or faint ink, which belongs to all of them.
     fn marked(&self, pieces: &[usize]) -> Vec<bool> {
         let mut marked = vec![false; self.found.len() + 1];
         marked[0] = true;

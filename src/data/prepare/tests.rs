@@ -145,7 +145,7 @@ fn uneven_light_and_lines_on_the_paper_are_no_ink() {
     assert_eq!(clean.doubt, None);
     let corner = |i: f32, j: f32| 2.0 * ((i - 0.5).powi(2) + (j - 0.5).powi(2));
     let line = |at: f32| (at * 300.0) as usize % 30 < 2;
-    // What is changed, and whether lines are removed.
+    // The condition, its picture, and true if lines must be removed.
     let cases: [(&str, Grey, bool); 8] = [
         ("a vignette", on_paper(|i, j, value| value * (1.0 - 0.5 * corner(i, j))), false),
         ("a lamp", on_paper(|i, j, value| value * (1.0 - 0.6 * (i * i + j * j).min(1.0))), false),
