@@ -25,6 +25,8 @@ pub enum Purpose {
     Dropout = 7,
     /// Rows of a last layer for classes that a model does not know; one stream per class and tensor.
     Classes = 9,
+    /// Split of folders of pictures by writers.
+    Writers = 10,
 }
 
 /// A stream of random numbers.

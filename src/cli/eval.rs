@@ -1,12 +1,13 @@
 //! `eval`: how accurate a model is, overall and for each class.
 
 use super::{Console, DeviceArgs, LISTED, SourceArgs, recipe, train::model_path};
-use crate::data::{DataSet, Part, Pictures};
+use crate::data::{DataSet, Part, Pictures, SplitBy};
 use crate::model::Model;
 use crate::settings::seed;
 use crate::text::Shown;
 use crate::train::{Confusion, evaluate_model, image_size, wilson};
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -40,12 +41,14 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let model = super::train::loaded(&path, console)?;
     let wanted = recipe::data(&args.source.settings.recipe);
     let whole = args.split.is_none() && !was_trained_on(&model, wanted);
+    let config = &model.training["config"];
     let pictures = Pictures {
         whole,
         prepare: super::agreed(args.source.settings.recipe.prepare, Some(&model))?,
         skip_bad: args.source.settings.recipe.skip_bad.unwrap_or(false),
         // If the test part is split off by seed, it must be the one of the training.
-        seed: seed::deserialize(&model.training["config"]["seed"]).unwrap_or(0),
+        seed: seed::deserialize(&config["seed"]).unwrap_or(0),
+        split_by: args.source.settings.recipe.split_by.or(SplitBy::deserialize(&config["split-by"]).ok()).unwrap_or_default(),
         size: Some(image_size(&model.network)),
     };
     let source = args.source.cache.locate(wanted, pictures, console)?;

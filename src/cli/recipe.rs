@@ -50,6 +50,7 @@ pub fn pictures(recipe: &Recipe, model: Option<&Model>) -> anyhow::Result<Pictur
         size: model.map(|model| image_size(&model.network)),
         skip_bad: recipe.skip_bad.unwrap_or(false),
         seed: recipe.seed.unwrap_or(0),
+        split_by: recipe.split_by.unwrap_or_default(),
         whole: false,
     })
 }

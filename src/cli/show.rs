@@ -68,7 +68,8 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
     }
     let settings = &args.source.settings.recipe;
     let (prepare, skip_bad) = (settings.prepare, settings.skip_bad.unwrap_or(false));
-    let pictures = Pictures { prepare, skip_bad, seed: args.seed, size: None, whole: false };
+    let split_by = settings.split_by.unwrap_or_default();
+    let pictures = Pictures { prepare, skip_bad, split_by, seed: args.seed, ..Pictures::default() };
     let wanted = args.name.as_deref().unwrap_or(recipe::data(settings));
     let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.test { Part::Test } else { Part::Train })?;

@@ -1,11 +1,10 @@
 //! Folders of pictures: one folder per class, optionally inside one folder per part.
 
-use super::split::take_test;
-use super::{DataError, DataSet, Grey, Images, Loaded, Part, Prepare, Unfit, is_picture};
-use crate::text::Shown;
+use super::split::{SplitBy, take_test};
+use super::tree::{Classes, PassedOver, Tree, Writers, merged};
+use super::{DataError, DataSet, Grey, Images, Loaded, Part, Pictures, Prepare, Unfit};
+use crate::random::{Purpose, Stream};
 use crate::threads::on_all_cores;
-use std::collections::BTreeMap;
-use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,20 +25,8 @@ pub struct Folder {
     pub passed_over: Vec<PassedOver>,
     /// True if the folder has no test part.
     pub is_undivided: bool,
-}
-
-/// Pictures that are not used, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedOver {
-    pub place: PathBuf,
-    pub pictures: usize,
-    why: &'static str,
-}
-
-impl Display for PassedOver {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} in {}: {}", self.pictures, Shown::from(&self.place), self.why)
-    }
+    /// What was found besides class folders.
+    pub notice: Option<String>,
 }
 
 /// How the pictures of a folder are read.
@@ -52,73 +39,49 @@ pub struct Reading {
     pub skip_bad: bool,
 }
 
-/// Pictures by class name.
-pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
-
 impl Folder {
-    /// Returns true if a folder has pictures one or two levels below it.
-    pub fn is_one(path: &Path) -> bool {
-        let inner = match folders(path) {
-            Ok(inner) => inner,
-            // Such folder names are meant as classes, and opening the folder reports them.
-            Err(error) => return matches!(error, DataError::ClassName(_)),
-        };
-        inner.iter().any(|(name, folder)| has_pictures(folder) || part_of(name, folder).is_some())
-    }
-
-    /// Lists the pictures of a folder. Without a test part, one is split off by seed, with the same share of each
-    /// class, or all pictures are tested on if the set is needed as a `whole`.
+    /// Lists the pictures of a folder. Without a test part, one is split off by seed: all pictures of some writers, or the
+    /// same share of each class. All pictures are tested on if the set is needed as a whole.
     ///
     /// # Errors
     /// If there are no pictures, class names that cannot be displayed, too few or too many classes, or a class too
     /// small to split.
-    pub fn open(path: &Path, seed: u64, whole: bool) -> Result<Folder, DataError> {
-        let inner = folders(path)?;
-        let mut found = [None; PARTS.len()];
-        for (name, folder) in &inner {
-            if let Some(part) = part_of(name, folder) {
-                found[part].get_or_insert(folder.as_path());
+    pub fn open(path: &Path, pictures: Pictures) -> Result<Folder, DataError> {
+        let Tree { path, train, validation, test, passed_over } = Tree::of(path)?;
+        let is_undivided = validation.is_none() && test.is_none();
+        let writers = train.len();
+        let mut by_writer = 0;
+        let parts = match (validation, test) {
+            (Some(validation), Some(test)) => [merged(train), validation, test],
+            (None, Some(test)) | (Some(test), None) => [merged(train), Classes::new(), test],
+            (None, None) if pictures.whole => [merged(train.clone()), Classes::new(), merged(train)],
+            (None, None) => {
+                let (parts, tested) = divided(&path, train, pictures)?;
+                by_writer = tested;
+                parts
             }
-        }
-        // Without a training part all folders are classes, but for parts that have classes of the same names.
-        if found[0].is_none() {
-            let names = |folder: &Path| folders(folder).unwrap_or_default().into_iter().map(|(name, _)| name);
-            let has = |class: &String| inner.iter().any(|(name, _)| name == class);
-            found.iter_mut().for_each(|part| *part = part.filter(|folder| names(folder).all(|class| has(&class))));
-        }
-        let [train, val, test] = found;
-        let parts_beside: Vec<&Path> =
-            if train.is_none() { [val, test].into_iter().flatten().collect() } else { Vec::new() };
-        let used = |folder: &Path| train.is_none() || found.contains(&Some(folder));
-        let mut passed_over = loose(path);
-        for (_, folder) in inner.iter().filter(|(_, folder)| !used(folder)) {
-            passed_over.extend(passed(folder, pictures_below(folder), "next to a folder of training pictures"));
-        }
-        for part in if train.is_some() { [train, val, test] } else { [Some(path), None, None] }.into_iter().flatten() {
-            for (_, class) in folders(part)?.into_iter().filter(|(_, class)| !parts_beside.contains(&class.as_path())) {
-                let nested = folders_below(&class).iter().map(|inner| pictures_below(inner)).sum();
-                passed_over.extend(passed(&class, nested, "in folders inside a class folder"));
-                passed_over.extend(passed(&class, without_ending(&class), "without a file extension"));
-            }
-        }
-        let of = |part: &Path| classes_of(part, &[]);
-        let classes = |train: Option<&Path>| classes_of(train.unwrap_or(path), &parts_beside);
-        let is_undivided = val.or(test).is_none();
-        let parts: [Classes; 3] = match (train, val, test) {
-            (train, Some(val), Some(test)) => [classes(train)?, of(val)?, of(test)?],
-            (train, None, Some(test)) | (train, Some(test), None) => [classes(train)?, Classes::new(), of(test)?],
-            (train, None, None) => undivided(path, classes(train)?, seed, whole)?,
         };
-        Folder::of(path, parts, passed_over, is_undivided)
+        let notice = match (writers, by_writer) {
+            (..2, _) => None,
+            (_, 0) => Some(format!("its folders are taken for those of {writers} writers")),
+            (_, tested) => Some(format!(
+                "its folders are taken for those of {writers} writers, {tested} of whom are kept for testing"
+            )),
+        };
+        Ok(Folder { notice, ..Folder::of(&path, parts, passed_over, is_undivided)? })
     }
 
     /// The pictures that a table in a folder lists, split as [`Folder::open`] does.
     ///
     /// # Errors
     /// If the table cannot be used, or as [`Folder::open`].
-    pub fn listed(table: &Path, seed: u64, whole: bool) -> Result<Folder, DataError> {
+    pub fn listed(table: &Path, pictures: Pictures) -> Result<Folder, DataError> {
         let path = table.parent().unwrap_or(Path::new("."));
-        let parts = undivided(path, super::listed::classes_of(table)?, seed, whole)?;
+        let classes = super::listed::classes_of(table)?;
+        let parts = match pictures.whole {
+            true => [classes.clone(), Classes::new(), classes],
+            false => split(path, classes, pictures.seed)?,
+        };
         Folder::of(path, parts, Vec::new(), true)
     }
 
@@ -157,7 +120,7 @@ impl Folder {
         if train.is_empty() || test.is_empty() {
             return Err(DataError::NoPictures(path.into()));
         }
-        Ok(Folder { path: path.into(), classes, train, validation, test, passed_over, is_undivided })
+        Ok(Folder { path: path.into(), classes, train, validation, test, passed_over, is_undivided, notice: None })
     }
 
     /// Number of pictures to train on, and of those in a folder for validation.
@@ -214,123 +177,27 @@ impl Folder {
     }
 }
 
-/// Folder names of the parts, case-insensitive.
-const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
-
-/// Which part a folder is, if any. A part contains folders and no pictures; other folders of that name are classes.
-fn part_of(name: &str, folder: &Path) -> Option<usize> {
-    let part = PARTS.iter().position(|names| names.contains(&name.to_lowercase().as_str()))?;
-    let is_one = !has_pictures(folder) && folders(folder).is_ok_and(|inner| !inner.is_empty());
-    is_one.then_some(part)
-}
-
-/// Returns true for hidden files, and for the metadata that macOS leaves in archives and on other disks.
-pub fn is_left_over(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "__MACOSX" || name.to_string_lossy().starts_with('.'))
-}
-
-fn unreadable(path: &Path, error: std::io::Error) -> DataError {
-    DataError::Unreadable { path: path.into(), reason: Shown::new(error) }
-}
-
-/// A report of unused pictures, if there are any.
-fn passed(place: &Path, pictures: usize, why: &'static str) -> Option<PassedOver> {
-    (pictures > 0).then(|| PassedOver { place: place.into(), pictures, why })
-}
-
-/// Pictures beside the folders of classes or parts.
-fn loose(path: &Path) -> Vec<PassedOver> {
-    let count = pictures_in(path).map_or(0, |pictures| pictures.len());
-    passed(path, count, "not in a class folder").into_iter().collect()
-}
-
-/// Folders in a folder; unreadable folders and links count as empty.
-fn folders_below(path: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|inner| inner.is_dir() && !inner.is_symlink() && !is_left_over(inner)).collect()
-}
-
-/// Number of pictures in a folder and in all folders below it.
-fn pictures_below(path: &Path) -> usize {
-    let mut count = 0;
-    let mut open = vec![path.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        count += pictures_in(&folder).map_or(0, |pictures| pictures.len());
-        open.extend(folders_below(&folder));
-    }
-    count
-}
-
-/// Number of files without an extension.
-fn without_ending(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_none() && path.is_file() && !is_left_over(path)).count()
-}
-
-/// The folders in a folder with their names, without hidden ones.
-fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|e| unreadable(path, e))? {
-        let entry = entry.map_err(|e| unreadable(path, e))?;
-        let inner = entry.path();
-        if !inner.is_dir() {
-            continue;
-        }
-        let name = entry.file_name().into_string();
-        let shown = |name: &String| !name.chars().any(|c| c.is_control() || c == '\\' || c == '/');
-        match name.ok().filter(shown) {
-            Some(_) if is_left_over(&inner) => {}
-            Some(name) => found.push((name, inner)),
-            None => return Err(DataError::ClassName(inner.into())),
+/// Training, no validation, and test; and the number of writers whose pictures are the test part, if it is split by them.
+fn divided(path: &Path, writers: Writers, pictures: Pictures) -> Result<([Classes; 3], usize), DataError> {
+    let mut rest = writers;
+    let mut tested = Writers::new();
+    if pictures.split_by == SplitBy::Writer && rest.len() > 1 {
+        let mut names: Vec<String> = rest.keys().cloned().collect();
+        let wanted = names.len().div_ceil(super::split::TEST);
+        Stream::new(pictures.seed, Purpose::Writers, 0).shuffle(&mut names);
+        for name in names {
+            // Every class is trained on.
+            let others = || rest.iter().filter(|(other, _)| **other != name);
+            let is_known = |class: &String| others().any(|(_, classes)| classes.contains_key(class));
+            if tested.len() < wanted && rest[&name].keys().all(is_known) {
+                tested.extend(rest.remove_entry(&name));
+            }
         }
     }
-    found.sort();
-    Ok(found)
-}
-
-/// Why a folder that has neither pictures by class nor IDX files is not a data set, if the reason is clear.
-pub fn unlike(path: &Path) -> Option<&'static str> {
-    if std::fs::read_dir(path).ok()?.next().is_none() {
-        return Some("it is empty");
+    match tested.len() {
+        0 => Ok((split(path, merged(rest), pictures.seed)?, 0)),
+        count => Ok(([merged(rest), Classes::new(), merged(tested)], count)),
     }
-    has_pictures(path).then_some("its pictures are not in class folders")
-}
-
-fn has_pictures(folder: &Path) -> bool {
-    let is_one = |path: &Path| is_picture(path) && !is_left_over(path);
-    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry.path())))
-}
-
-/// The pictures of each class of a folder, sorted by name. Some folders in it are none.
-fn classes_of(path: &Path, except: &[&Path]) -> Result<Classes, DataError> {
-    let mut classes = Classes::new();
-    for (name, folder) in folders(path)?.into_iter().filter(|(_, folder)| !except.contains(&folder.as_path())) {
-        let files = pictures_in(&folder)?;
-        if files.is_empty() {
-            return Err(DataError::EmptyClass(folder.into()));
-        }
-        classes.insert(name, files);
-    }
-    Ok(classes)
-}
-
-/// The pictures in a folder, sorted by name.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let entries = std::fs::read_dir(folder).map_err(|e| unreadable(folder, e))?;
-    let mut files = entries
-        .map(|entry| entry.map(|entry| entry.path()).map_err(|e| unreadable(folder, e)))
-        .collect::<Result<Vec<PathBuf>, _>>()?;
-    files.retain(|file| is_picture(file) && !is_left_over(file) && file.is_file());
-    files.sort();
-    Ok(files)
-}
-
-/// The parts of a folder that has none: all pictures for both training and testing, or a test part by seed.
-fn undivided(path: &Path, classes: Classes, seed: u64, whole: bool) -> Result<[Classes; 3], DataError> {
-    if whole { Ok([classes.clone(), Classes::new(), classes]) } else { split(path, classes, seed) }
 }
 
 /// Training, no validation, and test.
@@ -411,7 +278,38 @@ mod tests {
             (0..count).for_each(|n| std::fs::write(folder.path().join(format!("{class}/{n}.png")), "").unwrap());
         }
         let labels: Vec<u8> =
-            Folder::open(folder.path(), 0, false).unwrap().train.iter().map(|(_, label)| *label).collect();
+            Folder::open(folder.path(), Pictures::default()).unwrap().train.iter().map(|(_, label)| *label).collect();
         assert_eq!(labels, [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn all_pictures_of_a_writer_are_in_one_part() {
+        let folder = tempfile::tempdir().unwrap();
+        for writer in ["ann", "bob", "cid", "dan", "eve", "fay"] {
+            for class in ["0", "1"] {
+                let place = folder.path().join(writer).join(class);
+                std::fs::create_dir_all(&place).unwrap();
+                (0..4).for_each(|n| std::fs::write(place.join(format!("{n}.png")), "").unwrap());
+            }
+        }
+        // A class that only one writer has is trained on.
+        let rare = folder.path().join("ann/2");
+        std::fs::create_dir(&rare).unwrap();
+        std::fs::write(rare.join("0.png"), "").unwrap();
+        std::fs::write(rare.join("1.png"), "").unwrap();
+        let writer = |file: &(PathBuf, u8)| file.0.iter().rev().nth(2).unwrap().to_owned();
+        for seed in 0..10 {
+            let pictures = Pictures { seed, ..Pictures::default() };
+            let split = Folder::open(folder.path(), pictures).unwrap();
+            let [train, test] = [&split.train, &split.test];
+            assert_eq!((train.len(), test.len()), (34, 16), "two of six writers");
+            assert!(train.iter().all(|one| test.iter().all(|other| writer(one) != writer(other))), "{seed}");
+            assert!(split.notice.unwrap().contains("6 writers, 2 of whom"));
+            let split = Folder::open(folder.path(), Pictures { split_by: SplitBy::Picture, ..pictures }).unwrap();
+            assert_eq!((split.train.len(), split.test.len()), (39, 11), "a fifth of each class, rounded up");
+            assert!(split.test.iter().any(|one| split.train.iter().any(|other| writer(one) == writer(other))));
+        }
+        let whole = Folder::open(folder.path(), Pictures { whole: true, ..Pictures::default() }).unwrap();
+        assert_eq!(whole.test.len(), 50);
     }
 }

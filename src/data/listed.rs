@@ -1,9 +1,8 @@
 //! Folders of pictures with a table of their classes.
 
 use super::DataError;
-use super::folder::Classes;
 use super::table::{cells, is_table};
-use super::unlike;
+use super::tree::{Classes, unlike};
 use crate::text::Shown;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

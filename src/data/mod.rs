@@ -14,17 +14,18 @@ mod source;
 mod split;
 pub mod synthetic;
 mod table;
+mod tree;
 
 pub use fetch::{Checking, Fetcher, OnProgress, is_right};
-use folder::unlike;
-pub use folder::{Folder, PassedOver, Reading, is_left_over, pictures_in, read_characters, read_pictures};
+pub use folder::{Folder, Reading, read_characters, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
 pub use prepare::{Character, Doubt, Image, Prepare, characters};
 pub use set::{Classes, DataSet, Part, fingerprint};
 pub use source::{Loaded, Locator, Pictures, Source, Unfit};
-pub use split::{epoch_order, hold_out};
+pub use split::{SplitBy, epoch_order, hold_out};
+pub use tree::{PassedOver, is_left_over, pictures_in};
 
 use crate::text::{self, Argument, Shown};
 

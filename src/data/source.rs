@@ -4,7 +4,9 @@ use super::arrays::{Arrays, below, has_arrays};
 use super::fetch::{Checking, is_right};
 use super::listed::listing;
 use super::set::{Classes, DataSet, Part};
-use super::{DataError, Fetcher, Folder, Known, OnProgress, PassedOver, Prepare, Reading, find, synthetic, unlike};
+use super::split::SplitBy;
+use super::tree::{has_classes, has_classes_below, unlike};
+use super::{DataError, Fetcher, Folder, Known, OnProgress, PassedOver, Prepare, Reading, find, synthetic};
 use crate::text::Shown;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,8 @@ pub struct Pictures {
     pub skip_bad: bool,
     /// Seed of the split into training and test part, if there is no test part.
     pub seed: u64,
+    /// What the test part of a set with folders of writers is split off by.
+    pub split_by: SplitBy,
     /// Test on all images of a set that has no test part.
     pub whole: bool,
     /// Height and width of the images. `None` is 28x28, or with [`Prepare::None`] the size of the first picture.
@@ -132,8 +136,7 @@ impl Locator {
         if let Some(table) = listing(&path) {
             let name =
                 table.parent().and_then(Path::file_name).map_or("data".into(), |name| Shown::from(name).to_string());
-            let Pictures { seed, whole, .. } = self.pictures;
-            let (folder, reading) = self.read(Folder::listed(&table, seed, whole)?)?;
+            let (folder, reading) = self.read(Folder::listed(&table, self.pictures)?)?;
             let notice = format!("the classes are those in {}", Shown::from(&table));
             return Ok(Source { name, wanted: path, kind: Kind::Pictures(folder, reading), notice: Some(notice) });
         }
@@ -149,33 +152,30 @@ impl Locator {
         }
         let own = path.file_name().map_or("data".into(), |name| Shown::from(name).to_string());
         let source = |name, kind, notice| Source { name, wanted: path.clone(), kind, notice };
-        if Folder::is_one(&path) {
-            let (folder, reading) = self.pictures(&path)?;
-            let notice = "the pictures in this folder are used, and the IDX files in it are ignored";
-            let notice = has_arrays(&path).then(|| notice.into());
+        let inner = if has_arrays(&path) { None } else { below(&path) };
+        let has_none = inner.is_none() && !has_arrays(&path);
+        if has_classes(&path) || (has_none && has_classes_below(&path)) {
+            let (folder, reading) = self.read(Folder::open(&path, self.pictures)?)?;
+            let ignored = "the pictures in this folder are used, and the IDX files in it are ignored";
+            let notice = folder.notice.clone().into_iter().chain(has_arrays(&path).then(|| ignored.into()));
+            let notice = joined(notice.collect());
             return Ok(source(own, Kind::Pictures(folder, reading), notice));
         }
         if let Some(reason) = unlike(&path) {
             return Err(DataError::NoData { folder: path.into(), reason });
         }
-        let inner = if has_arrays(&path) { None } else { below(&path) };
         let (place, found) = match inner {
             Some(below) => (below.clone(), Some(format!("the files in {} are used", Shown::from(&below)))),
             None => (path.clone(), None),
         };
         let arrays = self.arrays(&place, None)?;
         let name = arrays.known.map_or(own, |known| known.name.into());
-        let notices: Vec<String> = found.into_iter().chain(split_off(&arrays)).collect();
-        Ok(source(name, Kind::Arrays(arrays), (!notices.is_empty()).then(|| notices.join("; "))))
+        let notice = joined(found.into_iter().chain(split_off(&arrays)).collect());
+        Ok(source(name, Kind::Arrays(arrays), notice))
     }
 
     fn arrays(&self, path: &Path, known: Option<&'static Known>) -> Result<Arrays, DataError> {
         Arrays::of_folder(path, known, self.pictures)
-    }
-
-    fn pictures(&self, path: &Path) -> Result<(Folder, Reading), DataError> {
-        let Pictures { seed, whole, .. } = self.pictures;
-        self.read(Folder::open(path, seed, whole)?)
     }
 
     /// How the pictures of a folder are read.
@@ -211,6 +211,11 @@ impl Locator {
         }
         Ok((folder, known))
     }
+}
+
+/// Several notices as one.
+fn joined(notices: Vec<String>) -> Option<String> {
+    (!notices.is_empty()).then(|| notices.join("; "))
 }
 
 /// A notice that a test part was split off, if it was.

@@ -2,9 +2,27 @@
 
 use super::DataError;
 use crate::random::{Purpose, Stream};
+use crate::words::words;
 
-/// One of this many images of each class is kept for the test part of a set that has none.
-const TEST: usize = 5;
+words! {
+    /// What the test part of a set with folders of writers is split off by.
+    pub enum SplitBy {
+        /// A fifth of the writers, so that all hands of the test part are new
+        writer Writer,
+        /// A fifth of the pictures of each class
+        picture Picture,
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "the macro defines the enum")]
+impl Default for SplitBy {
+    fn default() -> SplitBy {
+        SplitBy::Writer
+    }
+}
+
+/// One of this many images of each class, or writers, is kept for the test part of a set that has none.
+pub(super) const TEST: usize = 5;
 
 /// Takes the test images of a class out of its images, by seed. Both are in random order.
 pub(super) fn take_test<T>(images: &mut Vec<T>, seed: u64, class: usize) -> Vec<T> {

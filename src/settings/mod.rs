@@ -29,7 +29,7 @@ pub use schedule::Schedule;
 pub use tile_sizes::TileSizes;
 pub use value::{Problem, Value, seed};
 
-use crate::data::Prepare;
+use crate::data::{Prepare, SplitBy};
 use crate::kernels::Activation;
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
@@ -56,6 +56,11 @@ settings! {
 
     /// Skip pictures that cannot be read
     skip_bad: bool = false => flag((), "").of_pictures().on_resume();
+
+    /// What the test part is split off by, where pictures are in folders of writers
+    ///
+    /// Such a set has one folder per writer with one folder per class in it, or the other way round.
+    split_by: SplitBy = SplitBy::Writer => flag((), "WHAT").of_data();
 
     /// Start from the parameters in this file
     init: PathBuf => flag((), "FILE").fixed_by_model();

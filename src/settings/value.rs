@@ -1,7 +1,7 @@
 //! Types of settings: how each is parsed, checked, and stored.
 
 use super::{Augment, ClassWeights, Count, Range, Rates, Schedule, TileSizes};
-use crate::data::Prepare;
+use crate::data::{Prepare, SplitBy};
 use crate::kernels::Activation;
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
@@ -96,7 +96,7 @@ macro_rules! words {
         }
     )+};
 }
-words!(Activation, Optimizer, Prepare);
+words!(Activation, Optimizer, Prepare, SplitBy);
 
 /// Types that are written as text.
 macro_rules! texts {

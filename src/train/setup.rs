@@ -228,6 +228,7 @@ impl Prepared {
             seed: config.seed,
             size: Some(image_size(&model.network)),
             skip_bad: config.skip_bad,
+            split_by: config.split_by,
             whole: false,
         };
         let found = Locator { pictures, ..locator.clone() }.locate(&config.data, progress);
