@@ -48,7 +48,13 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
         skip_bad: args.source.settings.recipe.skip_bad.unwrap_or(false),
         // If the test part is split off by seed, it must be the one of the training.
         seed: seed::deserialize(&config["seed"]).unwrap_or(0),
-        split_by: args.source.settings.recipe.split_by.or(SplitBy::deserialize(&config["split-by"]).ok()).unwrap_or_default(),
+        split_by: args
+            .source
+            .settings
+            .recipe
+            .split_by
+            .or(SplitBy::deserialize(&config["split-by"]).ok())
+            .unwrap_or_default(),
         size: Some(image_size(&model.network)),
     };
     let source = args.source.cache.locate(wanted, pictures, console)?;

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod adapters;
+mod answers;
 mod bench;
 mod console;
 mod data;

@@ -1,16 +1,20 @@
 //! `predict`: classifies pictures with a model.
 
+use super::answers::Answers;
 use super::flags::{self, Flags};
-use super::prediction::{Picture, Prediction, Seen};
-use super::{Console, DeviceArgs, draw::draw, train::model_or_pretrained};
-use crate::data::{DataError, Prepare, Reading, is_left_over, is_picture, pictures_in, read_characters, read_pictures};
+use super::prediction::{Picture, Place, Prediction};
+use super::{Console, DeviceArgs, train::model_or_pretrained};
+use crate::data::{
+    DataError, Prepare, Reading, is_array, is_left_over, is_picture, pictures_in, read_characters, read_pictures,
+    read_unlabelled,
+};
 use crate::model::names_model;
 use crate::text::Shown;
 use crate::train::{Predictor, TrainError, image_size};
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Classify pictures
@@ -20,8 +24,8 @@ use std::path::{Path, PathBuf};
 /// detected, cut out and centred.
 #[derive(Args)]
 pub struct PredictArgs {
-    /// Optionally a model file, a run folder or `pretrained`; then pictures and folders of pictures, or - to read a
-    /// list of them from standard input
+    /// Optionally a model file, a run folder or `pretrained`; then pictures, folders of pictures, and files of images as
+    /// numbers (CSV, IDX, .npy or .npz), or - to read a list of them from standard input
     #[arg(required = true, value_name = "[MODEL] IMAGE")]
     what: Vec<PathBuf>,
     /// Draw each picture as the network receives it
@@ -30,6 +34,10 @@ pub struct PredictArgs {
     /// Read every character of a picture, in rows from left to right. Characters that touch are read as one
     #[arg(long)]
     each: bool,
+    /// Write the answers to this table instead: file, class, probability and note; or, for a single file of images as
+    /// numbers, ImageId and Label as Kaggle takes them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["each", "show"])]
+    csv: Option<PathBuf>,
     #[command(flatten)]
     settings: Flags<flags::Pictures>,
     #[command(flatten)]
@@ -50,6 +58,9 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     let (model_path, files) = split(&args.what)?;
     let (name, model) = model_or_pretrained(model_path, console)?;
     super::agreed(args.settings.recipe.prepare, Some(&model))?;
+    if let Some(csv) = args.csv.as_deref().filter(|csv| csv.exists()) {
+        anyhow::bail!("{} exists; choose another --csv", Shown::from(csv));
+    }
     anyhow::ensure!(!files.is_empty(), "no pictures to classify; give pictures, or folders that contain some");
     let device = args.device.open(console)?;
     console.note(format!("model {name}"));
@@ -62,48 +73,38 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         "--each needs a model whose pictures are prepared like MNIST's, not by {}",
         model.prepare
     );
-    let predictor = Predictor::new(&device, &model, files.len())?;
-    let (mut lines, mut predictions, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    for portion in files.chunks(PORTION) {
-        let paths: Vec<&Path> = portion.iter().map(PathBuf::as_path).collect();
-        let pictures: Vec<_> = match args.each {
-            true => read_characters(&paths, size).into_iter().map(|read| read.map(Picture::Each)).collect(),
-            false => read_pictures(&paths, reading).into_iter().map(|read| read.map(Picture::One)).collect(),
-        };
+    let has_arrays = files.iter().any(|file| is_array(file));
+    let predictor = Predictor::new(&device, &model, if has_arrays { usize::MAX } else { files.len() })?;
+    let mut answers = Answers::new(args.csv.as_deref(), &files);
+    let mut skipped = Vec::new();
+    // The images of an array are a portion of their own.
+    let portions = files.chunk_by(|a, b| !is_array(a) && !is_array(b)).flat_map(|files| files.chunks(PORTION));
+    for portion in portions {
+        let pictures = read(portion, args.each, reading)?;
         let (mut read, mut bytes, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, picture) in paths.iter().zip(pictures) {
+        for (place, picture) in pictures {
             match picture {
                 Ok(picture) => {
                     picture.images().for_each(|image| {
                         bytes.extend_from_slice(&image.bytes);
-                        owners.push(*path);
+                        owners.push(place);
                     });
-                    read.push((*path, picture));
+                    read.push((place, picture));
                 }
                 Err(error) => skipped.push(error),
             }
         }
         let seen = match predictor.run(&device, &bytes) {
             Err(error @ TrainError::NoAnswer { image }) => {
-                return Err(error).with_context(|| format!("{name}, picture {}", Shown::from(owners[image])));
+                return Err(error).with_context(|| format!("{name}, picture {}", owners[image]));
             }
             seen => seen?,
         };
         let mut seen = seen.into_iter();
-        for (path, picture) in read {
+        for (place, picture) in read {
             let probabilities: Vec<Vec<f64>> = seen.by_ref().take(picture.images().count()).collect();
-            let prediction = Prediction::of(path, &picture, &probabilities, &model);
-            if console.json {
-                predictions.push(prediction.json());
-                continue;
-            }
-            lines.push(prediction.line());
-            for (at, image) in picture.images().enumerate() {
-                lines.extend(prediction.characters.get(at).map(Seen::line));
-                if args.show {
-                    lines.push(draw(&image.bytes, image.width));
-                }
-            }
+            let prediction = Prediction::of(place, &picture, &probabilities, &model);
+            answers.add(&prediction, &picture, args.show, console.json);
         }
     }
     // All or nothing: a script could not tell that results are missing.
@@ -113,17 +114,35 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     if skipped.len() == files.len() {
         return Err(DataError::AllBad { what: "given pictures".into(), bad: skipped }.into());
     }
-    lines.iter().for_each(|line| console.result(line));
-    if console.json {
-        let mut report = json!({
-            "command": "predict", "model": name, "adapter": device.info, "predictions": predictions,
-        });
-        super::add_skipped(&mut report, &skipped);
-        console.result_json(&report);
-    }
+    answers.give(console, |report| {
+        report["command"] = "predict".into();
+        report["model"] = name.as_str().into();
+        report["adapter"] = json!(device.info);
+        super::add_skipped(report, &skipped);
+    })?;
     // Blank pictures have a warning in their lines.
     super::tell_skipped(&skipped, console);
     Ok(())
+}
+
+type Read<'a> = (Place<'a>, Result<Picture, DataError>);
+
+/// Reads pictures, or the images of an array.
+fn read(files: &[PathBuf], each: bool, reading: Reading) -> anyhow::Result<Vec<Read<'_>>> {
+    if let [array] = files
+        && is_array(array)
+    {
+        anyhow::ensure!(!each, "--each is for pictures; {} has images of one character each", Shown::from(array));
+        let images = read_unlabelled(array, reading)?.into_iter().enumerate();
+        let place = |index| Place { file: array, index: Some(index) };
+        return Ok(images.map(|(index, image)| (place(index), Ok(Picture::One(image)))).collect());
+    }
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let pictures: Vec<_> = match each {
+        true => read_characters(&paths, reading.size).into_iter().map(|read| read.map(Picture::Each)).collect(),
+        false => read_pictures(&paths, reading).into_iter().map(|read| read.map(Picture::One)).collect(),
+    };
+    Ok(paths.into_iter().map(|file| Place { file, index: None }).zip(pictures).collect())
 }
 
 /// Splits the arguments into the model, if the first one names a model, and the pictures.

@@ -4,6 +4,7 @@ use crate::data::{Character, Doubt, Image};
 use crate::model::Model;
 use crate::text::Shown;
 use serde_json::{Value, json};
+use std::fmt::{self, Display};
 use std::path::Path;
 
 /// Probability below which the network is reported as unsure: of MNIST's test images, 27 of the 48 that are read wrong and
@@ -52,9 +53,25 @@ impl Seen<'_> {
     }
 }
 
+/// A picture file, or an image of a file of several.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub file: &'a Path,
+    pub index: Option<usize>,
+}
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "{}, image {index}", Shown::from(self.file)),
+            None => write!(f, "{}", Shown::from(self.file)),
+        }
+    }
+}
+
 /// The result for a picture.
 pub struct Prediction<'a> {
-    file: String,
+    pub place: Place<'a>,
     /// Empty if every character was read.
     top: Top<'a>,
     pub characters: Vec<Seen<'a>>,
@@ -62,13 +79,12 @@ pub struct Prediction<'a> {
 }
 
 impl<'a> Prediction<'a> {
-    pub fn of(path: &Path, picture: &Picture, probabilities: &[Vec<f64>], model: &'a Model) -> Prediction<'a> {
-        let file = path.display().to_string();
+    pub fn of(place: Place<'a>, picture: &Picture, probabilities: &[Vec<f64>], model: &'a Model) -> Prediction<'a> {
         match picture {
             Picture::One(image) => {
                 let top = top(&probabilities[0], model);
                 let warning = warning(image, top[0].1);
-                Prediction { file, top, characters: Vec::new(), warning }
+                Prediction { place, top, characters: Vec::new(), warning }
             }
             Picture::Each(found) => {
                 let read = |(character, probabilities): (&Character, &Vec<f64>)| {
@@ -82,7 +98,7 @@ impl<'a> Prediction<'a> {
                     (_, 0) => None,
                     (all, unsure) => Some(format!("the network is unsure of {unsure} of {all}")),
                 };
-                Prediction { file, top: Vec::new(), characters, warning }
+                Prediction { place, top: Vec::new(), characters, warning }
             }
         }
     }
@@ -102,11 +118,23 @@ impl<'a> Prediction<'a> {
         };
         let warning = self.warning.as_ref().map(|warning| format!("note: {warning}"));
         let parts: Vec<String> = Some(read).filter(|read| !read.is_empty()).into_iter().chain(warning).collect();
-        format!("{}: {}", Shown::from(&self.file), parts.join("; "))
+        format!("{}: {}", self.place, parts.join("; "))
+    }
+
+    /// The most probable class and its probability, of a picture of one character.
+    pub fn best(&self) -> Option<(&str, f64)> {
+        self.top.first().copied()
+    }
+
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     pub fn json(&self) -> Value {
-        let mut report = json!({"file": self.file});
+        let mut report = json!({"file": self.place.file.display().to_string()});
+        if let Some(index) = self.place.index {
+            report["index"] = index.into();
+        }
         if let Some((class, probability)) = self.top.first() {
             let top = self.top.iter().map(|(class, probability)| json!({"class": class, "probability": probability}));
             report["class"] = (*class).into();

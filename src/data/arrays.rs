@@ -1,13 +1,14 @@
 //! Data sets whose files have the pixels as numbers: folders of IDX files, tables, and archives of arrays.
 
 use super::fetch::hex;
+use super::idx::is_idx_of_images;
 use super::known::NAMES;
-use super::npz::{is_npz, parts_of, read_npz};
+use super::npz::{has_npy, images_of, is_npy, is_npz, parts_of, read_npz};
 use super::split::take_test;
-use super::table::{is_table, read_table};
+use super::table::{is_table, read_rows, read_table};
 use super::{
-    Check, DataError, DataSet, Grey, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, read_first_column,
-    read_images, read_labels,
+    Check, DataError, DataSet, Grey, Image, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, Reading,
+    read_first_column, read_images, read_labels,
 };
 use crate::text::Shown;
 use sha2::{Digest, Sha256};
@@ -50,6 +51,9 @@ impl Arrays {
             (images, _) => Err(lacks(if images.is_none() { at } else { at + 1 })),
         };
         let parts = [pair(0)?, pair(2)?];
+        if parts == [None, None] && has_npy(path) {
+            return Arrays::of_numpy(path, pictures);
+        }
         if parts == [None, None] {
             return Err(lacks(0));
         }
@@ -60,17 +64,25 @@ impl Arrays {
     /// A table of labels and pixels, or an archive of arrays; `None` if the file is neither.
     ///
     /// # Errors
-    /// If an archive cannot be read, or has no images with labels.
+    /// If an archive cannot be read, or has no images with labels, or an array stands alone.
     pub fn of_file(path: &Path, pictures: Pictures) -> Result<Option<Arrays>, DataError> {
-        let parts = if is_table(path) {
-            [Some(Files::Table(path.into())), None]
-        } else if is_npz(path) {
-            let has = parts_of(path)?;
-            [Part::Train, Part::Test].map(|part| has.contains(&part).then(|| Files::Npz(path.into(), part)))
-        } else {
-            return Ok(None);
-        };
-        Ok(Some(Arrays { path: path.into(), known: None, parts, pictures }))
+        if is_npz(path) {
+            return Arrays::of_numpy(path, pictures).map(Some);
+        }
+        if is_npy(path) {
+            let text = "one array is not a data set; give the folder that has it and the array of labels, called such as \
+                        x_train.npy and y_train.npy, or classify its images with `mnist-gpu predict`";
+            return Err(DataError::Npz { path: path.into(), text: text.into() });
+        }
+        let table = || [Some(Files::Table(path.into())), None];
+        Ok(is_table(path).then(|| Arrays { path: path.into(), known: None, parts: table(), pictures }))
+    }
+
+    /// An archive or a folder of NumPy's arrays.
+    fn of_numpy(path: &Path, pictures: Pictures) -> Result<Arrays, DataError> {
+        let has = parts_of(path)?;
+        let parts = [Part::Train, Part::Test].map(|part| has.contains(&part).then(|| Files::Npz(path.into(), part)));
+        Ok(Arrays { path: path.into(), known: None, parts, pictures })
     }
 
     /// Returns true if there is no test part.
@@ -167,14 +179,53 @@ impl Arrays {
         if [height, width] == size || prepare == Prepare::None {
             return Ok((set, None));
         }
-        let mut bytes = Vec::with_capacity(set.labels.len() * size[0] * size[1]);
-        for image in set.images.bytes.chunks(height * width) {
-            let values = image.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-            bytes.extend(prepare.apply(&self.path, &Grey { step: 1, height, width, values }, size)?.bytes);
-        }
+        let images = prepared(&self.path, &set.images, prepare, size)?;
+        let bytes = images.into_iter().flat_map(|image| image.bytes).collect();
         let images = Images { height: size[0], width: size[1], bytes };
         Ok((DataSet { images, labels: set.labels }, Some([height, width])))
     }
+}
+
+/// Prepares images like pictures.
+fn prepared(path: &Path, images: &Images, prepare: Prepare, size: [usize; 2]) -> Result<Vec<Image>, DataError> {
+    let Images { height, width, .. } = *images;
+    let prepared = |image: &[u8]| {
+        let values = image.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        prepare.apply(path, &Grey { step: 1, height, width, values }, size)
+    };
+    images.bytes.chunks(height * width).map(prepared).collect()
+}
+
+/// Returns true if a file has the pixels of images as numbers: a table, an archive or an array of NumPy, or an IDX file of
+/// images.
+pub fn is_array(path: &Path) -> bool {
+    is_table(path) || is_npz(path) || is_npy(path) || (path.is_file() && is_idx_of_images(path))
+}
+
+/// Reads images without their labels. Those of another size than a network's are prepared like pictures.
+///
+/// # Errors
+/// If the file cannot be read or has no images.
+pub fn read_unlabelled(path: &Path, Reading { prepare, size, .. }: Reading) -> Result<Vec<Image>, DataError> {
+    let images = if is_table(path) {
+        read_rows(path)?.0
+    } else if is_npz(path) || is_npy(path) {
+        images_of(path)?
+    } else {
+        read_images(path)?
+    };
+    if images.bytes.is_empty() {
+        return Err(DataError::Empty(path.into()));
+    }
+    let [height, width] = [images.height, images.width];
+    if [height, width] != size {
+        return prepared(path, &images, prepare, size);
+    }
+    let image = |bytes: &[u8]| {
+        let ink = prepare != Prepare::Mnist || bytes.iter().any(|&byte| byte > 0);
+        Image { height, width, bytes: bytes.to_vec(), ink, doubt: None }
+    };
+    Ok(images.bytes.chunks(height * width).map(image).collect())
 }
 
 /// Splits a test part off by seed, with the same share of each class.
@@ -225,7 +276,7 @@ fn named(files: &[(String, PathBuf)], at: usize) -> Option<PathBuf> {
 
 /// Returns true if a folder has one of the files that a data set needs.
 pub fn has_arrays(folder: &Path) -> bool {
-    files_of(folder).is_ok_and(|files| (0..4).any(|at| named(&files, at).is_some()))
+    has_npy(folder) || files_of(folder).is_ok_and(|files| (0..4).any(|at| named(&files, at).is_some()))
 }
 
 /// The folder below a root of torchvision that has its files, such as `MNIST/raw`, if there is only one.

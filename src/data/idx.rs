@@ -76,6 +76,16 @@ pub fn read_first_column(path: &Path) -> Result<Vec<u8>, DataError> {
     rows.map(label).collect::<Option<Vec<u8>>>().ok_or_else(header)
 }
 
+/// Returns true for a file that starts like one of images, gzipped or not.
+pub fn is_idx_of_images(path: &Path) -> bool {
+    let Ok((file, _)) = files::open(path) else { return false };
+    let mut file = BufReader::with_capacity(1 << 10, file);
+    let gzipped = file.fill_buf().is_ok_and(|start| start.starts_with(&[0x1f, 0x8b]));
+    let mut start = [0; 4];
+    let read = if gzipped { MultiGzDecoder::new(file).read_exact(&mut start) } else { file.read_exact(&mut start) };
+    read.is_ok() && start == [0, 0, BYTES.0, 3]
+}
+
 /// Code and size in bytes of an element type.
 const BYTES: (u8, u64) = (0x08, 1);
 const INTEGERS: (u8, u64) = (0x0c, 4);

@@ -1,10 +1,10 @@
 //! Folders of pictures with a table of their classes.
 
 use super::DataError;
-use super::table::{cells, is_table};
+use super::table::is_table;
 use super::tree::{Classes, unlike};
 use crate::text::Shown;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Largest table in bytes.
@@ -28,8 +28,13 @@ pub fn listing(path: &Path) -> Option<PathBuf> {
 /// Returns true if the second row of a table has too few cells for pixels.
 fn lists_files(table: &Path) -> bool {
     let Ok((file, _)) = crate::files::open(table) else { return false };
-    let second = BufReader::new(file.take(1 << 16)).lines().nth(1);
-    second.is_some_and(|row| row.is_ok_and(|row| (2..5).contains(&cells(&row).len())))
+    let second = rows(file.take(1 << 16)).into_records().nth(1);
+    second.is_some_and(|row| row.is_ok_and(|row| (2..5).contains(&row.len())))
+}
+
+/// The rows of a table, of any lengths.
+fn rows<R: Read>(from: R) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(from)
 }
 
 /// The pictures that a table lists, by class: a row for each, with its file, relative to the table, and its class. A row of
@@ -41,15 +46,13 @@ pub fn classes_of(table: &Path) -> Result<Classes, DataError> {
     let unreadable = |reason: std::io::Error| DataError::Unreadable { path: table.into(), reason: Shown::new(reason) };
     let invalid = |row: usize, text: String| DataError::Table { path: table.into(), row: row + 1, text };
     let bytes = crate::files::read(table, LARGEST).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|_| invalid(0, "the file is not UTF-8".into()))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let folder = table.parent().unwrap_or(Path::new("."));
     let mut classes = Classes::new();
     let mut columns = [0, 1];
-    for (row, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let words = cells(line);
-        if line.trim().is_empty() {
-            continue;
-        }
+    for (row, record) in rows(bytes).into_records().enumerate() {
+        let row = record.as_ref().ok().and_then(|record| record.position()).map_or(row, |at| at.line() as usize - 1);
+        let words = record.map_err(|error| invalid(row, format!("it is not text in columns: {error}")))?;
         if row == 0 {
             let place = |names: &[&str]| words.iter().position(|word| names.contains(&word.to_lowercase().as_str()));
             if let (Some(file), Some(class)) = (place(&FILE), place(&CLASS)) {
@@ -61,7 +64,7 @@ pub fn classes_of(table: &Path) -> Result<Classes, DataError> {
             return Err(invalid(row, "it needs a file and its class, such as a.png,7".into()));
         };
         if class.chars().any(|c| c.is_control() || c == '\\' || c == '/') {
-            return Err(invalid(row, format!("{} is not a valid class name", Shown::from(*class))));
+            return Err(invalid(row, format!("{} is not a valid class name", Shown::from(class))));
         }
         let picture = folder.join(file);
         if !picture.is_file() {

@@ -6,6 +6,7 @@ mod folder;
 mod idx;
 mod known;
 mod listed;
+mod npy;
 mod npz;
 mod picture;
 mod prepare;
@@ -16,6 +17,7 @@ pub mod synthetic;
 mod table;
 mod tree;
 
+pub use arrays::{is_array, read_unlabelled};
 pub use fetch::{Checking, Fetcher, OnProgress, is_right};
 pub use folder::{Folder, Reading, read_characters, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};

@@ -1,37 +1,61 @@
-//! Archives of NumPy arrays (`.npz`): images and labels of a training part and perhaps of a test part.
-//!
-//! An archive is a ZIP file of `.npy` files, each of which is a header, a dictionary in Python's notation, and the
-//! elements (NumPy Enhancement Proposal 1).
+//! Sets of NumPy's arrays: images and labels of a training part and perhaps of a test part, in an archive (`.npz`, a ZIP file
+//! of `.npy` files) or in a folder of `.npy` files.
 
+use super::npy::{Array, parse};
 use super::{DataError, DataSet, Images, Part};
 use crate::files;
 use crate::text::Shown;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Largest size of all arrays in bytes.
+/// Largest size of all elements of an array in bytes.
 const LARGEST: u64 = 8 << 30;
-/// Largest header of an array in bytes.
-const LARGEST_HEADER: usize = 1 << 16;
 
 /// Returns true if a file has the extension of an archive.
 pub fn is_npz(path: &Path) -> bool {
-    path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
+    has_ending(path, "npz")
 }
 
-/// An array of numbers as it is stored.
-struct Array {
-    name: String,
-    shape: Vec<usize>,
-    raw: Vec<u8>,
-    /// Bytes of an element, and its value.
-    size: usize,
-    value: fn(&[u8]) -> f64,
+/// Returns true if a file has the extension of an array.
+pub fn is_npy(path: &Path) -> bool {
+    has_ending(path, "npy")
 }
 
-impl Array {
-    fn values(&self) -> impl Iterator<Item = f64> + '_ {
-        self.raw.chunks_exact(self.size).map(self.value)
+fn has_ending(path: &Path, wanted: &str) -> bool {
+    path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted))
+}
+
+/// Returns true if a folder has arrays.
+pub fn has_npy(folder: &Path) -> bool {
+    !arrays_in(folder).is_empty()
+}
+
+fn arrays_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let name = |path: PathBuf| Some(path.file_name()?.to_str()?.to_string());
+    let mut names: Vec<String> = entries.filter(|path| is_npy(path)).filter_map(name).collect();
+    names.sort();
+    names
+}
+
+/// The images of an array file, or the only images or the test images of an archive.
+///
+/// # Errors
+/// If it has none.
+pub fn images_of(path: &Path) -> Result<Images, DataError> {
+    let invalid = |text: String| DataError::Npz { path: path.into(), text };
+    if is_npy(path) {
+        let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: Shown::new(e) };
+        let (mut file, _) = files::open(path).map_err(unreadable)?;
+        let array = parse(&mut file, LARGEST).map_err(invalid)?;
+        return array.images().map_err(invalid);
+    }
+    let mut archive = Archive::open(path)?;
+    let names = archive.names();
+    let (images, _) = archive.images_and_labels(&names, Part::Test);
+    let images = if images.is_empty() { archive.images_and_labels(&names, Part::Train).0 } else { images };
+    match &images[..] {
+        [only] => archive.array(only, LARGEST)?.images().map_err(|text| archive.invalid(only, text)),
+        _ => Err(invalid(format!("it needs one array of images; its arrays are {}", archive.listed(&names)))),
     }
 }
 
@@ -54,83 +78,50 @@ pub fn parts_of(path: &Path) -> Result<Vec<Part>, DataError> {
 }
 
 /// Reads a part: the arrays whose names tell the part (`x_train`, `test_labels`), or for training the only images and
-/// labels. Images have the shape (N, H, W), also with one channel, or (N, side * side), and values from 0 to 255, or
-/// fractions up to 1; labels are whole numbers, or rows with a one in the column of the class.
+/// labels, as [`Array::images`] and [`Array::labels`] take them.
 ///
 /// # Errors
 /// If there are no such arrays, or their numbers do not fit.
 pub fn read_npz(path: &Path, part: Part) -> Result<DataSet, DataError> {
     let mut archive = Archive::open(path)?;
     let names = archive.names();
-    let Pair { images, labels } = archive.pair(&names, part)?;
-    let images = archive.array(&images, LARGEST)?;
+    let Pair { images: of_images, labels: of_labels } = archive.pair(&names, part)?;
+    let array = archive.array(&of_images, LARGEST)?;
+    let images = array.images().map_err(|text| archive.invalid(&of_images, text))?;
+    let count = array.shape.first().copied().unwrap_or(0);
     // At most a row of 256 numbers of eight bytes for each image.
-    let most = images.shape.first().map_or(0, |&count| (count as u64).saturating_mul(2048));
-    let labels = archive.array(&labels, most)?;
-    let invalid = |array: &Array, text: String| archive.invalid(&array.name, text);
-    let count = images.shape.first().copied().unwrap_or(0);
-    let (height, width) = match images.shape[..] {
-        [_, height, width] | [_, height, width, 1] | [_, 1, height, width] => (height, width),
-        [_, pixels] if pixels.isqrt().pow(2) == pixels => (pixels.isqrt(), pixels.isqrt()),
-        _ => {
-            let shape = &images.shape;
-            return Err(invalid(
-                &images,
-                format!("its shape {shape:?} is not that of grey images, (N, height, width)"),
-            ));
-        }
-    };
-    let scale = if images.values().fold(0.0_f64, f64::max) > 1.0 { 1.0 } else { 255.0 };
-    if let Some(value) = images.values().find(|value| !(0.0..=255.0).contains(value)) {
-        return Err(invalid(&images, format!("it has a value of {value}, but pixels go from 0 to 255 or from 0 to 1")));
-    }
-    let bytes = images.values().map(|value| (value * scale).round() as u8).collect();
-    let values: Vec<f64> = labels.values().collect();
-    let classes: Vec<f64> = match labels.shape[..] {
-        [_] | [_, 1] => values,
-        [_, columns] if columns > 1 => {
-            let class = |row: &[f64]| {
-                let ones = row.iter().filter(|&&value| value == 1.0).count();
-                let is_one_hot = ones == 1 && row.iter().all(|&value| value == 0.0 || value == 1.0);
-                row.iter().position(|&value| value == 1.0).filter(|_| is_one_hot)
-            };
-            let classes: Option<Vec<f64>> = values.chunks(columns).map(|row| class(row).map(|at| at as f64)).collect();
-            classes.ok_or_else(|| invalid(&labels, "its rows are not zeros with a single one".into()))?
-        }
-        _ => return Err(invalid(&labels, format!("its shape {:?} is not that of labels, (N)", labels.shape))),
-    };
-    if let Some(value) = classes.iter().find(|value| value.fract() != 0.0 || !(0.0..=255.0).contains(*value)) {
-        return Err(
-            archive.invalid(&labels.name, format!("it has a label of {value}; labels are whole numbers from 0 to 255"))
-        );
-    }
-    let classes: Vec<u8> = classes.iter().map(|&value| value as u8).collect();
-    if classes.len() != count {
+    let labels = archive.array(&of_labels, (count as u64).saturating_mul(2048))?;
+    let labels = labels.labels().map_err(|text| archive.invalid(&of_labels, text))?;
+    if labels.len() != count {
         let place = |name: &str| Shown::from(format!("{}, {name}", path.display()).as_str());
         return Err(DataError::Counts {
-            images: place(&images.name),
+            images: place(&of_images),
             image_count: count,
-            labels: place(&labels.name),
-            label_count: classes.len(),
+            labels: place(&of_labels),
+            label_count: labels.len(),
         });
     }
     if count == 0 {
         return Err(DataError::Empty(path.into()));
     }
-    Ok(DataSet { images: Images { height, width, bytes }, labels: classes })
+    Ok(DataSet { images, labels })
 }
 
 struct Archive<'a> {
     path: &'a Path,
-    zip: zip::ZipArchive<std::fs::File>,
+    /// `None` for a folder.
+    zip: Option<zip::ZipArchive<std::fs::File>>,
 }
 
 impl<'a> Archive<'a> {
     fn open(path: &'a Path) -> Result<Archive<'a>, DataError> {
+        if path.is_dir() {
+            return Ok(Archive { path, zip: None });
+        }
         let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: Shown::new(e) };
         let (file, _) = files::open(path).map_err(unreadable)?;
         let damaged = |e| DataError::Npz { path: path.into(), text: format!("it is not a ZIP archive: {e}") };
-        Ok(Archive { path, zip: zip::ZipArchive::new(file).map_err(damaged)? })
+        Ok(Archive { path, zip: Some(zip::ZipArchive::new(file).map_err(damaged)?) })
     }
 
     fn invalid(&self, name: &str, text: impl Into<String>) -> DataError {
@@ -139,11 +130,18 @@ impl<'a> Archive<'a> {
     }
 
     fn names(&self) -> Vec<String> {
-        let names = self.zip.file_names().flatten().map(|name| name.into_owned());
+        let Some(zip) = &self.zip else { return arrays_in(self.path) };
+        let names = zip.file_names().flatten().map(|name| name.into_owned());
         names.filter(|name| name.ends_with(".npy")).collect()
     }
 
-    fn pair(&self, names: &[String], part: Part) -> Result<Pair, DataError> {
+    fn listed(&self, names: &[String]) -> String {
+        let found: Vec<String> = names.iter().map(|name| name.trim_end_matches(".npy").to_string()).collect();
+        crate::text::listed(&found)
+    }
+
+    /// The arrays of a part by their names.
+    fn images_and_labels(&self, names: &[String], part: Part) -> (Vec<String>, Vec<String>) {
         // x_train.npy has the words x and train.
         let has = |name: &String, wanted: &[&str]| {
             let name = name.to_lowercase();
@@ -161,74 +159,31 @@ impl<'a> Archive<'a> {
         let is_label = |name: &String| {
             has(name, &["y", "label", "labels", "target", "targets", "class", "classes"]) || name.ends_with("arr_1.npy")
         };
-        let (labels, images): (Vec<String>, Vec<String>) = own.into_iter().partition(is_label);
+        own.into_iter().partition(|name| !is_label(name))
+    }
+
+    fn pair(&self, names: &[String], part: Part) -> Result<Pair, DataError> {
+        let (images, labels) = self.images_and_labels(names, part);
         match (&images[..], &labels[..]) {
             ([images], [labels]) => Ok(Pair { images: images.clone(), labels: labels.clone() }),
             _ => {
-                let found: Vec<String> = names.iter().map(|name| name.trim_end_matches(".npy").to_string()).collect();
                 let what = if part == Part::Test { "x_test and y_test" } else { "x_train and y_train, or x and y" };
-                let text = format!("it needs arrays such as {what}; its arrays are {}", crate::text::listed(&found));
+                let text = format!("it needs arrays such as {what}; its arrays are {}", self.listed(names));
                 Err(DataError::Npz { path: self.path.into(), text })
             }
         }
     }
 
     fn array(&mut self, name: &str, most: u64) -> Result<Array, DataError> {
-        let failed = |archive: &Self, text: String| archive.invalid(name, text);
-        let read =
-            self.zip.by_name(name).map_err(|e| e.to_string()).and_then(|mut entry| parse(name, &mut entry, most));
-        read.map_err(|text| failed(self, text))
+        let read = match &mut self.zip {
+            Some(zip) => zip.by_name(name).map_err(|e| e.to_string()).and_then(|mut entry| parse(&mut entry, most)),
+            None => {
+                let file = files::open(&self.path.join(name)).map_err(|e| e.to_string());
+                file.and_then(|(mut file, _)| parse(&mut file, most))
+            }
+        };
+        read.map_err(|text| self.invalid(name, text))
     }
-}
-
-/// Reads a `.npy` file.
-fn parse(name: &str, from: &mut impl Read, most: u64) -> Result<Array, String> {
-    let mut start = [0; 8];
-    from.read_exact(&mut start).map_err(|e| e.to_string())?;
-    let [b'\x93', b'N', b'U', b'M', b'P', b'Y', major, _] = start else { return Err("it is not a .npy file".into()) };
-    let mut length = [0; 4];
-    let bytes = if major == 1 { 2 } else { 4 };
-    from.read_exact(&mut length[..bytes]).map_err(|e| e.to_string())?;
-    let length = u32::from_le_bytes(length) as usize;
-    if length > LARGEST_HEADER {
-        return Err(format!("it has a header of {length} bytes"));
-    }
-    let mut header = vec![0; length];
-    from.read_exact(&mut header).map_err(|e| e.to_string())?;
-    let header = String::from_utf8(header).map_err(|e| e.to_string())?;
-    let after = |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start_matches(['\'', '"', ':', ' ']));
-    let descr: String = after("descr").unwrap_or_default().chars().take_while(|c| !"'\",".contains(*c)).collect();
-    if after("fortran_order").is_some_and(|rest| rest.starts_with("True")) {
-        return Err("it is stored column by column; save numpy.ascontiguousarray of it".into());
-    }
-    let shape = after("shape").and_then(|rest| rest.strip_prefix('(')).and_then(|rest| rest.split_once(')'));
-    let numbers =
-        shape.map_or("", |(numbers, _)| numbers).split(',').map(str::trim).filter(|number| !number.is_empty());
-    let shape = numbers.map(|number| number.parse().map_err(|_| "it has no valid shape".to_string()));
-    let shape = shape.collect::<Result<Vec<usize>, String>>()?;
-    let (size, value): (usize, fn(&[u8]) -> f64) = match descr.trim_start_matches(['<', '|', '=']) {
-        "u1" | "b1" | "?" => (1, |b| b[0].into()),
-        "i1" => (1, |b| (b[0] as i8).into()),
-        "u2" => (2, |b| u16::from_le_bytes([b[0], b[1]]).into()),
-        "i2" => (2, |b| i16::from_le_bytes([b[0], b[1]]).into()),
-        "u4" => (4, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()),
-        "i4" => (4, |b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()),
-        "f4" => (4, |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()),
-        "i8" | "u8" => (8, |b| b.try_into().map_or(f64::NAN, |b| i64::from_le_bytes(b) as f64)),
-        "f8" => (8, |b| b.try_into().map_or(f64::NAN, f64::from_le_bytes)),
-        _ => return Err(format!("elements of type {descr:?} are not supported; save it as uint8")),
-    };
-    let count = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side)).unwrap_or(usize::MAX);
-    let total = (count as u64).saturating_mul(size as u64);
-    if total > most {
-        return Err(format!("it has {total} bytes, but at most {most} are supported"));
-    }
-    let mut raw = Vec::new();
-    from.take(total).read_to_end(&mut raw).map_err(|e| e.to_string())?;
-    if raw.len() as u64 != total {
-        return Err(format!("it ends after {} of {total} bytes", raw.len()));
-    }
-    Ok(Array { name: name.into(), shape, raw, size, value })
 }
 
 #[cfg(test)]
@@ -284,6 +239,7 @@ mod tests {
         let labels = || ("y", npy("|u1", "(2,)", &[0, 1]));
         for (images, words) in [
             (npy("|u1", "(2, 3)", &[0; 6]), "array x: its shape [2, 3]"),
+            (npy("|u1", "(2, 2, 2, 3)", &[0; 24]), "is that of colour images"),
             (npy("|u1", "(3, 2, 2)", &[0; 12]), "3 images"),
             (npy("|u1", "(2, 2, 2)", &[0; 7]), "ends after 7 of 8"),
             (npy("<f4", "(2, 2, 2)", &[&[0; 28][..], &f32::NAN.to_le_bytes()].concat()), "a value of NaN"),
@@ -303,5 +259,23 @@ mod tests {
         assert!(error.contains("x_train and y_train") && error.contains("weights"), "{error}");
         std::fs::write(&path, "no archive").unwrap();
         assert!(parts_of(&path).unwrap_err().to_string().contains("not a ZIP archive"));
+    }
+
+    #[test]
+    fn a_folder_of_arrays_is_a_set_and_one_array_has_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: Vec<u8>| std::fs::write(folder.path().join(name), bytes).unwrap();
+        write("train_images.npy", npy("|u1", "(2, 2, 2)", &[1, 2, 3, 4, 5, 6, 7, 8]));
+        write("train_labels.npy", npy("<u2", "(2,)", &[4, 0, 1, 0]));
+        write("test_images.npy", npy("|u1", "(1, 2, 2)", &[9; 4]));
+        write("test_labels.npy", npy("|u1", "(1,)", &[2]));
+        write("notes.txt", Vec::new());
+        assert!(has_npy(folder.path()));
+        assert_eq!(parts_of(folder.path()).unwrap(), [Part::Train, Part::Test]);
+        let set = DataSet::new([2, 2], (1..=8).collect(), vec![4, 1]).unwrap();
+        assert_eq!(read_npz(folder.path(), Part::Train).unwrap(), set);
+        assert_eq!(images_of(&folder.path().join("train_images.npy")).unwrap(), set.images);
+        let (_folder, path) = archive(&[("x", npy("|u1", "(1, 2, 2)", &[9; 4]))]);
+        assert_eq!(images_of(&path).unwrap().bytes, [9; 4]);
     }
 }

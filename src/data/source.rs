@@ -156,7 +156,7 @@ impl Locator {
         let has_none = inner.is_none() && !has_arrays(&path);
         if has_classes(&path) || (has_none && has_classes_below(&path)) {
             let (folder, reading) = self.read(Folder::open(&path, self.pictures)?)?;
-            let ignored = "the pictures in this folder are used, and the IDX files in it are ignored";
+            let ignored = "the pictures in this folder are used, and the arrays in it are ignored";
             let notice = folder.notice.clone().into_iter().chain(has_arrays(&path).then(|| ignored.into()));
             let notice = joined(notice.collect());
             return Ok(source(own, Kind::Pictures(folder, reading), notice));

@@ -18,16 +18,36 @@ pub fn is_table(path: &Path) -> bool {
 }
 
 /// The cells of a row.
-pub(super) fn cells(row: &str) -> Vec<&str> {
+fn cells(row: &str) -> Vec<&str> {
     row.split(',').map(|word| word.trim().trim_matches('"')).collect()
 }
 
-/// Reads a table: perhaps a row of names, then rows of numbers from 0 to 255. The label is in the column `label` or
-/// `class`, or else in the first; the others are the pixels of a square image, row by row.
+/// Reads a table of labelled images: perhaps a row of names, then rows of numbers from 0 to 255. The label is in the column
+/// `label`, `class`, `target` or `y`, or else in the first; a column `id` is ignored, and the others are the pixels of a square
+/// image, row by row.
 ///
 /// # Errors
-/// If the file cannot be read, or a row differs in length or is not such numbers.
+/// If the file cannot be read, has no labels, or a row differs in length or is not such numbers.
 pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
+    let (images, labels) = read_rows(path)?;
+    match labels {
+        Some(labels) => Ok(DataSet { images, labels }),
+        None => {
+            let pixels = images.pixels();
+            let text = format!(
+                "it has {pixels} columns, a square image without a label; add a column with the labels, or classify \
+                 the images with `mnist-gpu predict`"
+            );
+            Err(DataError::Table { path: path.into(), row: 1, text })
+        }
+    }
+}
+
+/// The images of a table, and their labels if it has any.
+///
+/// # Errors
+/// As [`read_table`], but for the labels.
+pub fn read_rows(path: &Path) -> Result<(Images, Option<Vec<u8>>), DataError> {
     let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: Shown::new(e) };
     let (file, size) = files::open(path).map_err(unreadable)?;
     let invalid = |row: usize, text: String| DataError::Table { path: path.into(), row, text };
@@ -35,8 +55,9 @@ pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
         return Err(invalid(1, format!("the file has {size} bytes, but at most {LARGEST} are supported")));
     }
     let mut reader = BufReader::new(file);
-    let (mut line, mut columns, mut at_label) = (String::new(), 0, 0);
-    let mut set = DataSet::default();
+    let mut line = String::new();
+    let mut columns: Option<Columns> = None;
+    let (mut bytes, mut labels) = (Vec::new(), Vec::new());
     for row in 1.. {
         line.clear();
         if std::io::Read::take(&mut reader, LONGEST).read_line(&mut line).map_err(unreadable)? == 0 {
@@ -50,51 +71,71 @@ pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
             continue;
         }
         let words = cells(text);
-        if columns == 0 {
-            columns = words.len();
-            let side = (columns - 1).isqrt();
-            if side < 2 || side * side != columns - 1 {
-                let is_square = columns.isqrt().pow(2) == columns && columns > 1;
-                let hint = if is_square { "; a column with the labels is missing" } else { "" };
-                return Err(invalid(
-                    row,
-                    format!(
-                        "it has {columns} columns, but a label and the pixels of a square image are needed, such as 785{hint}"
-                    ),
-                ));
+        let columns = match columns {
+            Some(columns) => columns,
+            None => {
+                let found = *columns.insert(Columns::of(&words).map_err(|text| invalid(row, text))?);
+                let numbers = words.iter().filter(|word| word.parse::<f64>().is_ok()).count();
+                let first = found.label.or(found.id).unwrap_or(0);
+                // Columns of pixels may be called by numbers.
+                if 2 * numbers < words.len() || words[first].parse::<f64>().is_err() {
+                    continue;
+                }
+                found
             }
-            set.images = Images { height: side, width: side, bytes: Vec::new() };
-            let name = |word: &&str| ["label", "class", "target", "y"].contains(&word.to_lowercase().as_str());
-            at_label = words.iter().position(name).unwrap_or(0);
-            let numbers = words.iter().filter(|word| word.parse::<f64>().is_ok()).count();
-            // Columns of pixels may be called by numbers.
-            if 2 * numbers < columns || words[at_label].parse::<f64>().is_err() {
-                continue;
-            }
+        };
+        if words.len() != columns.count {
+            return Err(invalid(
+                row,
+                format!("it has {} columns, but the first row has {}", words.len(), columns.count),
+            ));
         }
-        if words.len() != columns {
-            return Err(invalid(row, format!("it has {} columns, but the first row has {columns}", words.len())));
-        }
-        for (at, word) in words.iter().enumerate() {
+        for (at, word) in words.iter().enumerate().filter(|(at, _)| Some(*at) != columns.id) {
             // Some programs write whole numbers as 7.0.
             let number = word.strip_suffix(".0").unwrap_or(word);
             let value = number.parse::<u8>().map_err(|_| {
-                invalid(
-                    row,
-                    format!(
-                        "{:?} in column {} is not a whole number from 0 to 255",
-                        Shown::from(*word).to_string(),
-                        at + 1
-                    ),
-                )
+                let word = Shown::from(*word).to_string();
+                invalid(row, format!("{word:?} in column {} is not a whole number from 0 to 255", at + 1))
             })?;
-            if at == at_label { set.labels.push(value) } else { set.images.bytes.push(value) }
+            if Some(at) == columns.label { labels.push(value) } else { bytes.push(value) }
         }
     }
-    if set.labels.is_empty() {
+    let Some(Columns { side, label, .. }) = columns.filter(|_| !bytes.is_empty()) else {
         return Err(DataError::Empty(path.into()));
+    };
+    Ok((Images { height: side, width: side, bytes }, label.map(|_| labels)))
+}
+
+/// What the columns of a table are.
+#[derive(Clone, Copy)]
+struct Columns {
+    count: usize,
+    label: Option<usize>,
+    id: Option<usize>,
+    /// Height and width of the images.
+    side: usize,
+}
+
+impl Columns {
+    /// Determines them from the first row.
+    fn of(words: &[&str]) -> Result<Columns, String> {
+        let called = |names: &[&str]| words.iter().position(|word| names.contains(&word.to_lowercase().as_str()));
+        let (count, id) = (words.len(), called(&["id", "imageid", "image_id"]));
+        let is_square = |pixels: usize| pixels >= 4 && pixels.isqrt().pow(2) == pixels;
+        let rest = count - usize::from(id.is_some());
+        let label = match called(&["label", "class", "target", "y"]) {
+            Some(at) => Some(at),
+            None if is_square(rest) => None,
+            None => (0..count).find(|at| Some(*at) != id),
+        };
+        let pixels = rest - usize::from(label.is_some());
+        if !is_square(pixels) {
+            return Err(format!(
+                "it has {count} columns, but a label and the pixels of a square image are needed, such as 785"
+            ));
+        }
+        Ok(Columns { count, label, id, side: pixels.isqrt() })
     }
-    Ok(set)
 }
 
 #[cfg(test)]
@@ -122,12 +163,25 @@ mod tests {
     }
 
     #[test]
+    fn images_may_have_no_labels_and_an_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        for text in ["p0,p1,p2,p3\n1,2,3,4\n5,6,7,8", "1,2,3,4\n5,6,7,8\n", "Id,0,1,2,3\n900,1,2,3,4\n901,5,6,7,8\n"] {
+            std::fs::write(&path, text).unwrap();
+            let images = Images { height: 2, width: 2, bytes: (1..=8).collect() };
+            assert_eq!(read_rows(&path).unwrap(), (images, None), "{text}");
+        }
+        std::fs::write(&path, "id,label,0,1,2,3\n900,9,1,2,3,4\n").unwrap();
+        assert_eq!(read_rows(&path).unwrap().1, Some(vec![9]));
+    }
+
+    #[test]
     fn what_is_no_table_of_images_says_where() {
         for (text, words) in [
             ("", "contains no images"),
             ("label,a,b,c,d\n", "contains no images"),
             ("1,2,3\n", "3 columns"),
-            ("1,2,3,4\n", "labels is missing"),
+            ("1,2,3,4\n", "without a label"),
             ("1,2,3,4,5\n1,2,3\n", "row 2"),
             ("1,2,3,4,5\n1,2,x,4,5\n", "\"x\" in column 3"),
             ("1,2,3,4,5\n1,2,256,4,5\n", "0 to 255"),

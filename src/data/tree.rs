@@ -114,11 +114,7 @@ fn unwrapped(path: &Path) -> PathBuf {
 }
 
 /// The pictures of a folder by writer and class, without some folders in it.
-fn writers_in(
-    path: &Path,
-    except: &[&Path],
-    passed_over: &mut Vec<PassedOver>,
-) -> Result<Writers, DataError> {
+fn writers_in(path: &Path, except: &[&Path], passed_over: &mut Vec<PassedOver>) -> Result<Writers, DataError> {
     let mut outer = folders(path)?;
     outer.retain(|(_, folder)| !except.contains(&folder.as_path()));
     let mut inner = Vec::new();
@@ -284,7 +280,6 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     files.sort();
     Ok(files)
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -78,6 +78,66 @@ fn tables_are_data_sets() {
 }
 
 #[test]
+fn images_without_labels_are_answered_in_a_table() {
+    let place = Place::new();
+    let (images, labels) = (content(NAMES[2]), content(NAMES[3]));
+    let mut text = (0..784).map(|pixel| format!("pixel{pixel}")).collect::<Vec<_>>().join(",");
+    for image in images[16..].chunks(784) {
+        text.push('\n');
+        text.push_str(&image.iter().map(u8::to_string).collect::<Vec<_>>().join(","));
+    }
+    std::fs::write(place.path("test.csv"), text).unwrap();
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}, 28, 28), }}\n", labels.len() - 8);
+    let length = (header.len() as u16).to_le_bytes();
+    let array = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &images[16..]].concat();
+    std::fs::write(place.path("x.npy"), array).unwrap();
+    std::fs::write(place.path("digits.idx"), &images).unwrap();
+    let answers = |input: &str| {
+        let ended = place.run(&["predict", "pretrained", input, "--csv", &format!("{input}.answers")]);
+        assert!(ended.code == Some(0) && ended.out.is_empty(), "{input}: {}", ended.err);
+        std::fs::read_to_string(place.path(&format!("{input}.answers"))).unwrap()
+    };
+    let table = answers("test.csv");
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("ImageId,Label", labels.len() - 7));
+    let is_right = |(at, row): (usize, &&str)| *row == format!("{},{}", at + 1, labels[8 + at]);
+    assert!(rows[1..].iter().enumerate().filter(|&row| is_right(row)).count() * 10 > 9 * (rows.len() - 1), "{table}");
+    assert_eq!(answers("x.npy"), table);
+    assert_eq!(answers("digits.idx"), table);
+    // Several files, and pictures.
+    bar(0, 0).save(place.path("a, b.png")).unwrap();
+    let ended = place.run(&["predict", "pretrained", "x.npy", "a, b.png", "--csv", "all.csv"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let all = std::fs::read_to_string(place.path("all.csv")).unwrap();
+    assert!(all.starts_with("file,class,probability,note\n\"x.npy, image 0\","), "{all}");
+    assert!(all.lines().last().unwrap().starts_with("\"a, b.png\","), "{all}");
+    place.fails(&["predict", "pretrained", "x.npy", "--csv", "all.csv"], &["all.csv exists", "another --csv"]);
+    let first = place.json(&["predict", "pretrained", "x.npy"])["predictions"][0].clone();
+    assert_eq!((&first["file"], &first["index"]), (&"x.npy".into(), &0.into()));
+    place.fails(&["predict", "pretrained", "x.npy", "--each"], &["--each is for pictures"]);
+    place.fails(&["train", "--data", "test.csv", "--out", "run"], &["without a label", "mnist-gpu predict"]);
+    place.fails(&["train", "--data", "x.npy", "--out", "run"], &["one array is not a data set", "y_train.npy"]);
+}
+
+#[test]
+fn folders_of_writers_are_split_by_writer() {
+    let place = Place::new();
+    for writer in ["ann", "bob", "cid"] {
+        bars(&place.path("packed/hands").join(writer), ["flat", "upright"], 4);
+    }
+    let train = |how: &[&str], out: &str| {
+        let train = ["train", "--data", "packed", "--validation", "0", "--epochs", "1", "--out", out];
+        place.run(&[&train[..], how].concat())
+    };
+    let ended = train(&[], "by-writer");
+    assert!(ended.code == Some(0) && ended.err.contains("3 writers, 1 of whom are kept for testing"), "{}", ended.err);
+    assert_eq!(place.json(&["eval", "by-writer", "--data", "packed"])["total"], 8);
+    assert_eq!(train(&["--split-by", "picture"], "by-picture").code, Some(0));
+    // A fifth of twelve of each class, rounded up; the model knows how it was split.
+    assert_eq!(place.json(&["eval", "by-picture", "--data", "packed"])["total"], 6);
+}
+
+#[test]
 fn images_of_another_size_are_prepared_or_the_remedy_is_told() {
     let place = Place::new();
     std::fs::create_dir(place.path("small")).unwrap();
