@@ -68,7 +68,7 @@ pub enum DataError {
     )]
     BadPictures(Vec<DataError>),
     #[error(
-        "{0} contains no pictures; it needs one folder per class with PNG, JPEG, BMP, GIF or WebP files, directly or \
+        "{0} contains no pictures; it needs one folder per class with PNG, JPEG, BMP, GIF, WebP or TIFF files, directly or \
          in its folders train and test"
     )]
     NoPictures(Shown),
@@ -111,7 +111,7 @@ pub enum DataError {
          {folder}/A/1.png, or a folder with the four IDX files"
     )]
     NoData { folder: Shown, reason: &'static str },
-    #[error("class folder {0} has no pictures (PNG, JPEG, BMP, GIF or WebP); add some, or remove the folder")]
+    #[error("class folder {0} has no pictures (PNG, JPEG, BMP, GIF, WebP or TIFF); add some, or remove the folder")]
     EmptyClass(Shown),
     #[error("class {class:?} of {folder} has test or validation pictures, but no training pictures")]
     Untrained { folder: Shown, class: String },

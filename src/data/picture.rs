@@ -3,8 +3,8 @@
 use super::DataError;
 use crate::files;
 use image::metadata::Orientation;
-use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits};
-use std::io::Cursor;
+use image::{DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use std::io::{Cursor, ErrorKind};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -21,13 +21,13 @@ pub struct Grey {
 /// Extensions of picture files. Those of the second line cannot be read, and are reported rather than ignored.
 #[rustfmt::skip]
 const ENDINGS: [&str; 19] = [
-    "png", "jpg", "jpeg", "jfif", "jpe", "bmp", "dib", "gif", "webp",
-    "tif", "tiff", "heic", "heif", "hif", "avif", "jp2", "jxl", "pdf", "svg",
+    "png", "jpg", "jpeg", "jfif", "jpe", "bmp", "dib", "gif", "webp", "tif", "tiff",
+    "heic", "heif", "hif", "avif", "jp2", "jxl", "pdf", "svg",
 ];
 
 /// Formats that are decoded, regardless of the file name.
-const FORMATS: [ImageFormat; 5] =
-    [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP];
+const FORMATS: [ImageFormat; 6] =
+    [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Tiff];
 
 /// Maximum size of a file in bytes.
 const LARGEST_FILE: u64 = 256 << 20;
@@ -45,6 +45,8 @@ const LARGE: u64 = 64_000_000;
 const FILLED: f64 = 0.9;
 const MARKED: f64 = 0.005;
 
+const CUT_OFF: &str = "it ends before the picture does; download or copy it again";
+
 /// Returns true if a file has the extension of a supported picture format.
 pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
@@ -52,7 +54,7 @@ pub fn is_picture(path: &Path) -> bool {
 }
 
 impl Grey {
-    /// Reads a picture: PNG, JPEG, BMP, GIF (its first frame) or WebP, detected from its content.
+    /// Reads a picture: PNG, JPEG, BMP, GIF, WebP or TIFF, of which the first frame or page, detected from its content.
     ///
     /// # Errors
     /// If the file is not a picture, is damaged, or is larger than any reasonable picture according to its header,
@@ -70,11 +72,11 @@ impl Grey {
         let Some(format) = image::guess_format(&bytes).ok().filter(|format| FORMATS.contains(format)) else {
             return Err(match other_format(&bytes) {
                 Some(name) => format!("it is {name}, which is not supported; export it as PNG or JPEG"),
-                None => "it is not a PNG, JPEG, BMP, GIF or WebP file".into(),
+                None => "it is not a PNG, JPEG, BMP, GIF, WebP or TIFF file".into(),
             });
         };
         if format == ImageFormat::Jpeg && !is_whole_jpeg(&bytes) {
-            return Err("it ends before the picture does; download or copy it again".into());
+            return Err(CUT_OFF.into());
         }
         let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
         let limit = |bytes: u64| {
@@ -84,7 +86,8 @@ impl Grey {
         };
         // Metadata such as colour profiles is read on all cores at once, so it gets the lower limit.
         reader.limits(limit(LARGE));
-        let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+        let undecodable = |error| undecodable(error, format);
+        let mut decoder = reader.into_decoder().map_err(undecodable)?;
         let (width, height) = decoder.dimensions();
         if width.max(height) > LARGEST_SIDE || u64::from(width) * u64::from(height) > LARGEST {
             return Err(format!(
@@ -105,9 +108,9 @@ impl Grey {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone =
             (decoder.total_bytes() > LARGE).then(|| ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        decoder.set_limits(limit(MOST_MEMORY)).map_err(|e| e.to_string())?;
+        decoder.set_limits(limit(MOST_MEMORY)).map_err(undecodable)?;
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+        let mut picture = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
         picture.apply_orientation(orientation);
         Ok(Grey::of(&picture))
     }
@@ -137,11 +140,18 @@ impl Grey {
     }
 }
 
+/// Why a picture cannot be decoded, and the remedy if there is one.
+fn undecodable(error: ImageError, format: ImageFormat) -> String {
+    match error {
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => CUT_OFF.into(),
+        ImageError::Unsupported(error) => format!("{error}; export it as another {format:?}, as PNG or as JPEG"),
+        error => error.to_string(),
+    }
+}
+
 /// The format of a file that is none of [`FORMATS`], by its first bytes.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
-    const STARTS: [(&[u8], &str); 8] = [
-        (b"II*\0", "a TIFF file"),
-        (b"MM\0*", "a TIFF file"),
+    const STARTS: [(&[u8], &str); 6] = [
         (b"%PDF", "a PDF document"),
         (b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
         (b"\0\0\0\x0cJXL ", "a JPEG XL file"),

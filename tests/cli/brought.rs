@@ -303,13 +303,28 @@ fn half_a_jpeg_and_other_formats_are_named() {
     for (name, bytes, said) in [
         ("a.heic", &b"\0\0\0\x18ftypheic\0\0\0\0"[..], "a HEIC file"),
         ("a.png", b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF file"),
-        ("a.tif", b"II*\0\x08\0\0\0", "a TIFF file"),
+        ("a.jp2", b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 file"),
         ("a.jpg", b"%PDF-1.7", "a PDF document"),
         ("a.svg", b"<?xml version=\"1.0\"?><svg>", "an SVG drawing"),
     ] {
         std::fs::write(place.path(name), bytes).unwrap();
         place.fails(&["predict", "pretrained", name], &[name, said, "export it as PNG or JPEG"]);
     }
+    // TIFF is read, unless it is cut off or of a rare kind.
+    let ring = bar(1, 3);
+    ring.save(place.path("ring.png")).unwrap();
+    ring.save(place.path("ring.tif")).unwrap();
+    let seen = |name: &str| place.json(&["predict", "pretrained", name])["predictions"][0]["top"].clone();
+    assert_eq!(seen("ring.tif"), seen("ring.png"));
+    let whole = std::fs::read(place.path("ring.tif")).unwrap();
+    std::fs::write(place.path("half.tif"), &whole[..whole.len() / 2]).unwrap();
+    place.fails(&["predict", "pretrained", "half.tif"], &["half.tif", "ends before the picture does"]);
+    // The entry of the photometric interpretation, whose value of 3 is a palette.
+    let entry = [6, 1, 3, 0, 1, 0, 0, 0];
+    let at = whole.windows(8).position(|bytes| bytes == entry).unwrap();
+    let palette = [&whole[..at + 8], &[3, 0], &whole[at + 10..]].concat();
+    std::fs::write(place.path("palette.tif"), palette).unwrap();
+    place.fails(&["predict", "pretrained", "palette.tif"], &["palette.tif", "unsupported", "as PNG or as JPEG"]);
 }
 
 #[test]
