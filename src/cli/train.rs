@@ -201,12 +201,10 @@ pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> an
     Ok((Shown::from(&path).to_string(), loaded(&path, console)?))
 }
 
-/// Loads a model, and says what was taken off the names of its tensors.
+/// Loads a model, and says what was done to the names of its tensors.
 pub(super) fn loaded(path: &Path, console: &Console) -> anyhow::Result<Model> {
     let model = Model::load(path)?;
-    if !model.prefix.is_empty() {
-        console.note(format!("the names of its tensors start with {}, which is ignored", model.prefix));
-    }
+    model.notices.iter().for_each(|notice| console.note(notice));
     Ok(model)
 }
 

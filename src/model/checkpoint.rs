@@ -81,8 +81,8 @@ pub struct Model {
     pub prepare: Prepare,
     /// How the model was trained; nothing depends on it.
     pub training: serde_json::Value,
-    /// The prefix that was removed from the names of all tensors, such as `module.`.
-    pub prefix: String,
+    /// What was done to the names of a file's tensors to load it, such as a prefix that was removed.
+    pub notices: Vec<String>,
 }
 
 /// The JSON of the metadata key.
@@ -151,12 +151,12 @@ impl Model {
 
     fn parsed(file: PathBuf, raw: &[u8]) -> Result<Model, CheckpointError> {
         let path = || Shown::from(&file);
-        let tensors = Tensors::of(&file, raw)?;
+        let mut tensors = Tensors::of(&file, raw)?;
         let metadata = metadata::<Metadata>(&file, raw)?;
         let is_bare = metadata.is_none();
         let metadata = match metadata {
             Some(metadata) => metadata,
-            None => bare(&file, &tensors)?,
+            None => bare(&file, &mut tensors)?,
         };
         if metadata.format != FORMAT {
             let reason = format!("it has format {}, but only format {FORMAT} is supported", metadata.format);
@@ -177,7 +177,7 @@ impl Model {
             class_names: metadata.class_names,
             prepare: metadata.prepare,
             training: metadata.training,
-            prefix: tensors.prefix,
+            notices: tensors.notices(),
         })
     }
 
@@ -220,7 +220,11 @@ impl Model {
 pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, CheckpointError> {
     let file = model_file(path)?;
     let raw = content(&file)?;
-    arena(&file, &Tensors::of(&file, &raw)?, network, "", true)
+    let mut tensors = Tensors::of(&file, &raw)?;
+    if network.parameters().iter().any(|p| tensors.get(&p.name).is_none()) {
+        tensors.match_layers(network);
+    }
+    arena(&file, &tensors, network, "", true)
 }
 
 /// Everything needed to resume a run: parameters, optimizer state, and a record of the position.
@@ -323,19 +327,31 @@ fn metadata<T: DeserializeOwned>(path: &Path, raw: &[u8]) -> Result<Option<T>, C
     read.map(Some).map_err(|e| CheckpointError::Metadata { path: path.into(), reason: Shown::new(e) })
 }
 
-/// The metadata assumed for a file without metadata.
-fn bare(path: &Path, tensors: &Tensors) -> Result<Metadata, CheckpointError> {
-    let classes = match tensors.get("fc2.bias").map(|t| t.shape().to_vec()) {
-        Some(shape) if shape.len() == 1 && shape[0] > 256 => {
-            let reason = format!("its fc2.bias is for {} classes, but at most 256 are supported", shape[0]);
-            return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
+/// The metadata assumed for a file without metadata: the tutorial's network for as many classes as its tensors have.
+fn bare(path: &Path, tensors: &mut Tensors) -> Result<Metadata, CheckpointError> {
+    let failed = |reason: String| CheckpointError::Bare { path: path.into(), reason: reason.into() };
+    let bias = tensors.get("fc2.bias").map(|bias| bias.shape().to_vec());
+    let candidates = match bias.as_deref() {
+        Some(&[classes]) if classes > 256 => {
+            return Err(failed(format!("its fc2.bias is for {classes} classes, but at most 256 are supported")));
         }
-        Some(shape) if shape.len() == 1 => shape[0],
-        _ => {
-            let reason = format!("it has no fc2.bias; its tensors are {}", text::listed(tensors.names()));
-            return Err(CheckpointError::Bare { path: path.into(), reason: reason.into() });
-        }
+        Some(&[classes]) => vec![classes],
+        _ => tensors.lengths(),
     };
+    let mut fit = None;
+    for &classes in &candidates {
+        let network = Network::tutorial([1, 28, 28], classes).ok();
+        let has_names = |network: &Network| network.parameters().iter().all(|p| tensors.get(&p.name).is_some());
+        if network.as_ref().is_some_and(has_names) || network.is_some_and(|network| tensors.match_layers(&network)) {
+            fit = Some(classes);
+            break;
+        }
+    }
+    // If only some names are missing, the first of them is reported when the tensors are gathered.
+    let of_bias = bias.and_then(|shape| shape.first().copied());
+    let classes = fit
+        .or(of_bias)
+        .ok_or_else(|| failed(format!("it has no fc2.bias; its tensors are {}", text::listed(tensors.names()))))?;
     Ok(Metadata {
         format: FORMAT,
         input: [1, 28, 28],

@@ -113,7 +113,7 @@ impl Prepared {
             None => initialise(&network, config.seed),
         };
         let model = Model {
-            prefix: String::new(),
+            notices: Vec::new(),
             parameters,
             normalisation: Normalisation { mean, std },
             class_names: classes.names.unwrap_or_else(|| numbered_classes(classes.count)),

@@ -2,10 +2,10 @@
 
 use super::{CheckpointError, KEY, Network};
 use crate::files;
-use crate::text::Shown;
+use crate::text::{Shown, listed};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// What PyTorch's wrappers put before the names of a network's tensors: `DataParallel` and its successors, `torch.compile`,
@@ -15,8 +15,13 @@ const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
 /// The tensors of a file, without a prefix that all their names share.
 pub struct Tensors<'a> {
     file: SafeTensors<'a>,
-    pub prefix: String,
+    prefix: String,
+    /// A network's layers and the file's layers of other names with their shapes.
+    layers: Vec<(String, String)>,
 }
+
+/// A layer's tensors: their names within the layer, and their shapes.
+type Shapes = BTreeMap<String, Vec<usize>>;
 
 impl<'a> Tensors<'a> {
     /// # Errors
@@ -32,11 +37,63 @@ impl<'a> Tensors<'a> {
             let Some(next) = PREFIXES.iter().find(|next| !names.is_empty() && is_of(next)) else { break };
             prefix.push_str(next);
         }
-        Ok(Tensors { file, prefix })
+        Ok(Tensors { file, prefix, layers: Vec::new() })
+    }
+
+    /// Takes the file's layers for those of a network by their shapes, if every layer of either has one of the other. Layers of
+    /// the same shapes are taken in the order of their names. Returns false if they do not fit.
+    pub fn match_layers(&mut self, network: &Network) -> bool {
+        let mut own: BTreeMap<String, Shapes> = BTreeMap::new();
+        for (name, tensor) in self.file.iter().filter(|(name, _)| !is_counter(name)) {
+            let Some((layer, tensor_of_layer)) = name[self.prefix.len()..].rsplit_once('.') else { return false };
+            own.entry(layer.into()).or_default().insert(tensor_of_layer.into(), tensor.shape().to_vec());
+        }
+        let mut own: Vec<(String, Shapes)> = own.into_iter().collect();
+        own.sort_by_key(|(layer, _)| natural(layer));
+        let mut layers = Vec::new();
+        for wanted in network.learning_layers() {
+            let shapes: Shapes = network
+                .parameters()
+                .iter()
+                .filter(|p| p.layer == wanted)
+                .map(|p| (p.name.rsplit('.').next().unwrap_or_default().into(), p.shape.clone()))
+                .collect();
+            let Some(at) = own.iter().position(|(_, own)| *own == shapes) else { return false };
+            layers.push((wanted, own.remove(at).0));
+        }
+        if own.is_empty() {
+            self.layers = layers;
+        }
+        own.is_empty()
+    }
+
+    /// What was done to the names of the file.
+    pub fn notices(&self) -> Vec<String> {
+        let prefix = format!("the names of its tensors start with {}, which is ignored", Shown::from(&self.prefix));
+        let renamed: Vec<String> =
+            self.layers.iter().map(|(layer, own)| format!("{} is {layer}", Shown::from(own))).collect();
+        let renamed = format!("its layers have other names; by their shapes, {}", listed(&renamed));
+        let notices = [(!self.prefix.is_empty(), prefix), (!self.layers.is_empty(), renamed)];
+        notices.into_iter().filter(|(is_so, _)| *is_so).map(|(_, notice)| notice).collect()
     }
 
     pub fn get(&self, name: &str) -> Option<TensorView<'a>> {
-        self.file.tensor(&format!("{}{name}", self.prefix)).ok()
+        let own = name.rsplit_once('.').and_then(|(layer, rest)| {
+            self.layers.iter().find(|(known, _)| known == layer).map(|(_, own)| format!("{own}.{rest}"))
+        });
+        self.file.tensor(&format!("{}{}", self.prefix, own.as_deref().unwrap_or(name))).ok()
+    }
+
+    /// Lengths of the tensors of one dimension, up to the largest number of classes.
+    pub fn lengths(&self) -> Vec<usize> {
+        let shapes = self.file.iter().map(|(_, tensor)| tensor.shape().to_vec());
+        let lengths = shapes.filter_map(|shape| if let [length] = shape[..] { Some(length) } else { None });
+        lengths.filter(|&length| length <= 256).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// True if layers were matched, which leaves none over.
+    fn are_matched(&self) -> bool {
+        !self.layers.is_empty()
     }
 
     /// Names without the prefix, in the file's order of values, which is that of the network.
@@ -50,6 +107,21 @@ impl<'a> Tensors<'a> {
         let missing = || CheckpointError::Missing { path: path.into(), name: name.into(), found: self.names() };
         self.get(name).ok_or_else(missing)
     }
+}
+
+/// Returns true for the counter of PyTorch's batch normalisation, which it needs only without a momentum.
+fn is_counter(name: &str) -> bool {
+    name.ends_with(".num_batches_tracked")
+}
+
+/// A key that sorts numbers in names by their values: `conv2` before `conv10`.
+pub fn natural(name: &str) -> Vec<(u64, String)> {
+    let runs = name.as_bytes().chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    let key = |run: &[u8]| {
+        let text = String::from_utf8_lossy(run).into_owned();
+        (text.parse().unwrap_or(u64::MAX), text)
+    };
+    runs.map(key).collect()
 }
 
 /// Gathers a network's tensors into its arena. `only` rejects tensors with other names.
@@ -79,9 +151,8 @@ pub fn arena(
         arena.extend(values);
     }
     arena.resize(network.arena_len(), 0.0);
-    // PyTorch's batch normalisation also stores a counter, which it needs only without a momentum.
-    let counter = |name: &str| name.ends_with(".num_batches_tracked");
-    let known = |name: &str| counter(name) || network.parameters().iter().any(|p| p.name == name);
+    let known = |name: &str| is_counter(name) || network.parameters().iter().any(|p| p.name == name);
+    let only = only && !tensors.are_matched();
     match tensors.names().into_iter().filter(|_| only).find(|name| !known(name.as_str())) {
         Some(name) => Err(CheckpointError::Extra { path: path.into(), name: name.into() }),
         None => Ok(arena),

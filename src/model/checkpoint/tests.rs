@@ -1,5 +1,6 @@
 //! Saved models are loaded unchanged, and invalid files are rejected.
 
+use super::tensors::natural;
 use super::*;
 use crate::model::initialise;
 use safetensors::tensor::{Dtype, TensorView};
@@ -7,7 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 fn model() -> Model {
     let network = Network::tutorial([1, 28, 28], 10).unwrap();
     Model {
-        prefix: String::new(),
+        notices: Vec::new(),
         parameters: initialise(&network, 5),
         network,
         normalisation: Normalisation::MNIST,
@@ -65,6 +66,43 @@ fn bad_files_are_told_by_name_and_tensor() {
     assert!(error(&path).contains("is not a valid safetensors file"));
     assert!(error(&folder.path().join("nowhere")).contains("nowhere"));
     assert!(error(folder.path()).contains("folder without model.safetensors"));
+}
+
+#[test]
+fn layers_of_other_names_are_known_by_their_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.safetensors");
+    let renamed = |names: [&str; 4]| {
+        let ours = ["conv1", "conv2", "fc1", "fc2"];
+        let rename = |(name, shape, values): Named| {
+            let (layer, rest) = name.split_once('.').unwrap();
+            let at = ours.iter().position(|own| *own == layer).unwrap();
+            (format!("{}.{rest}", names[at]), shape, values)
+        };
+        named(&model().network, &model().parameters, "").into_iter().map(rename).collect::<Vec<Named>>()
+    };
+    for names in [["0", "3", "7", "10"], ["z.conv", "y.conv", "a.0", "a.2"], ["conv1", "conv2", "fc1", "out"]] {
+        write_bare(&path, &renamed(names));
+        let loaded = Model::load(&path).unwrap();
+        assert_eq!(loaded.parameters, model().parameters, "{names:?}");
+        let expected =
+            format!("{} is conv1, {} is conv2, {} is fc1, {} is fc2", names[0], names[1], names[2], names[3]);
+        assert!(loaded.notices[0].ends_with(&expected), "{:?}", loaded.notices);
+        assert_eq!(load_parameters(&path, &model().network).unwrap(), model().parameters);
+    }
+    // Names in front of the layers' are taken off first.
+    let wrapped = ["module.a", "module.b", "module.c", "module.d"];
+    write_bare(&path, &renamed(wrapped));
+    assert_eq!(Model::load(&path).unwrap().notices.len(), 2);
+    // One tensor more, or another shape, and nothing is guessed.
+    let mut more = renamed(["0", "3", "7", "10"]);
+    more.push(("11.bias".into(), vec![3], vec![0.0; 3]));
+    write_bare(&path, &more);
+    assert!(Model::load(&path).unwrap_err().to_string().contains("its tensors are"));
+    // Layers of the same shapes are in the order of the numbers in their names.
+    assert!(
+        natural("a.9") < natural("a.10") && natural("conv2") < natural("conv10") && natural("a.9") < natural("b.1")
+    );
 }
 
 fn write_bare(path: &Path, tensors: &[Named]) {
