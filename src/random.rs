@@ -27,6 +27,8 @@ pub enum Purpose {
     Classes = 9,
     /// Split of folders of pictures by writers.
     Writers = 10,
+    /// Which images of an older set are replayed.
+    Replay = 11,
 }
 
 /// A stream of random numbers.

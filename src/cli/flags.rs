@@ -52,6 +52,11 @@ impl Select for Training {
     fn has<T: Value>(setting: &Setting<T>) -> bool {
         setting.options.has_flag
     }
+
+    // A hidden flag is parsed nevertheless: this command also resumes what the other one began.
+    fn shows<T: Value>(setting: &Setting<T>) -> bool {
+        !setting.options.only_finetune
+    }
 }
 
 impl Select for FineTuning {

@@ -3,7 +3,7 @@
 use super::{Console, DeviceArgs, listed};
 use crate::settings::Config;
 use crate::text::Shown;
-use crate::train::{BEST, Event, MODEL, Outcome, Prepared, Trainer, wilson};
+use crate::train::{BEST, Event, Forgetting, MODEL, Outcome, Prepared, Trainer, wilson};
 use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
@@ -147,9 +147,17 @@ fn tell(event: &Event, console: &Console, config: &Config) {
                 }
                 _ => String::new(),
             };
+            let old = report.old_accuracy.map(|old| format!(", old set {:.2} %", 100.0 * old)).unwrap_or_default();
             console.note(format!(
-                "epoch {:>2} of {}: loss {:.4}{validation}, {:.2} s, {:.0} images/s",
+                "epoch {:>2} of {}: loss {:.4}{validation}{old}, {:.2} s, {:.0} images/s",
                 report.epoch, config.epochs, report.train_loss, report.seconds, report.images_per_second
+            ));
+        }
+        Event::Before { data, accuracy } => {
+            console.note(format!(
+                "old set {}: accuracy {:.2} % before the training",
+                Shown::from(*data),
+                100.0 * accuracy
             ));
         }
         Event::Features { layers, images, seconds } => console.note(format!(
@@ -186,11 +194,15 @@ fn report(
             outcome.correct,
             outcome.test.mean_loss()
         ));
+        if let Some(Forgetting { name, before, after: Some(after) }) = &outcome.old {
+            let before = before.map(|before| format!("{:.2} % before, ", 100.0 * before)).unwrap_or_default();
+            console.result(format!("old set {}: {before}{:.2} % after", Shown::from(name), 100.0 * after));
+        }
         console.result(format!("model {}", Shown::from(&model)));
         return;
     }
     let network = &outcome.model.network;
-    console.result_json(&json!({
+    let mut result = json!({
         "command": command,
         "run": outcome.folder.display().to_string(),
         "model": model.display().to_string(),
@@ -215,5 +227,9 @@ fn report(
             "train": outcome.train_time.as_secs_f64(),
             "total": total.as_secs_f64(),
         },
-    }));
+    });
+    if let Some(old) = &outcome.old {
+        result["old"] = json!(old);
+    }
+    console.result_json(&result);
 }

@@ -7,7 +7,7 @@ use crate::model::{Architecture, Model, PRETRAINED, newest_run};
 use crate::optimizers::Optimizer;
 use crate::settings::{Config, Recipe, RecipeFile, Setting, Value, Visit};
 use crate::text::{Argument, Shown};
-use crate::train::{Prepared, check_free};
+use crate::train::{Prepared, Sources, check_free};
 use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,9 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
             "{path} is of a run that fine-tuned {model}; repeat it with `mnist-gpu finetune --recipe {path}`"
         );
     }
+    if wanted.keep_testing.is_some() {
+        anyhow::bail!("--keep-testing applies to finetune only: a new network has nothing to forget");
+    }
     let source = common.cache.locate(recipe::data(&wanted), recipe::pictures(&wanted, None)?, console)?;
     let held_out = default_validation(&wanted, &source)?;
     let given = Recipe { validation: wanted.validation.or(Some(held_out)), ..wanted };
@@ -131,7 +134,9 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let wanted = recipe::merged(flags, file, Some(&network))?;
     let freeze = wanted.freeze.clone().unwrap_or_else(|| model.network.convolutions());
     model.network.check_frozen(&freeze)?;
-    let source = common.cache.locate(recipe::data(&wanted), recipe::pictures(&wanted, Some(&model))?, console)?;
+    let pictures = recipe::pictures(&wanted, Some(&model))?;
+    let source = common.cache.locate(recipe::data(&wanted), pictures, console)?;
+    let old = wanted.keep_testing.as_deref().map(|old| common.cache.locate(old, pictures, console)).transpose()?;
     console.note(format!("model {}", Shown::from(&path)));
     let [images, held_out] = source.training_images()?;
     let images = images.min(wanted.limit.unwrap_or(images));
@@ -152,10 +157,11 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
         activation: None,
         freeze: Some(freeze),
         validation: wanted.validation.or(Some(held_out)),
+        keep_testing: old.as_ref().map(|old| old.wanted.clone()),
         ..wanted
     };
     let config = Recipe { prepare: Some(model.prepare), ..recipe::located(given, &source)? }.config();
-    let prepared = Prepared::finetune(config, source, model)?;
+    let prepared = Prepared::finetune(config, Sources { data: source, old }, model)?;
     carry_out(prepared, &out, &common.device, console, began)
 }
 

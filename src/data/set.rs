@@ -41,6 +41,19 @@ impl DataSet {
         }
     }
 
+    /// Inserts some images of another set with the same size of images.
+    pub fn insert(&mut self, at: usize, other: &DataSet, chosen: &[u32]) {
+        let pixels = self.images.pixels();
+        let end = self.labels.split_off(at);
+        let end_bytes = self.images.bytes.split_off(at * pixels);
+        for &image in chosen {
+            self.labels.push(other.labels[image as usize]);
+            self.images.bytes.extend_from_slice(&other.images.bytes[image as usize * pixels..][..pixels]);
+        }
+        self.labels.extend(end);
+        self.images.bytes.extend(end_bytes);
+    }
+
     /// Mean and standard deviation of the pixels of some images, in 0..1. Computed from exact integer counts, so the
     /// result is the same everywhere.
     pub fn normalisation(&self, indices: &[u32]) -> (f32, f32) {

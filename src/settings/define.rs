@@ -33,6 +33,8 @@ pub struct Options<T: Value> {
     pub on_resume: bool,
     /// Whether `finetune` takes it from its model.
     pub fixed_by_model: bool,
+    /// Whether `train` does not have it.
+    pub only_finetune: bool,
     /// Whether the summary of a run names it if it is not the default.
     pub in_summary: bool,
     /// Key of the setting without which this one has no effect.
@@ -52,6 +54,7 @@ pub fn flag<T: Value>(check: T::Check, placeholder: &'static str) -> Options<T> 
         of_optimizer: false,
         on_resume: false,
         fixed_by_model: false,
+        only_finetune: false,
         in_summary: false,
         needs: None,
     }
@@ -88,6 +91,10 @@ impl<T: Value> Options<T> {
 
     pub fn fixed_by_model(self) -> Options<T> {
         Options { fixed_by_model: true, ..self }
+    }
+
+    pub fn only_finetune(self) -> Options<T> {
+        Options { only_finetune: true, ..self }
     }
 
     pub fn in_summary(self) -> Options<T> {

@@ -131,6 +131,14 @@ settings! {
     /// Weight of the teacher in the loss, from 0 to 1; the labels get the rest
     alpha: f64 = 0.7 => flag(Range::Share, "F").needs("teacher").in_summary();
 
+    /// Test on this older data set, too, before the training and after every epoch, to see what is forgotten
+    ///
+    /// Takes the same values as --data. Classes are known by their names.
+    keep_testing: PathBuf => flag((), "SET").on_resume().only_finetune();
+
+    /// Train on F images of the older set for each new one, so that less is forgotten; classes are then those of both sets
+    replay: f64 => flag(Range::AboveZero, "F").needs("keep-testing").in_summary().only_finetune();
+
     /// Stop if the validation has not improved for N epochs
     ///
     /// If images are held out for validation, the model of the best epoch is kept in best.safetensors in any case.

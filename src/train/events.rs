@@ -13,6 +13,9 @@ pub struct EpochReport {
     /// `None` without validation images.
     pub validation_loss: Option<f64>,
     pub validation_accuracy: Option<f64>,
+    /// Accuracy on the test part of an older set, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_accuracy: Option<f64>,
     pub seconds: f64,
     pub images_per_second: f64,
 }
@@ -28,6 +31,11 @@ pub enum Event<'a> {
         config: &'a Config,
         /// Steps already done, if the run was resumed.
         step: u64,
+    },
+    /// The accuracy on the test part of an older set before the training.
+    Before {
+        data: &'a str,
+        accuracy: f64,
     },
     Step {
         /// Counts from 1.

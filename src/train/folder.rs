@@ -244,6 +244,7 @@ mod tests {
             epoch,
             train_loss: 1.0,
             validation_loss: None,
+            old_accuracy: None,
             validation_accuracy: None,
             seconds: 1.0,
             images_per_second: 1.0,

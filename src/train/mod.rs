@@ -1,12 +1,16 @@
 //! The loop around the plan: epochs, size of submissions, events, evaluation, checkpoints, stopping, resuming.
 
+mod classes;
 mod evaluate;
 mod events;
+mod exam;
 mod features;
 mod folder;
 mod gpu_set;
 mod learner;
+mod old;
 mod pace;
+mod parts;
 mod predict;
 mod record;
 mod run;
@@ -17,11 +21,12 @@ pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
+pub use old::{Forgetting, Old};
+pub use parts::{Sources, check_size};
 pub use predict::Predictor;
 pub use record::Record;
 pub use run::{Outcome, Trainer};
 pub use score::{Confusion, Scores, evaluate_model, wilson};
-pub(crate) use setup::check_size;
 pub use setup::{Position, Prepared, image_size};
 
 use crate::data::DataError;
@@ -29,7 +34,7 @@ use crate::gpu::GpuError;
 use crate::model::{ArchitectureError, CheckpointError, NetworkError};
 use crate::recorder::RecordError;
 use crate::settings::Schedule;
-use crate::text::{Argument, Shown};
+use crate::text::{self, Argument, Shown};
 
 /// Errors of a training run or an evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +67,17 @@ pub enum TrainError {
     #[error("the network takes images of {network:?} (channels, height, width), but the data has {data:?}")]
     ImageSize { network: [usize; 3], data: [usize; 3] },
     #[error(
-        "layer {layer} is frozen, but has {old} classes and the data has {new}, so it must be trained; remove it from {}",
+        "layer {layer} is frozen, but knows the classes {known}, and the data have {wanted}, so it must be trained; remove it \
+         from {}",
         Argument("freeze")
     )]
-    FrozenHead { layer: String, old: usize, new: usize },
+    FrozenHead { layer: String, known: String, wanted: String },
+    #[error(
+        "{} has images of class {class:?}, which the trained model will not have: its classes are {}. {} 1 trains on the \
+         classes of both sets",
+        Argument("keep-testing"), text::listed(.known), Argument("replay")
+    )]
+    Forgotten { class: String, known: Vec<String> },
     #[error(
         "{0} exists and is not empty; choose another {out}, or continue the run in it with {resume}",
         out = Argument("out"), resume = Argument("resume")

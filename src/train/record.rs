@@ -19,6 +19,9 @@ pub struct Record {
     /// Number of images of that epoch already trained on.
     pub rows: usize,
     pub reports: Vec<EpochReport>,
+    /// Accuracy of the model that the run started from on the test part of an older set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
 }
 
 impl Record {
@@ -37,10 +40,11 @@ impl Record {
             return Err(format!("epoch {epoch} is under way, and {} are reported", reports.len()));
         }
         let is_number = |x: f64| x.is_finite();
+        let is_share = |part: f64| (0.0..=1.0).contains(&part);
         let told = |r: &EpochReport| {
             is_number(r.train_loss)
                 && r.validation_loss.is_none_or(is_number)
-                && r.validation_accuracy.is_none_or(|part| (0.0..=1.0).contains(&part))
+                && [r.validation_accuracy, r.old_accuracy, self.before].into_iter().flatten().all(is_share)
         };
         if let Some(report) = reports.iter().find(|report| !told(report)) {
             return Err(format!("epoch {} has an impossible loss or accuracy", report.epoch));

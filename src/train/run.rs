@@ -1,17 +1,19 @@
-//! A run: batches in submissions, epochs, checkpoints, the run folder.
+//! A run: batches in submissions, epochs, evaluations.
+
+mod keep;
 
 use super::evaluate::{bits, floats, mean};
-use super::folder::{BEST, MODEL, RESUME, RunFolder};
+use super::exam::Exam;
+use super::folder::RunFolder;
 use super::learner::{Learner, check_tiles};
+use super::old::Forgetting;
 use super::pace::Pace;
-use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Record, Summary, TrainError};
+use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Summary, TrainError};
 use crate::data::epoch_order;
 use crate::files::Log;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
-use crate::model::{Model, Resume};
+use crate::model::Model;
 use crate::plan::names;
-use crate::settings::Config;
-use crate::text::Shown;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +38,8 @@ pub struct Trainer<'a> {
     /// that a network whose loss is not finite is never saved.
     judge: Evaluator,
     train_set: GpuSet,
-    test: Option<(GpuSet, Evaluator)>,
+    test: Option<Exam>,
+    old: Option<(Exam, Forgetting)>,
     stop: &'a AtomicBool,
     tell: &'a dyn Fn(&Event),
     pace: Pace,
@@ -56,6 +59,8 @@ pub struct Outcome {
     pub steps: u64,
     pub dispatches_per_step: usize,
     pub reports: Vec<EpochReport>,
+    /// Accuracy on an older set, if it was tested on.
+    pub old: Option<Forgetting>,
     /// Empty without a test part.
     pub test: Summary,
     pub correct: usize,
@@ -97,16 +102,16 @@ impl<'a> Trainer<'a> {
         let learner = Learner { parameters, states };
         let player = learner.player(device, &run, &train_set, stop, tell)?;
         let (normalisation, parameters) = (run.model.normalisation, &learner.parameters);
-        let evaluator = |set: &GpuSet, rows| Evaluator::new(device, &network, normalisation, parameters, set, rows);
         let judged = if run.held_out.is_empty() { batch.min(rows) } else { run.held_out.len() };
-        let judge = evaluator(&train_set, judged)?;
-        let test = match run.test.labels.len() {
-            0 => None,
-            images => {
-                let set = GpuSet::new(device, &mut run.test, 1, network.classes())?;
-                let evaluator = evaluator(&set, images)?;
-                Some((set, evaluator))
+        let judge = Evaluator::new(device, &network, normalisation, parameters, &train_set, judged)?;
+        let test = Exam::new(device, &run.model, parameters, &mut run.test)?;
+        let old = match &mut run.old {
+            Some(old) => {
+                let before = old.before(device, &run.model.class_names)?;
+                let exam = Exam::new(device, &run.model, parameters, &mut old.set)?;
+                exam.map(|exam| (exam, Forgetting { name: old.name.clone(), before, after: None }))
             }
+            None => None,
         };
         device.check()?;
 
@@ -132,6 +137,7 @@ impl<'a> Trainer<'a> {
             judge,
             train_set,
             test,
+            old,
             stop,
             tell,
             pace: Pace::new(),
@@ -149,6 +155,7 @@ impl<'a> Trainer<'a> {
             Ok((test, correct, train_time, stopped)) => Ok(Outcome {
                 dispatches_per_step: self.player.plan().dispatches().len(),
                 folder: self.kept.as_ref().map_or_else(PathBuf::new, |(folder, _)| folder.path().into()),
+                old: self.old.map(|(_, old)| old),
                 best: self.best,
                 model: self.run.model,
                 steps: self.run.progress.step,
@@ -175,6 +182,11 @@ impl<'a> Trainer<'a> {
         let (adapter, config) = (self.device.info.clone(), self.run.config.clone());
         let step = self.run.progress.step;
         self.event(&Event::Start { command: self.run.command, adapter: &adapter, config: &config, step })?;
+        if let Some((_, Forgetting { name, before: Some(accuracy), .. })) = self.old.as_ref().filter(|_| !self.resumed)
+        {
+            let (data, accuracy) = (name.clone(), *accuracy);
+            self.event(&Event::Before { data: &data, accuracy })?;
+        }
         let began = Instant::now();
         let mut stopped = None;
         let stalled = |run: &Prepared| run.config.is_stalled(&run.progress.reports);
@@ -193,10 +205,10 @@ impl<'a> Trainer<'a> {
             return Err(TrainError::Stopped { step, run: folder.path().into() });
         }
 
-        let Some((set, evaluator)) = &self.test else { return Ok((Summary::default(), 0, train_time, interrupted)) };
-        let order: Vec<u32> = (0..set.len as u32).collect();
-        let test = self.look(evaluator, set, &order)?;
-        let correct = test.correct(self.run.test.labels.iter().copied());
+        let after = self.old_accuracy()?;
+        self.old.iter_mut().for_each(|(_, old)| old.after = after);
+        let Some(exam) = &self.test else { return Ok((Summary::default(), 0, train_time, interrupted)) };
+        let (test, correct) = self.test_on(exam)?;
         let (total, loss) = (test.predicted.len(), test.mean_loss());
         let accuracy = correct as f64 / total as f64;
         self.event(&Event::End { steps: step, correct, total, accuracy, loss })?;
@@ -275,9 +287,15 @@ impl<'a> Trainer<'a> {
             validation_loss = Some(seen.mean_loss());
             validation_accuracy = Some(seen.correct(labels) as f64 / held.len() as f64);
         }
-        let images_per_second = (rows - first) as f64 / seconds;
-        let report =
-            EpochReport { epoch, train_loss, validation_loss, validation_accuracy, seconds, images_per_second };
+        let report = EpochReport {
+            epoch,
+            train_loss,
+            validation_loss,
+            validation_accuracy,
+            old_accuracy: self.old_accuracy()?,
+            seconds,
+            images_per_second: (rows - first) as f64 / seconds,
+        };
         self.run.progress.reports.push(report.clone());
         self.run.progress.epoch += 1;
         self.run.progress.losses.clear();
@@ -329,6 +347,20 @@ impl<'a> Trainer<'a> {
         self.look(&self.judge, &self.train_set, indices)
     }
 
+    /// Tests on a set, and counts what is correct.
+    fn test_on(&self, exam: &Exam) -> Result<(Summary, usize), TrainError> {
+        let seen = self.look(&exam.evaluator, &exam.set, &exam.order)?;
+        let correct = seen.correct(exam.labels.iter().copied());
+        Ok((seen, correct))
+    }
+
+    /// Accuracy on the older set, if there is one.
+    fn old_accuracy(&self) -> Result<Option<f64>, TrainError> {
+        let Some((exam, _)) = &self.old else { return Ok(None) };
+        let (_, correct) = self.test_on(exam)?;
+        Ok(Some(correct as f64 / exam.labels.len() as f64))
+    }
+
     /// Evaluates images with the current parameters; their losses must be finite.
     fn look(&self, evaluator: &Evaluator, set: &GpuSet, indices: &[u32]) -> Result<Summary, TrainError> {
         let seen = evaluator.run(self.device, set, indices).map_err(|e| self.interrupted(e))?;
@@ -342,86 +374,6 @@ impl<'a> Trainer<'a> {
             true => Ok(()),
             false => Err(TrainError::Diverged { step, rate: self.run.config.lr, kept: self.kept() }),
         }
-    }
-
-    /// Writes the model and the state. Parameters that are not finite are never written.
-    fn save(&mut self) -> Result<(), TrainError> {
-        let network = &self.run.model.network;
-        let len = network.arena_len();
-        let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
-        let parameters = read(&self.learner.parameters).map_err(|e| self.interrupted(e))?;
-        let names = self.run.config.optimizer.definition().states;
-        let states: Vec<Vec<f32>> = names
-            .iter()
-            .map(|name| read(self.player.buffer(name)))
-            .collect::<Result<_, _>>()
-            .map_err(|e| self.interrupted(e))?;
-        let step = self.run.progress.step;
-        self.finite(parameters.iter().chain(states.iter().flatten()), step)?;
-        let (config, progress) = (&self.run.config, &self.run.progress);
-        let record = Record {
-            command: self.run.command.into(),
-            config: config.clone(),
-            fingerprint: self.run.fingerprint.clone(),
-            step,
-            epoch: progress.epoch,
-            rows: progress.losses.len(),
-            reports: progress.reports.clone(),
-        };
-        let state = Resume { parameters: parameters.clone(), states, losses: progress.losses.clone(), record };
-        self.run.model.parameters = parameters;
-        self.run.model.training = serde_json::json!({
-            "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
-            "command": self.run.command,
-            "data": self.run.data_name(),
-            "images": self.run.indices.len(),
-            "steps": step,
-            "epochs": progress.epoch - 1,
-            // `steps` above is the position; `config.steps` is not part of how the model was trained.
-            "config": Config { steps: None, ..config.clone() },
-        });
-        let reports = &self.run.progress.reports;
-        let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
-        let is_best = ended.is_some_and(|last| Config::best(reports) == Some(last.epoch));
-        let Some((folder, _)) = &self.kept else {
-            if is_best {
-                self.best = Some(self.run.model.clone());
-            }
-            return Ok(());
-        };
-        // The model first: if the disk fills up after it, there is still a model to evaluate.
-        self.run.model.save(&folder.path().join(MODEL))?;
-        if is_best {
-            self.run.model.save(&folder.path().join(BEST))?;
-        }
-        state.save(&folder.path().join(RESUME), &self.run.model.network, names)?;
-        self.saved = Some(step);
-        Ok(())
-    }
-
-    /// Logs an event and reports it.
-    fn event(&mut self, event: &Event) -> Result<(), TrainError> {
-        if let Some((folder, log)) = &mut self.kept {
-            let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {
-                path: folder.path().join("events.jsonl").into(),
-                reason: Shown::new(reason),
-            };
-            let line = serde_json::to_string(event).map_err(|e| failed(&e))?;
-            log.line(&line).map_err(|e| failed(&e))?;
-        }
-        (self.tell)(event);
-        Ok(())
-    }
-
-    /// What is left of the run after an error.
-    fn kept(&self) -> Shown {
-        let Some((folder, _)) = &self.kept else { return "Nothing of it is kept.".into() };
-        let folder = Shown::from(folder.path());
-        Shown::from(match (self.saved, self.resumed) {
-            (Some(step), _) => format!("The checkpoint of step {step} in {folder} is intact."),
-            (None, true) => format!("The checkpoint in {folder} is as it was."),
-            (None, false) => "No epoch was finished, so there is no checkpoint.".into(),
-        })
     }
 
     fn interrupted(&self, error: GpuError) -> TrainError {

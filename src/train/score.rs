@@ -1,6 +1,6 @@
 //! Metrics of an evaluation.
 
-use super::{Evaluator, GpuSet, Summary, TrainError, evaluate::bits, setup::check_size};
+use super::{Evaluator, GpuSet, Summary, TrainError, evaluate::bits, parts::check_size};
 use crate::data::DataSet;
 use crate::gpu::Device;
 use crate::model::Model;

@@ -1,8 +1,11 @@
 //! Prepares a run from its settings or from a run to resume: data, network, split, normalisation.
 
+use super::classes::fit_classes;
 use super::folder::{RESUME, RunFolder};
+use super::old::Old;
+use super::parts::{Data, Sources, check_parts, check_size, load, parts};
 use super::{EpochReport, Record, TrainError};
-use crate::data::{Classes, DataError, DataSet, Images, Locator, Part, Pictures, Source, Unfit, fingerprint, hold_out};
+use crate::data::{Classes, DataError, DataSet, Images, Locator, Pictures, Source, Unfit, fingerprint};
 use crate::model::{
     ArchitectureError, Model, Network, NetworkError, Normalisation, Resume, initialise, load_parameters,
     numbered_classes,
@@ -41,6 +44,8 @@ pub struct Prepared {
     pub fingerprint: String,
     pub progress: Position,
     pub unfit: Unfit,
+    /// The set that the model was trained on before, if it is still to be tested on it.
+    pub old: Option<Old>,
     /// What the user should know before the run begins.
     pub notes: Vec<String>,
     /// The run folder to continue in.
@@ -54,7 +59,9 @@ impl Prepared {
     /// If data, network and parameters do not fit each other.
     pub fn train(config: Config, source: Source) -> Result<Prepared, TrainError> {
         config.check_optimizer().map_err(TrainError::Idle)?;
-        let data = load(&config, &source)?;
+        let sources = Sources::from(source);
+        let data = load(&config, &sources, &[])?;
+        let source = sources.data;
         Prepared::fresh(config, Some(source), data)
     }
 
@@ -69,11 +76,11 @@ impl Prepared {
         test: Option<DataSet>,
     ) -> Result<Prepared, TrainError> {
         let idle = |text: String| Err(TrainError::Idle(text));
-        if config.init.is_some() || config.limit.is_some() || config.model.is_some() || config.tiles.is_some() {
-            return idle(
-                "init, limit, model and tiles do not apply to data in memory; tile sizes are those of the device"
-                    .into(),
-            );
+        let of_files = [config.init.is_some(), config.limit.is_some(), config.model.is_some(), config.tiles.is_some()];
+        if of_files.contains(&true) || config.keep_testing.is_some() {
+            let text = "init, limit, model, keep_testing and tiles do not apply to data in memory; tile sizes are those of \
+                        the device";
+            return idle(text.into());
         }
         if model.is_some() && config.activation.is_some() {
             return idle("a model has its activations already; leave activation out".into());
@@ -83,7 +90,7 @@ impl Prepared {
         let test = test.unwrap_or_else(|| DataSet { images: none(), labels: Vec::new() });
         check_parts(&train, &test)?;
         let classes = Classes::of("the data", None, &train, &test, config.classes)?;
-        let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes };
+        let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes, old: None };
         match model {
             Some(model) => {
                 model.network.check_frozen(&config.freeze)?;
@@ -94,7 +101,7 @@ impl Prepared {
     }
 
     fn fresh(config: Config, source: Option<Source>, data: Data) -> Result<Prepared, TrainError> {
-        let Data { train, test, held_out, unfit, classes } = data;
+        let Data { train, test, held_out, unfit, classes, .. } = data;
         let notes = classes.remarks(config.class_weights.is_some());
         let Images { height, width, .. } = train.images;
         let mut network = config.network.network([1, height, width], classes.count).map_err(|error| match error {
@@ -130,60 +137,26 @@ impl Prepared {
     ///
     /// # Errors
     /// If data and model do not fit each other.
-    pub fn finetune(config: Config, source: Source, model: Model) -> Result<Prepared, TrainError> {
+    pub fn finetune(config: Config, sources: impl Into<Sources>, model: Model) -> Result<Prepared, TrainError> {
         config.check_optimizer().map_err(TrainError::Idle)?;
         model.network.check_frozen(&config.freeze)?;
-        let data = load(&config, &source)?;
-        Prepared::further(config, Some(source), data, model)
+        let sources = sources.into();
+        let data = load(&config, &sources, &model.class_names)?;
+        Prepared::further(config, Some(sources.data), data, model)
     }
 
     fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
-        let Data { mut train, mut test, held_out, unfit, classes } = data;
+        let Data { mut train, mut test, held_out, unfit, classes, old } = data;
         check_size(&model.network, &train)?;
         let mut notes = classes.remarks(config.class_weights.is_some());
-        let Classes { count, mut names, .. } = classes;
-        // The same classes in another order get the order of the model.
-        let same = |own: &Vec<String>| {
-            own.len() == model.class_names.len() && own.iter().all(|name| model.class_names.contains(name))
-        };
-        if let Some(source) = source.as_ref().filter(|_| names.as_ref().is_some_and(same)) {
-            for set in [&mut train, &mut test] {
-                source.relabel(set, &model.class_names)?;
-            }
-            names = Some(model.class_names.clone());
-        }
-        let old = model.network.classes();
-        let numbered = names.is_none() && count == old;
-        let wanted = names.clone().unwrap_or_else(|| numbered_classes(count));
-        if !numbered && wanted != model.class_names {
-            let head = model.network.learning_layers().pop().unwrap_or_default();
-            if config.freeze.contains(&head) {
-                return Err(TrainError::FrozenHead { layer: head, old, new: count });
-            }
-            let remedy = match names.is_none() && count < old {
-                true => format!("; if this set just lacks the others, {} {old} keeps them", Argument("classes")),
-                false => String::new(),
-            };
-            let (known, new): (Vec<String>, Vec<String>) =
-                // More numbered classes than the model's are others: letters, for example.
-                wanted.iter().cloned().partition(|name| (names.is_some() || count < old) && model.class_names.contains(name));
-            let kept = match (known.is_empty(), new.is_empty()) {
-                (true, _) => format!("starts anew for the classes {}", text::listed(&new)),
-                (_, true) => format!("keeps the classes {}", text::listed(&known)),
-                _ => format!("keeps the classes {}, and starts anew for {}", text::listed(&known), text::listed(&new)),
-            };
-            let classes = text::listed(&model.class_names);
-            notes.push(format!("the model knows the classes {classes}; its last layer {head} {kept}{remedy}"));
-            model = model.with_classes(&wanted, &known, &head, config.seed)?;
-        }
-        if let Some(names) = names {
-            model.class_names = names;
-        }
+        let old = old.map(|old| Old::of(old, model.clone())).transpose()?;
+        notes.extend(fit_classes(&mut model, &config, source.as_ref(), classes, [&mut train, &mut test])?);
+        let old = old.map(|old| old.for_classes(&model.class_names)).transpose()?;
         model.network = with_dropout(model.network, &config)?;
         let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len()).map_err(TrainError::Idle)?;
         let prepared = Prepared::new("finetune", config, source, model, train, test, indices, held_out, unfit);
-        Prepared { notes, ..prepared }.completed()
+        Prepared { notes, old, ..prepared }.completed()
     }
 
     /// Resumes a run that stopped or ended. `change` may set a new total of epochs or another location of the data.
@@ -203,11 +176,11 @@ impl Prepared {
         let state: Resume<Record> = Resume::load(&run.join(RESUME), &model.network, states)?;
         let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
         state.record.check(&model.network, state.losses.len()).map_err(bad)?;
-        let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, .. } = state.record;
-        let (before, recorded) = (config.epochs, config.data.clone());
+        let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, before, .. } = state.record;
+        let (epochs, recorded) = (config.epochs, config.data.clone());
         change(&mut config);
-        if config.schedule.knows_its_end() && config.epochs != before {
-            return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs: before });
+        if config.schedule.knows_its_end() && config.epochs != epochs {
+            return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs });
         }
         if epoch > config.epochs || config.is_stalled(&reports) {
             // The run does not begin again, so an epoch that was saved but not logged when it was killed is logged
@@ -231,18 +204,26 @@ impl Prepared {
             split_by: config.split_by,
             whole: false,
         };
-        let found = Locator { pictures, ..locator.clone() }.locate(&config.data, progress);
-        let source = found.map_err(|error| match error {
+        let locator = Locator { pictures, ..locator.clone() };
+        let found = locator.locate(&config.data, progress);
+        let data = found.map_err(|error| match error {
             DataError::Unknown(data) if config.data == recorded => TrainError::Moved { run: run.into(), data },
             error => error.into(),
         })?;
-        config.data = source.wanted.clone();
-        let Data { mut train, mut test, held_out, unfit, .. } = load(&config, &source)?;
+        config.data = data.wanted.clone();
+        let old = config.keep_testing.as_deref().map(|old| locator.locate(old, progress)).transpose()?;
+        let sources = Sources { data, old };
+        let Data { mut train, mut test, held_out, unfit, old, .. } = load(&config, &sources, &model.class_names)?;
+        let source = sources.data;
         check_size(&model.network, &train)?;
         for set in [&mut train, &mut test] {
-            source.relabel(set, &model.class_names)?;
+            // Several sets have the classes of the model already.
+            if config.replay.is_none() {
+                source.relabel(set, &model.class_names)?;
+            }
             set.check(&source.name, model.network.classes())?;
         }
+        let old = old.map(|old| Old::resumed(old, before, &model.class_names)).transpose()?;
         let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check_patience(held_out.len()).map_err(TrainError::Idle)?;
         let model = Model { parameters: state.parameters, ..model };
@@ -262,6 +243,7 @@ impl Prepared {
         let losses = state.losses;
         prepared.progress = Position { states: state.states, step, epoch, losses, reports };
         prepared.resume = Some(folder);
+        prepared.old = old;
         prepared.completed()
     }
 
@@ -344,6 +326,7 @@ impl Prepared {
             fingerprint,
             progress,
             unfit,
+            old: None,
             notes: Vec::new(),
             resume: None,
         }
@@ -362,66 +345,6 @@ fn with_dropout(network: Network, config: &Config) -> Result<Network, NetworkErr
 pub fn image_size(network: &Network) -> [usize; 2] {
     let [_, height, width] = network.input();
     [height, width]
-}
-
-/// Indices to train on and to validate on: the images at the end that the set provides for it, else some chosen by
-/// seed.
-fn parts(train: &DataSet, held_out: usize, config: &Config) -> Result<(Vec<u32>, Vec<u32>), DataError> {
-    let images = train.labels.len();
-    if held_out > 0 && config.validation > 0 {
-        let first = (images - held_out) as u32;
-        return Ok(((0..first).collect(), (first..images as u32).collect()));
-    }
-    hold_out(images - held_out, config.validation, config.seed)
-}
-
-/// Both parts, as they were read.
-struct Data {
-    train: DataSet,
-    test: DataSet,
-    held_out: usize,
-    unfit: Unfit,
-    classes: Classes,
-}
-
-/// Both parts, checked against each other.
-fn load(config: &Config, source: &Source) -> Result<Data, TrainError> {
-    let (test, train) = match (source.load(Part::Test), source.load(Part::Train)) {
-        // Report unreadable pictures of both parts at once.
-        (Err(DataError::BadPictures(test)), Err(DataError::BadPictures(train))) => {
-            return Err(DataError::BadPictures([train, test].into_iter().flatten().collect()).into());
-        }
-        (test, train) => (test?, train?),
-    };
-    let mut unfit = train.unfit;
-    unfit.extend(test.unfit);
-    let (mut train, test, held_out) = (train.set, test.set, train.held_out);
-    // Classes come from all of the labels, regardless of the limit.
-    let classes = source.classes(&train, &test, config.classes)?;
-    if let Some(limit) = config.limit {
-        train.limit(limit, held_out);
-    }
-    check_parts(&train, &test)?;
-    Ok(Data { train, test, held_out, unfit, classes })
-}
-
-/// Checks that the images of both parts have the same size.
-fn check_parts(train: &DataSet, test: &DataSet) -> Result<(), DataError> {
-    let size = |set: &DataSet| (set.images.height, set.images.width);
-    match (size(train), size(test)) {
-        (train, test) if train != test => Err(DataError::Sizes { train, test }),
-        _ => Ok(()),
-    }
-}
-
-/// Checks that a network takes these images.
-///
-/// # Errors
-/// If they have another size.
-pub(crate) fn check_size(network: &Network, set: &DataSet) -> Result<(), TrainError> {
-    let input = network.input();
-    let data = [1, set.images.height, set.images.width];
-    if input == data { Ok(()) } else { Err(TrainError::ImageSize { network: input, data }) }
 }
 
 #[cfg(test)]

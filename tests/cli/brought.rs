@@ -2,7 +2,7 @@
 //! pictures, several characters in one.
 
 use crate::pictures::{bar, bars};
-use crate::{Place, digits};
+use crate::{Place, digits, events, sha};
 use image::{GrayImage, Luma};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::json;
@@ -347,4 +347,53 @@ fn every_character_of_a_picture_is_read_in_order() {
     assert!(ended.out.starts_with("ones.png: 11111\n  1 ") && ended.out.contains("% at 110,24, 8x70"), "{}", ended.out);
     let warning = place.json(&["predict", "pretrained", "ones.png"])["predictions"][0]["warning"].clone();
     assert_eq!(warning, "5 characters are in view; crop the picture to one, or use --each");
+}
+
+#[test]
+fn what_is_forgotten_is_measured_and_replay_keeps_more_of_it() {
+    let place = Place::new();
+    bars(&place.path("bars"), ["flat", "upright"], 10);
+    let old = digits();
+    let tune = |epochs: &str, flags: &[&str], out: &str| {
+        let tune =
+            ["finetune", "pretrained", "--data", "bars", "--epochs", epochs, "--keep-testing", &old, "--out", out];
+        place.run(&[&tune[..], flags, &["--json"]].concat())
+    };
+    tune("2", &[], "lost").failed("lost", &["--keep-testing has images of class", "flat, upright", "--replay 1"]);
+    assert!(!place.path("lost").exists());
+    let ended = tune("2", &["--replay", "2"], "kept");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    // Sixteen bars, and twice as many digits.
+    assert_eq!(told["data"]["train"], 48);
+    let share = |what: &str| told["old"][what].as_f64().unwrap();
+    let pretrained = place.json(&["eval", "pretrained", "--data", &old])["accuracy"].as_f64().unwrap();
+    assert_eq!(share("before"), pretrained);
+    assert!(share("after") > 0.8 && share("after") <= 1.0, "{told}");
+    assert_eq!(told["epochs"][1]["old_accuracy"].as_f64().unwrap(), share("after"));
+    let begun = events(&place.path("kept")).into_iter().find(|event| event["event"] == "before").unwrap();
+    assert_eq!(begun["accuracy"].as_f64().unwrap(), pretrained);
+    // The trained model knows both, and gives the same answers when it is evaluated by itself.
+    let eval = place.json(&["eval", "kept", "--data", &old]);
+    assert_eq!(eval["accuracy"].as_f64().unwrap(), share("after"));
+    assert_eq!(eval["per_class"].as_array().unwrap().len(), 12);
+    assert_eq!(place.json(&["eval", "kept", "--data", "bars"])["total"], 4);
+    // The same images are replayed when the run is resumed.
+    let whole = tune("4", &["--replay", "2"], "whole");
+    assert_eq!(whole.code, Some(0), "{}", whole.err);
+    let resumed = place.json(&["finetune", "--resume", "kept", "--epochs", "4"]);
+    assert_eq!(sha(&place.path("kept/model.safetensors")), sha(&place.path("whole/model.safetensors")));
+    assert_eq!(resumed["old"]["before"].as_f64().unwrap(), pretrained);
+    // Without new classes nothing has to be replayed.
+    let tune = ["finetune", "pretrained", "--data", &old, "--keep-testing", &old, "--epochs", "1", "--out", "same"];
+    let ended = place.run(&tune);
+    assert!(
+        ended.code == Some(0) && ended.out.contains("% before, ") && ended.err.contains("old set "),
+        "{}",
+        ended.err
+    );
+    let train = ["train", "--data", "bars", "--keep-testing", &old, "--out", "no"];
+    place.fails(&train, &["--keep-testing applies to finetune only"]);
+    let alone = place.run(&["finetune", "pretrained", "--data", "bars", "--replay", "1", "--out", "no"]);
+    assert!(alone.code == Some(2) && alone.err.contains("--keep-testing <SET>"), "{}", alone.err);
 }

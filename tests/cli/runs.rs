@@ -129,7 +129,7 @@ fn another_number_of_classes_gets_a_new_last_layer() {
     let tuned = place.json(&["finetune", "ten", "--data", &three, "--epochs", "2", "--out", "tuned"]);
     assert_eq!(tuned["network"]["parameters"], 21_840 - 7 * 51);
     assert_eq!(place.json(&["eval", "tuned", "--data", &three])["confusion"].as_array().unwrap().len(), 3);
-    let words = ["fc2", "10", "3", "--freeze"];
+    let words = ["fc2", "knows the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9", "the data have 0, 1, 2,", "--freeze"];
     place.fails(&["finetune", "ten", "--data", &three, "--freeze", "fc2", "--out", "x"], &words);
     // Ten classes of labels on three classes of answers.
     place.fails(&["eval", "tuned", "--data", &digits], &["label", "only 3 classes"]);

@@ -96,6 +96,7 @@ fn whatever_a_run_stores_is_read_back_to_the_bit() {
             epoch,
             train_loss: any(stream, Range::FromZero),
             validation_loss: Some(any(stream, Range::FromZero)),
+            old_accuracy: Some(any(stream, Range::Share)),
             validation_accuracy: Some(any(stream, Range::Share)),
             seconds: any(stream, Range::FromZero),
             images_per_second: any(stream, Range::FromZero),
@@ -106,6 +107,7 @@ fn whatever_a_run_stores_is_read_back_to_the_bit() {
             step: stream.bits().into(),
             epoch: 4,
             rows: 50,
+            before: Some(any(&mut stream, Range::Share)),
             reports: (1..4).map(|epoch| told(&mut stream, epoch)).collect(),
             config,
         };

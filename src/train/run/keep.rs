@@ -1,0 +1,92 @@
+//! What a run keeps: its checkpoints and its log.
+
+use super::super::evaluate::floats;
+use super::super::folder::{BEST, MODEL, RESUME};
+use super::super::{Event, Record, TrainError};
+use super::Trainer;
+use crate::model::Resume;
+use crate::settings::Config;
+use crate::text::Shown;
+
+impl Trainer<'_> {
+    /// Writes the model and the state. Parameters that are not finite are never written.
+    pub(super) fn save(&mut self) -> Result<(), TrainError> {
+        let network = &self.run.model.network;
+        let len = network.arena_len();
+        let read = |buffer: &wgpu::Buffer| self.device.read(buffer, 0, len).map(|bits| floats(&bits));
+        let parameters = read(&self.learner.parameters).map_err(|e| self.interrupted(e))?;
+        let names = self.run.config.optimizer.definition().states;
+        let states: Vec<Vec<f32>> = names
+            .iter()
+            .map(|name| read(self.player.buffer(name)))
+            .collect::<Result<_, _>>()
+            .map_err(|e| self.interrupted(e))?;
+        let step = self.run.progress.step;
+        self.finite(parameters.iter().chain(states.iter().flatten()), step)?;
+        let (config, progress) = (&self.run.config, &self.run.progress);
+        let record = Record {
+            command: self.run.command.into(),
+            config: config.clone(),
+            fingerprint: self.run.fingerprint.clone(),
+            step,
+            epoch: progress.epoch,
+            rows: progress.losses.len(),
+            reports: progress.reports.clone(),
+            before: self.old.as_ref().and_then(|(_, old)| old.before),
+        };
+        let state = Resume { parameters: parameters.clone(), states, losses: progress.losses.clone(), record };
+        self.run.model.parameters = parameters;
+        self.run.model.training = serde_json::json!({
+            "program": concat!("mnist-gpu ", env!("CARGO_PKG_VERSION")),
+            "command": self.run.command,
+            "data": self.run.data_name(),
+            "images": self.run.indices.len(),
+            "steps": step,
+            "epochs": progress.epoch - 1,
+            // `steps` above is the position; `config.steps` is not part of how the model was trained.
+            "config": Config { steps: None, ..config.clone() },
+        });
+        let reports = &self.run.progress.reports;
+        let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
+        let is_best = ended.is_some_and(|last| Config::best(reports) == Some(last.epoch));
+        let Some((folder, _)) = &self.kept else {
+            if is_best {
+                self.best = Some(self.run.model.clone());
+            }
+            return Ok(());
+        };
+        // The model first: if the disk fills up after it, there is still a model to evaluate.
+        self.run.model.save(&folder.path().join(MODEL))?;
+        if is_best {
+            self.run.model.save(&folder.path().join(BEST))?;
+        }
+        state.save(&folder.path().join(RESUME), &self.run.model.network, names)?;
+        self.saved = Some(step);
+        Ok(())
+    }
+
+    /// Logs an event and reports it.
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), TrainError> {
+        if let Some((folder, log)) = &mut self.kept {
+            let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {
+                path: folder.path().join("events.jsonl").into(),
+                reason: Shown::new(reason),
+            };
+            let line = serde_json::to_string(event).map_err(|e| failed(&e))?;
+            log.line(&line).map_err(|e| failed(&e))?;
+        }
+        (self.tell)(event);
+        Ok(())
+    }
+
+    /// What is left of the run after an error.
+    pub(super) fn kept(&self) -> Shown {
+        let Some((folder, _)) = &self.kept else { return "Nothing of it is kept.".into() };
+        let folder = Shown::from(folder.path());
+        Shown::from(match (self.saved, self.resumed) {
+            (Some(step), _) => format!("The checkpoint of step {step} in {folder} is intact."),
+            (None, true) => format!("The checkpoint in {folder} is as it was."),
+            (None, false) => "No epoch was finished, so there is no checkpoint.".into(),
+        })
+    }
+}
