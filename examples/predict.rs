@@ -17,7 +17,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let answers = predictor.run(&device, &images.images.bytes)?;
     let mut correct = 0;
     for (answer, &label) in answers.iter().zip(&images.labels) {
-        let (class, probability) = answer.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
+        let (class, probability) = answer.probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
         println!("{label}: {} with probability {probability:.3}", model.class_names[class]);
         correct += usize::from(class == usize::from(label));
     }

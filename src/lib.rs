@@ -80,7 +80,7 @@ pub use layers::Layer;
 pub use model::{Model, Network};
 pub use optimizers::Optimizer;
 pub use settings::{Config, Recipe};
-pub use train::{EpochReport, Event, Predictor, TrainError, evaluate_model as evaluate};
+pub use train::{Answer, EpochReport, Event, Predictor, TrainError, evaluate_model as evaluate};
 
 /// The parts of a training step: plans, the kernels in them, their two players, and the comparison of these. Less
 /// stable than the rest.

@@ -29,6 +29,8 @@ pub enum Purpose {
     Writers = 10,
     /// Which images of an older set are replayed.
     Replay = 11,
+    /// Start of the iteration that finds where training images lie.
+    Novelty = 12,
 }
 
 /// A stream of random numbers.

@@ -50,6 +50,13 @@ impl Display for Shown {
     }
 }
 
+/// A path as an argument of a command line, in quotes if a shell would split it or read more into it.
+pub fn quoted(path: impl AsRef<Path>) -> String {
+    let text = Shown::from(path.as_ref()).to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/\\._-+:=@,~".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("\"{text}\"") }
+}
+
 /// Names on one line, separated by commas.
 pub fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| Shown::new(name).0).collect::<Vec<_>>().join(", ")
@@ -139,6 +146,15 @@ mod tests {
         assert_eq!(listed(["a\n", "b"]), "a�, b");
         assert_eq!(format!("{:>4}|", Shown::from("ab")), "  ab|");
         assert_eq!(lines("one\n\u{1b}[31mtwo\r\n"), "one\n�[31mtwo�\n");
+    }
+
+    #[test]
+    fn a_path_with_spaces_is_one_argument() {
+        for (path, argument) in
+            [("runs/a-1.5", "runs/a-1.5"), ("C:\\my set", "\"C:\\my set\""), ("a;b", "\"a;b\""), ("", "\"\"")]
+        {
+            assert_eq!(quoted(path), argument);
+        }
     }
 
     #[test]

@@ -92,8 +92,8 @@ fn a_model_is_the_same_from_its_bytes() {
         let answers = Predictor::new(&device, &back, 40).unwrap().run(&device, &test.images.bytes).unwrap();
         let summary = evaluate(&device, &model, &mut test).unwrap();
         for (answer, (&class, &probability)) in answers.iter().zip(summary.predicted.iter().zip(&summary.probability)) {
-            let largest = answer.iter().copied().fold(0.0, f64::max);
-            assert_eq!(answer[class as usize], largest);
+            let largest = answer.probabilities.iter().copied().fold(0.0, f64::max);
+            assert_eq!(answer.probabilities[class as usize], largest);
             assert!((largest - f64::from(probability)).abs() < 1e-5);
         }
     }

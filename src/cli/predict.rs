@@ -10,7 +10,7 @@ use crate::data::{
 };
 use crate::model::names_model;
 use crate::text::Shown;
-use crate::train::{Predictor, TrainError, image_size};
+use crate::train::{Answer, Predictor, TrainError, image_size};
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
@@ -102,8 +102,8 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
         };
         let mut seen = seen.into_iter();
         for (place, picture) in read {
-            let probabilities: Vec<Vec<f64>> = seen.by_ref().take(picture.images().count()).collect();
-            let prediction = Prediction::of(place, &picture, &probabilities, &model);
+            let own: Vec<Answer> = seen.by_ref().take(picture.images().count()).collect();
+            let prediction = Prediction::of(place, &picture, &own, &model);
             answers.add(&prediction, &picture, args.show, console.json);
         }
     }

@@ -1,8 +1,9 @@
 //! A run in the terminal: its messages, progress and report.
 
 use super::{Console, DeviceArgs, listed};
+use crate::gpu::Device;
 use crate::settings::Config;
-use crate::text::Shown;
+use crate::text::{Shown, quoted};
 use crate::train::{BEST, Event, Forgetting, MODEL, Outcome, Prepared, Trainer, wilson};
 use anyhow::Context;
 use serde_json::json;
@@ -21,8 +22,22 @@ pub fn carry_out(
     console: &Console,
     began: Instant,
 ) -> anyhow::Result<()> {
-    static STOP: AtomicBool = AtomicBool::new(false);
     let device = device.open_for_run(&mut prepared.config, prepared.resume.is_some(), console)?;
+    carry_out_on(&device, prepared, out, console, began)
+}
+
+/// Carries out a run on a device that is open.
+///
+/// # Errors
+/// Any error.
+pub fn carry_out_on(
+    device: &Device,
+    prepared: Prepared,
+    out: &Path,
+    console: &Console,
+    began: Instant,
+) -> anyhow::Result<()> {
+    static STOP: AtomicBool = AtomicBool::new(false);
     let config = prepared.config.clone();
     let counts = [prepared.indices.len(), prepared.held_out.len(), prepared.test.labels.len()];
     let classes = prepared.model.network.classes();
@@ -54,7 +69,7 @@ pub fn carry_out(
 
     listen_for_signals(&STOP)?;
     let tell = |event: &Event| tell(event, console, &config);
-    let trainer = Trainer::new(&device, prepared, Some(out), &STOP, &tell)?;
+    let trainer = Trainer::new(device, prepared, Some(out), &STOP, &tell)?;
     console.note(format!("run {}", Shown::from(out)));
     let setup = began.elapsed();
     let outcome = trainer.train();
@@ -72,7 +87,7 @@ pub fn carry_out(
         _ => {}
     }
     advice(&outcome, command, counts[0], guess, &config).iter().for_each(|note| console.warn(note));
-    report(&outcome, command, described, &device, &config.freeze, [setup, began.elapsed()], console);
+    report(&outcome, command, described, device, &config.freeze, [setup, began.elapsed()], console);
     Ok(())
 }
 
@@ -95,7 +110,7 @@ fn advice(outcome: &Outcome, command: &str, images: usize, guess: f64, config: &
     }
     let accuracy = correct as f64 / tested as f64;
     let better = match command {
-        "train" if images < FEW => format!("`mnist-gpu finetune pretrained --data {}`", Shown::from(&config.data)),
+        "train" if images < FEW => format!("`mnist-gpu finetune pretrained --data {}`", quoted(&config.data)),
         "train" => "more epochs, another learning rate (--lr), or --recipe best".into(),
         _ => "more epochs, another learning rate (--lr), or --freeze none".into(),
     };
@@ -180,7 +195,7 @@ fn report(
     outcome: &Outcome,
     command: &str,
     data: serde_json::Value,
-    device: &crate::gpu::Device,
+    device: &Device,
     frozen: &[String],
     [setup, total]: [std::time::Duration; 2],
     console: &Console,

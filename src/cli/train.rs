@@ -1,13 +1,15 @@
 //! `train` and `finetune`: settings, data and model of a run.
 
 use super::flags::{FineTuning, Flags, Select, Training};
-use super::{CacheArgs, Console, DeviceArgs, recipe, run::FEW, run::carry_out};
+use super::run::{FEW, carry_out, carry_out_on};
+use super::{CacheArgs, Console, DeviceArgs, recipe};
 use crate::data::Source;
+use crate::gpu::Device;
 use crate::model::{Architecture, Model, PRETRAINED, newest_run};
 use crate::optimizers::Optimizer;
-use crate::settings::{Config, Recipe, RecipeFile, Setting, Value, Visit};
+use crate::settings::{Augment, Config, Recipe, RecipeFile, Setting, Value, Visit};
 use crate::text::{Argument, Shown};
-use crate::train::{Prepared, Sources, check_free};
+use crate::train::{Prepared, Sources, check_free, evaluate_model};
 use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -141,16 +143,21 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let [images, held_out] = source.training_images()?;
     let images = images.min(wanted.limit.unwrap_or(images));
     let few = common.recipe.is_none() && images < FEW && wanted.leaves_optimizer();
-    let (mut optimizer, mut epochs) = (wanted.optimizer, wanted.epochs);
+    let (mut optimizer, mut epochs, mut augment) = (wanted.optimizer, wanted.epochs, wanted.augment.clone());
     if few {
         optimizer = Some(Optimizer::Adam);
         let steps = images.div_ceil(wanted.batch.unwrap_or(Config::default().batch)).max(1);
-        epochs = epochs.or_else(|| wanted.steps.is_none().then(|| (STEPS_OF_FEW / steps).clamp(10, 100)));
-        console.note(format!("{images} training images are few, so adam is used; --recipe tutorial keeps sgd"));
+        epochs = epochs.or_else(|| wanted.steps.is_none().then(|| (STEPS_OF_FEW / steps).clamp(10, 200)));
+        augment = augment.or_else(|| "digits".parse().ok());
+        console.note(format!(
+            "{images} training images are few, so adam is used, with --augment {}; --recipe tutorial does without",
+            augment.as_ref().map(Augment::to_string).unwrap_or_default()
+        ));
     }
     let given = Recipe {
         optimizer,
         epochs,
+        augment,
         model: Some(path),
         init: None,
         network: Some(network),
@@ -161,12 +168,32 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
         ..wanted
     };
     let config = Recipe { prepare: Some(model.prepare), ..recipe::located(given, &source)? }.config();
-    let prepared = Prepared::finetune(config, Sources { data: source, old }, model)?;
-    carry_out(prepared, &out, &common.device, console, began)
+    let mut prepared = Prepared::finetune(config, Sources { data: source, old }, model)?;
+    let device = common.device.open_for_run(&mut prepared.config, false, console)?;
+    if few {
+        be_gentle(&device, &mut prepared, console)?;
+    }
+    carry_out_on(&device, prepared, &out, console, began)
+}
+
+/// Lowers the learning rate for few images that the model reads already: it has more to lose from them than to gain.
+fn be_gentle(device: &Device, prepared: &mut Prepared, console: &Console) -> anyhow::Result<()> {
+    let mut train = prepared.train.clone();
+    let seen = evaluate_model(device, &prepared.model, &mut train)?;
+    let (correct, images) = (seen.correct(train.labels.iter().copied()), train.labels.len());
+    if correct as f64 >= KNOWN * images as f64 {
+        prepared.config.lr = GENTLE;
+        console.note(format!("the model reads {correct} of {images} training images already, so --lr is {GENTLE}"));
+    }
+    Ok(())
 }
 
 /// Approximate number of steps of fine-tuning on few images.
-const STEPS_OF_FEW: usize = 400;
+const STEPS_OF_FEW: usize = 800;
+
+/// Share of the training images that a model reads from which on fine-tuning on few images is gentle, and its learning rate.
+const KNOWN: f64 = 0.9;
+const GENTLE: f64 = 1e-4;
 
 /// Rejects settings that `finetune` takes from its model.
 struct NotFixed;

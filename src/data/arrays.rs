@@ -3,12 +3,12 @@
 use super::fetch::hex;
 use super::idx::is_idx_of_images;
 use super::known::NAMES;
-use super::npz::{has_npy, images_of, is_npy, is_npz, parts_of, read_npz};
+use super::npz::{Which, has_npy, images_of, is_npy, is_npz, parts_of, read_npz};
 use super::split::take_test;
 use super::table::{is_table, read_rows, read_table};
 use super::{
-    Check, DataError, DataSet, Grey, Image, Images, KNOWN, Known, Layout, Part, Pictures, Prepare, Reading,
-    read_first_column, read_images, read_labels,
+    Check, DataError, DataSet, Grey, Image, Images, KNOWN, Known, Layout, Loaded, Part, Pictures, Prepare, Reading,
+    Unfit, read_first_column, read_images, read_labels,
 };
 use crate::text::Shown;
 use sha2::{Digest, Sha256};
@@ -21,6 +21,7 @@ pub struct Arrays {
     pub known: Option<&'static Known>,
     /// The training part and the test part.
     parts: [Option<Files>; 2],
+    validation: Option<Files>,
     /// Seed of the split, if there is only one part, and how images of another size than the wanted one are prepared.
     pictures: Pictures,
 }
@@ -30,7 +31,7 @@ pub struct Arrays {
 enum Files {
     Idx([PathBuf; 2]),
     Table(PathBuf),
-    Npz(PathBuf, Part),
+    Npz(PathBuf, Which),
 }
 
 impl Arrays {
@@ -42,8 +43,11 @@ impl Arrays {
     pub fn of_folder(path: &Path, known: Option<&'static Known>, pictures: Pictures) -> Result<Arrays, DataError> {
         let files = files_of(path)?;
         let own = |at: usize| known.map(|known| path.join(known.files[at].name)).filter(|path| path.is_file());
-        let file = |at: usize| own(at).or_else(|| named(&files, at));
-        let found: Vec<Option<PathBuf>> = (0..4).map(file).collect();
+        let file = |at: usize| match own(at) {
+            None => only(path, named(&files, at)),
+            own => Ok(own),
+        };
+        let found: Vec<Option<PathBuf>> = (0..4).map(file).collect::<Result<_, _>>()?;
         let lacks = |at: usize| DataError::Missing { folder: path.into(), name: NAMES[at].into() };
         let pair = |at: usize| match (&found[at], &found[at + 1]) {
             (Some(images), Some(labels)) => Ok(Some([images.clone(), labels.clone()])),
@@ -58,7 +62,8 @@ impl Arrays {
             return Err(lacks(0));
         }
         let known = known.or_else(|| recognise(parts[0].as_ref()?));
-        Ok(Arrays { path: path.into(), known, parts: parts.map(|files| files.map(Files::Idx)), pictures })
+        let parts = parts.map(|files| files.map(Files::Idx));
+        Ok(Arrays { path: path.into(), known, parts, validation: None, pictures })
     }
 
     /// A table of labels and pixels, or an archive of arrays; `None` if the file is neither.
@@ -75,14 +80,16 @@ impl Arrays {
             return Err(DataError::Npz { path: path.into(), text: text.into() });
         }
         let table = || [Some(Files::Table(path.into())), None];
-        Ok(is_table(path).then(|| Arrays { path: path.into(), known: None, parts: table(), pictures }))
+        let arrays = || Arrays { path: path.into(), known: None, parts: table(), validation: None, pictures };
+        Ok(is_table(path).then(arrays))
     }
 
     /// An archive or a folder of NumPy's arrays.
     fn of_numpy(path: &Path, pictures: Pictures) -> Result<Arrays, DataError> {
         let has = parts_of(path)?;
-        let parts = [Part::Train, Part::Test].map(|part| has.contains(&part).then(|| Files::Npz(path.into(), part)));
-        Ok(Arrays { path: path.into(), known: None, parts, pictures })
+        let [train, validation, test] = [Which::Train, Which::Validation, Which::Test]
+            .map(|part| has.contains(&part).then(|| Files::Npz(path.into(), part)));
+        Ok(Arrays { path: path.into(), known: None, parts: [train, test], validation, pictures })
     }
 
     /// Returns true if there is no test part.
@@ -95,12 +102,24 @@ impl Arrays {
         self.is_undivided() && !self.pictures.whole
     }
 
-    /// Reads a part, and tells the size of its images if they were prepared for another.
+    /// Reads a part. Images for validation follow those for training.
     ///
     /// # Errors
     /// If a file cannot be read or is invalid, or there is no such part.
-    pub fn load(&self, part: Part) -> Result<(DataSet, Option<[usize; 2]>), DataError> {
-        self.sized(self.stored(part)?)
+    pub fn load(&self, part: Part) -> Result<Loaded, DataError> {
+        let mut set = self.stored(part)?;
+        let mut held_out = 0;
+        if let Some(files) = self.validation.as_ref().filter(|_| part == Part::Train) {
+            let own = self.read(files)?;
+            let size = |set: &DataSet| (set.images.height, set.images.width);
+            if size(&own) != size(&set) {
+                return Err(DataError::Sizes { train: size(&set), test: size(&own) });
+            }
+            held_out = own.labels.len();
+            set.insert(set.labels.len(), &own, &(0..held_out as u32).collect::<Vec<_>>());
+        }
+        let (set, scaled) = self.sized(set)?;
+        Ok(Loaded { set, files: Vec::new(), held_out, unfit: Unfit { scaled, ..Unfit::default() } })
     }
 
     /// A part with its images as they are stored.
@@ -124,17 +143,19 @@ impl Arrays {
         Ok(set)
     }
 
-    /// Number of training images, from the labels alone.
+    /// Number of training images, from the labels alone, and of those for validation.
     ///
     /// # Errors
     /// As [`Arrays::load`].
-    pub fn training_images(&self) -> Result<usize, DataError> {
-        match &self.parts {
-            [Some(_), None] => Ok(self.stored(Part::Train)?.labels.len()),
-            [Some(Files::Idx([_, labels])), _] => Ok(labels_of(labels, self.layout())?.len()),
-            [Some(files), _] => Ok(self.read(files)?.labels.len()),
-            [None, _] => Err(DataError::TestOnly(self.path.clone().into())),
-        }
+    pub fn training_images(&self) -> Result<[usize; 2], DataError> {
+        let train = match &self.parts {
+            [Some(_), None] => self.stored(Part::Train)?.labels.len(),
+            [Some(Files::Idx([_, labels])), _] => labels_of(labels, self.layout())?.len(),
+            [Some(files), _] => self.read(files)?.labels.len(),
+            [None, _] => return Err(DataError::TestOnly(self.path.clone().into())),
+        };
+        let held_out = self.validation.as_ref().map_or(Ok(0), |files| self.read(files).map(|set| set.labels.len()))?;
+        Ok([train, held_out])
     }
 
     fn layout(&self) -> Layout {
@@ -256,27 +277,37 @@ fn files_of(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
             files.push((name.to_string(), path.clone()));
         }
     }
-    // The shortest name first: a plain one before one with a prefix, and both before their gzipped forms.
-    files.sort_by_key(|(name, _)| (name.len(), name.clone()));
+    // A file before its gzipped form.
+    files.sort();
     Ok(files)
 }
 
-/// The file that is meant by one of MNIST's four names.
-fn named(files: &[(String, PathBuf)], at: usize) -> Option<PathBuf> {
+/// The files that may be meant by one of MNIST's four names: the one that is called so, or else those with a set's name before
+/// it, each once.
+fn named(files: &[(String, PathBuf)], at: usize) -> Vec<PathBuf> {
     let (wanted, other) = (NAMES[at], NAMES[at].replace("t10k", "test"));
-    let plain = |name: &str| {
-        let name = name.strip_suffix(".gz").unwrap_or(name);
-        name.replace(".idx", "-idx")
-    };
-    let exact = files.iter().find(|(name, _)| name == wanted || name.strip_suffix(".gz") == Some(wanted));
-    let similar =
-        || files.iter().find(|(name, _)| [wanted, &other].iter().any(|wanted| plain(name).ends_with(*wanted)));
-    exact.or_else(similar).map(|(_, path)| path.clone())
+    let plain = |name: &str| name.strip_suffix(".gz").unwrap_or(name).replace(".idx", "-idx");
+    if let Some((_, path)) = files.iter().find(|(name, _)| plain(name) == wanted) {
+        return vec![path.clone()];
+    }
+    let is_similar = |name: &str| [wanted, &other].iter().any(|wanted| plain(name).ends_with(*wanted));
+    let mut found: Vec<&(String, PathBuf)> = files.iter().filter(|(name, _)| is_similar(name)).collect();
+    found.dedup_by_key(|(name, _)| plain(name));
+    found.into_iter().map(|(_, path)| path.clone()).collect()
+}
+
+/// The only one of some files, if there are any.
+fn only(folder: &Path, mut files: Vec<PathBuf>) -> Result<Option<PathBuf>, DataError> {
+    if files.len() > 1 {
+        let names = files.iter().filter_map(|file| file.file_name()).map(|name| Shown::from(name).to_string());
+        return Err(DataError::SeveralSets { folder: folder.into(), files: names.collect() });
+    }
+    Ok(files.pop())
 }
 
 /// Returns true if a folder has one of the files that a data set needs.
 pub fn has_arrays(folder: &Path) -> bool {
-    has_npy(folder) || files_of(folder).is_ok_and(|files| (0..4).any(|at| named(&files, at).is_some()))
+    has_npy(folder) || files_of(folder).is_ok_and(|files| (0..4).any(|at| !named(&files, at).is_empty()))
 }
 
 /// The folder below a root of torchvision that has its files, such as `MNIST/raw`, if there is only one.

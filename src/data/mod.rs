@@ -45,6 +45,11 @@ pub enum DataError {
     TooLong { path: Shown, expected: u64 },
     #[error("{0} has too few images of each class to keep some for testing; add more, or a test part")]
     TooFew(Shown),
+    #[error(
+        "{folder} has files of several data sets, {}; move the files of each set into a folder of its own",
+        text::listed(.files)
+    )]
+    SeveralSets { folder: Shown, files: Vec<String> },
     #[error("{path}: {text}")]
     Npz { path: Shown, text: String },
     #[error("{path}, row {row}: {text}")]

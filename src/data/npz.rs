@@ -2,7 +2,7 @@
 //! of `.npy` files) or in a folder of `.npy` files.
 
 use super::npy::{Array, parse};
-use super::{DataError, DataSet, Images, Part};
+use super::{DataError, DataSet, Images};
 use crate::files;
 use crate::text::Shown;
 use std::path::{Path, PathBuf};
@@ -51,12 +51,20 @@ pub fn images_of(path: &Path) -> Result<Images, DataError> {
     }
     let mut archive = Archive::open(path)?;
     let names = archive.names();
-    let (images, _) = archive.images_and_labels(&names, Part::Test);
-    let images = if images.is_empty() { archive.images_and_labels(&names, Part::Train).0 } else { images };
+    let (images, _) = archive.images_and_labels(&names, Which::Test);
+    let images = if images.is_empty() { archive.images_and_labels(&names, Which::Train).0 } else { images };
     match &images[..] {
         [only] => archive.array(only, LARGEST)?.images().map_err(|text| archive.invalid(only, text)),
         _ => Err(invalid(format!("it needs one array of images; its arrays are {}", archive.listed(&names)))),
     }
+}
+
+/// Which images and labels of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    Train,
+    Validation,
+    Test,
 }
 
 /// Names of the arrays of a part.
@@ -69,12 +77,12 @@ struct Pair {
 ///
 /// # Errors
 /// If it cannot be read, or has no images with labels.
-pub fn parts_of(path: &Path) -> Result<Vec<Part>, DataError> {
+pub fn parts_of(path: &Path) -> Result<Vec<Which>, DataError> {
     let archive = Archive::open(path)?;
     let names = archive.names();
-    let has: Vec<Part> =
-        [Part::Train, Part::Test].into_iter().filter(|&part| archive.pair(&names, part).is_ok()).collect();
-    if has.is_empty() { archive.pair(&names, Part::Train).map(|_| has) } else { Ok(has) }
+    let mut has = vec![Which::Train, Which::Validation, Which::Test];
+    has.retain(|&part| archive.pair(&names, part).is_ok());
+    if has.is_empty() || has == [Which::Validation] { archive.pair(&names, Which::Train).map(|_| has) } else { Ok(has) }
 }
 
 /// Reads a part: the arrays whose names tell the part (`x_train`, `test_labels`), or for training the only images and
@@ -82,7 +90,7 @@ pub fn parts_of(path: &Path) -> Result<Vec<Part>, DataError> {
 ///
 /// # Errors
 /// If there are no such arrays, or their numbers do not fit.
-pub fn read_npz(path: &Path, part: Part) -> Result<DataSet, DataError> {
+pub fn read_npz(path: &Path, part: Which) -> Result<DataSet, DataError> {
     let mut archive = Archive::open(path)?;
     let names = archive.names();
     let Pair { images: of_images, labels: of_labels } = archive.pair(&names, part)?;
@@ -141,7 +149,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The arrays of a part by their names.
-    fn images_and_labels(&self, names: &[String], part: Part) -> (Vec<String>, Vec<String>) {
+    fn images_and_labels(&self, names: &[String], part: Which) -> (Vec<String>, Vec<String>) {
         // x_train.npy has the words x and train.
         let has = |name: &String, wanted: &[&str]| {
             let name = name.to_lowercase();
@@ -149,11 +157,15 @@ impl<'a> Archive<'a> {
         };
         let is_of = |name: &&String| {
             let (test, val) = (has(name, &["test"]), has(name, &["val", "valid", "validation"]));
-            if part == Part::Test { test } else { !test && !val }
+            match part {
+                Which::Train => !test && !val,
+                Which::Validation => val,
+                Which::Test => test,
+            }
         };
         let mut own: Vec<String> = names.iter().filter(is_of).cloned().collect();
         // Where the training part is named, others belong to no part.
-        if part == Part::Train && own.iter().any(|name| has(name, &["train"])) {
+        if part == Which::Train && own.iter().any(|name| has(name, &["train"])) {
             own.retain(|name| has(name, &["train"]));
         }
         let is_label = |name: &String| {
@@ -162,12 +174,16 @@ impl<'a> Archive<'a> {
         own.into_iter().partition(|name| !is_label(name))
     }
 
-    fn pair(&self, names: &[String], part: Part) -> Result<Pair, DataError> {
+    fn pair(&self, names: &[String], part: Which) -> Result<Pair, DataError> {
         let (images, labels) = self.images_and_labels(names, part);
         match (&images[..], &labels[..]) {
             ([images], [labels]) => Ok(Pair { images: images.clone(), labels: labels.clone() }),
             _ => {
-                let what = if part == Part::Test { "x_test and y_test" } else { "x_train and y_train, or x and y" };
+                let what = match part {
+                    Which::Train => "x_train and y_train, or x and y",
+                    Which::Validation => "x_val and y_val",
+                    Which::Test => "x_test and y_test",
+                };
                 let text = format!("it needs arrays such as {what}; its arrays are {}", self.listed(names));
                 Err(DataError::Npz { path: self.path.into(), text })
             }
@@ -222,15 +238,24 @@ mod tests {
             (npy("|u1", "(2, 4)", &pixels), npy("|u1", "(2, 5)", &one_hot)),
         ] {
             let test = npy("|u1", "(1, 2, 2)", &[9; 4]);
-            let arrays =
-                [("x_train", images), ("y_train", labels), ("x_test", test), ("y_test", npy("|u1", "(1,)", &[2]))];
+            let val = npy("|u1", "(1, 2, 2)", &[7; 4]);
+            let label = |label| npy("|u1", "(1,)", &[label]);
+            let arrays = [
+                ("x_train", images),
+                ("y_train", labels),
+                ("x_val", val),
+                ("y_val", label(1)),
+                ("x_test", test),
+                ("y_test", label(2)),
+            ];
             let (_folder, path) = archive(&arrays);
-            assert_eq!(parts_of(&path).unwrap(), [Part::Train, Part::Test]);
-            assert_eq!(read_npz(&path, Part::Train).unwrap(), expected);
-            assert_eq!(read_npz(&path, Part::Test).unwrap().labels, [2]);
+            assert_eq!(parts_of(&path).unwrap(), [Which::Train, Which::Validation, Which::Test]);
+            assert_eq!(read_npz(&path, Which::Validation).unwrap().images.bytes, [7; 4]);
+            assert_eq!(read_npz(&path, Which::Train).unwrap(), expected);
+            assert_eq!(read_npz(&path, Which::Test).unwrap().labels, [2]);
             let (_folder, path) = archive(&[("pixel_values", arrays[0].1.clone()), ("labels", arrays[1].1.clone())]);
-            assert_eq!(parts_of(&path).unwrap(), [Part::Train]);
-            assert_eq!(read_npz(&path, Part::Train).unwrap(), expected);
+            assert_eq!(parts_of(&path).unwrap(), [Which::Train]);
+            assert_eq!(read_npz(&path, Which::Train).unwrap(), expected);
         }
     }
 
@@ -247,12 +272,12 @@ mod tests {
             (npy("|u1", "(99999999999, 99999999999)", &[]), "bytes, but at most"),
         ] {
             let (_folder, path) = archive(&[("x", images), labels()]);
-            let error = read_npz(&path, Part::Train).unwrap_err().to_string();
+            let error = read_npz(&path, Which::Train).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");
         }
         let (_folder, path) =
             archive(&[("x", npy("|u1", "(2, 2, 2)", &[0; 8])), ("y", npy("|u1", "(2, 2)", &[0, 1, 1, 1]))]);
-        let error = read_npz(&path, Part::Train).unwrap_err().to_string();
+        let error = read_npz(&path, Which::Train).unwrap_err().to_string();
         assert!(error.contains("array y: its rows are not"), "{error}");
         let (_folder, path) = archive(&[("weights", npy("|u1", "(2,)", &[0; 2]))]);
         let error = parts_of(&path).unwrap_err().to_string();
@@ -271,9 +296,9 @@ mod tests {
         write("test_labels.npy", npy("|u1", "(1,)", &[2]));
         write("notes.txt", Vec::new());
         assert!(has_npy(folder.path()));
-        assert_eq!(parts_of(folder.path()).unwrap(), [Part::Train, Part::Test]);
+        assert_eq!(parts_of(folder.path()).unwrap(), [Which::Train, Which::Test]);
         let set = DataSet::new([2, 2], (1..=8).collect(), vec![4, 1]).unwrap();
-        assert_eq!(read_npz(folder.path(), Part::Train).unwrap(), set);
+        assert_eq!(read_npz(folder.path(), Which::Train).unwrap(), set);
         assert_eq!(images_of(&folder.path().join("train_images.npy")).unwrap(), set.images);
         let (_folder, path) = archive(&[("x", npy("|u1", "(1, 2, 2)", &[9; 4]))]);
         assert_eq!(images_of(&path).unwrap().bytes, [9; 4]);

@@ -41,6 +41,16 @@ impl DataSet {
         }
     }
 
+    /// At most so many of the chosen images, and bytes of them, evenly spread.
+    pub fn sample(&self, chosen: &[u32], [images, bytes]: [usize; 2]) -> DataSet {
+        let Images { height, width, .. } = self.images;
+        let most = images.min(bytes / self.images.pixels().max(1)).min(chosen.len());
+        let spread: Vec<u32> = (0..most).map(|at| chosen[at * chosen.len() / most]).collect();
+        let mut sample = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
+        sample.insert(0, self, &spread);
+        sample
+    }
+
     /// Inserts some images of another set with the same size of images.
     pub fn insert(&mut self, at: usize, other: &DataSet, chosen: &[u32]) {
         let pixels = self.images.pixels();

@@ -235,10 +235,7 @@ impl Source {
             (Kind::Synthetic(count), Part::Train) => whole(synthetic::train(*count)?),
             (Kind::Synthetic(_), Part::Test) => whole(synthetic::test()?),
             (Kind::Pictures(folder, reading), part) => folder.load(part, *reading),
-            (Kind::Arrays(arrays), part) => {
-                let (set, scaled) = arrays.load(part)?;
-                Ok(Loaded { unfit: Unfit { scaled, ..Unfit::default() }, ..whole(set)? })
-            }
+            (Kind::Arrays(arrays), part) => arrays.load(part),
         }
     }
 
@@ -318,7 +315,7 @@ impl Source {
     /// If the labels cannot be read.
     pub fn training_images(&self) -> Result<[usize; 2], DataError> {
         match &self.kind {
-            Kind::Arrays(arrays) => Ok([arrays.training_images()?, 0]),
+            Kind::Arrays(arrays) => arrays.training_images(),
             Kind::Pictures(folder, _) => Ok(folder.training_images()),
             Kind::Synthetic(count) => Ok([*count as usize, 0]),
         }

@@ -120,8 +120,9 @@ fn writers_in(path: &Path, except: &[&Path], passed_over: &mut Vec<PassedOver>) 
     let mut inner = Vec::new();
     for (name, folder) in &outer {
         let own = if has_pictures(folder) { Vec::new() } else { folders(folder)? };
-        let with_pictures = own.into_iter().filter(|(_, folder)| has_pictures(folder));
-        inner.push((name.as_str(), with_pictures.collect::<Vec<_>>()));
+        let (with_pictures, without): (Vec<_>, Vec<_>) = own.into_iter().partition(|(_, folder)| has_pictures(folder));
+        passed_over.extend(without.iter().filter_map(|(_, folder)| passed(folder, pictures_below(folder), TOO_DEEP)));
+        inner.push((name.as_str(), with_pictures));
     }
     let mut writers = Writers::new();
     if inner.is_empty() || inner.iter().any(|(_, folders)| folders.is_empty()) {
@@ -146,6 +147,9 @@ fn writers_in(path: &Path, except: &[&Path], passed_over: &mut Vec<PassedOver>) 
     Ok(writers)
 }
 
+/// Why pictures below a class folder are not used.
+const TOO_DEEP: &str = "in folders inside a class folder";
+
 /// Decides for two levels of folders with all pictures in the inner ones whether the outer ones are the writers and the inner
 /// ones the classes, or the other way round. Classes are called by single characters or by numbers, have fewer names than
 /// writers if both are, and otherwise are the inner folders if one of those occurs several times.
@@ -168,14 +172,15 @@ fn pictures_of(
     passed_over: &mut Vec<PassedOver>,
 ) -> Result<Vec<PathBuf>, DataError> {
     let mut files = pictures_in(class)?;
+    let mut unused = folders_below(class);
     if files.is_empty() {
         for (_, folder) in nested {
             files.extend(pictures_in(folder)?);
         }
-    } else {
-        let below = folders_below(class).iter().map(|inner| pictures_below(inner)).sum();
-        passed_over.extend(passed(class, below, "in folders inside a class folder"));
+        unused = nested.iter().flat_map(|(_, folder)| folders_below(folder)).collect();
     }
+    let below = unused.iter().map(|inner| pictures_below(inner)).sum();
+    passed_over.extend(passed(class, below, TOO_DEEP));
     passed_over.extend(passed(class, without_ending(class), "without a file extension"));
     if files.is_empty() { Err(DataError::EmptyClass(class.into())) } else { Ok(files) }
 }

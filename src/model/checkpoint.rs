@@ -5,7 +5,7 @@ mod tensors;
 
 use super::find::is_pickle;
 use super::unique::has_unique_keys;
-use super::{Network, NetworkError, Normalisation, model_file};
+use super::{Network, NetworkError, Normalisation, Novelty, model_file};
 use crate::data::Prepare;
 use crate::files;
 use crate::layers::Layer;
@@ -81,6 +81,8 @@ pub struct Model {
     pub prepare: Prepare,
     /// How the model was trained; nothing depends on it.
     pub training: serde_json::Value,
+    /// What the training images look like to the network, if there were enough.
+    pub novelty: Option<Novelty>,
     /// What was done to the names of a file's tensors to load it, such as a prefix that was removed.
     pub notices: Vec<String>,
 }
@@ -97,6 +99,8 @@ struct Metadata {
     prepare: Prepare,
     #[serde(default)]
     training: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    novelty: Option<Novelty>,
 }
 
 impl Metadata {
@@ -113,6 +117,13 @@ impl Metadata {
         // Class names may come from a folder of pictures, which has the same restriction.
         if let Some(name) = names.iter().find(|name| name.chars().any(char::is_control)) {
             return Err(format!("the class name {name:?} contains control characters"));
+        }
+        let hidden = network.hidden().map_or(0, |(_, outputs)| outputs);
+        if let Some(novelty) = self.novelty.as_ref().filter(|f| (f.classes(), f.features()) != (classes, hidden)) {
+            let (of, outputs) = (novelty.classes(), novelty.features());
+            return Err(format!(
+                "its novelty has {outputs} outputs and {of} classes, but the network {hidden} and {classes}"
+            ));
         }
         let n = self.normalisation;
         let is_usable = n.std > 0.0 && n.byte_values().iter().all(|value| value.is_finite());
@@ -177,6 +188,7 @@ impl Model {
             class_names: metadata.class_names,
             prepare: metadata.prepare,
             training: metadata.training,
+            novelty: metadata.novelty,
             notices: tensors.notices(),
         })
     }
@@ -208,6 +220,7 @@ impl Model {
             normalisation: self.normalisation,
             prepare: self.prepare,
             training: self.training.clone(),
+            novelty: self.novelty.clone(),
         };
         (named(&self.network, &self.parameters, ""), metadata)
     }
@@ -360,6 +373,7 @@ fn bare(path: &Path, tensors: &mut Tensors) -> Result<Metadata, CheckpointError>
         normalisation: Normalisation::MNIST,
         prepare: Prepare::Mnist,
         training: serde_json::Value::Null,
+        novelty: None,
     })
 }
 

@@ -73,7 +73,7 @@ impl Model {
                 }
             }
         }
-        Ok(Model { network, parameters, class_names: wanted.to_vec(), ..self })
+        Ok(Model { network, parameters, class_names: wanted.to_vec(), novelty: None, ..self })
     }
 }
 

@@ -6,6 +6,7 @@ mod find;
 mod init;
 mod network;
 mod normalisation;
+mod novelty;
 mod unique;
 
 pub use architecture::{Architecture, ArchitectureError};
@@ -14,3 +15,4 @@ pub use find::{model_file, names_model, newest_run};
 pub use init::initialise;
 pub use network::{NETWORKS, Network, NetworkError, hidden_layers, tutorial_layers};
 pub use normalisation::Normalisation;
+pub use novelty::Novelty;

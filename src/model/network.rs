@@ -101,6 +101,12 @@ impl Network {
         &self.nodes
     }
 
+    /// Name of the first fully connected layer, and its number of inputs.
+    pub fn hidden(&self) -> Option<(&str, usize)> {
+        let first = self.nodes.iter().find(|node| matches!(node.layer, Layer::Linear(_)))?;
+        Some((&first.name, first.input.iter().product()))
+    }
+
     /// The list of layers without names and shapes.
     pub fn layers(&self) -> Vec<Layer> {
         self.nodes.iter().map(|n| n.layer.clone()).collect()

@@ -181,6 +181,12 @@ pub fn features(net: &Network, options: &Options) -> Option<(String, usize, Vec<
     Some((last.y(), last.count(), layers.collect()))
 }
 
+/// The tensor that the first fully connected layer reads, and its elements per image.
+pub fn hidden(net: &Network, options: &Options) -> Option<(String, usize)> {
+    let (name, len) = net.hidden()?;
+    stages(net, options, "").into_iter().find(|stage| stage.name == name).map(|stage| (stage.x, len))
+}
+
 /// Records the kernel that loads the stored features of a batch.
 fn load_features(last: &Stage, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
     let (len, set, rows) = (last.count() as u32, options.set as u32, options.rows as u32);

@@ -23,7 +23,7 @@ pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
 pub use old::{Forgetting, Old};
 pub use parts::{Sources, check_size};
-pub use predict::Predictor;
+pub use predict::{Answer, Predictor};
 pub use record::Record;
 pub use run::{Outcome, Trainer};
 pub use score::{Confusion, Scores, evaluate_model, wilson};
@@ -128,7 +128,10 @@ pub enum TrainError {
         Argument("lr")
     )]
     Diverged { step: u64, rate: f64, kept: Shown },
-    #[error("stopped after step {step}; its checkpoint is written. Continue with: mnist-gpu train --resume {run}")]
+    #[error(
+        "stopped after step {step}; its checkpoint is written. Continue with: mnist-gpu train --resume {}",
+        text::quoted(.run.to_string())
+    )]
     Stopped { step: u64, run: Shown },
     #[error("measuring the startup failed: {0}")]
     Start(Shown),

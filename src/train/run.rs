@@ -9,7 +9,7 @@ use super::learner::{Learner, check_tiles};
 use super::old::Forgetting;
 use super::pace::Pace;
 use super::{EpochReport, Evaluator, Event, GpuSet, Prepared, Summary, TrainError};
-use crate::data::epoch_order;
+use crate::data::{DataSet, epoch_order};
 use crate::files::Log;
 use crate::gpu::{Device, GpuError, Pending, Player, check_steps};
 use crate::model::Model;
@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// Reasons why a run stops before its last epoch.
 const INTERRUPTED: &str = "interrupted";
 const STEPS: &str = "the number of steps is reached";
+
+/// Maximum number of training images that tell a model what is not new, and of their bytes.
+const SAMPLE: [usize; 2] = [2000, 32 << 20];
 
 /// A run on a device.
 pub struct Trainer<'a> {
@@ -38,6 +41,8 @@ pub struct Trainer<'a> {
     /// that a network whose loss is not finite is never saved.
     judge: Evaluator,
     train_set: GpuSet,
+    /// Some of the training images.
+    sample: DataSet,
     test: Option<Exam>,
     old: Option<(Exam, Forgetting)>,
     stop: &'a AtomicBool,
@@ -93,6 +98,7 @@ impl<'a> Trainer<'a> {
         check_tiles(&run.config, device)?;
         let network = run.model.network.clone();
         let (rows, batch) = (run.indices.len(), run.config.batch);
+        let sample = run.train.sample(&run.indices, SAMPLE);
         let train_set = GpuSet::new(device, &mut run.train, batch.min(rows), network.classes())?;
         let parameters = device.upload(names::PARAMETERS, &bits(&run.model.parameters))?;
         let states = run.config.optimizer.definition().states.iter().zip(&run.progress.states);
@@ -136,6 +142,7 @@ impl<'a> Trainer<'a> {
             learner,
             judge,
             train_set,
+            sample,
             test,
             old,
             stop,
@@ -205,6 +212,7 @@ impl<'a> Trainer<'a> {
             return Err(TrainError::Stopped { step, run: folder.path().into() });
         }
 
+        self.keep_novelty()?;
         let after = self.old_accuracy()?;
         self.old.iter_mut().for_each(|(_, old)| old.after = after);
         let Some(exam) = &self.test else { return Ok((Summary::default(), 0, train_time, interrupted)) };

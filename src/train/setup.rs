@@ -120,6 +120,7 @@ impl Prepared {
             None => initialise(&network, config.seed),
         };
         let model = Model {
+            novelty: None,
             notices: Vec::new(),
             parameters,
             normalisation: Normalisation { mean, std },
@@ -312,6 +313,8 @@ impl Prepared {
             reports: Vec::new(),
         };
         let fingerprint = fingerprint(&train);
+        // It depends on the parameters.
+        let model = Model { novelty: None, ..model };
         Prepared {
             command,
             config,

@@ -37,6 +37,12 @@ fn idx_files_are_found_under_the_names_that_programs_give_them() {
     for folder in ["dot", "prefix", "root", "root/MNIST"] {
         assert_eq!(correct(folder), expected, "{folder}");
     }
+    // Two sets in one folder, neither of which is meant more than the other; gzipped files count once.
+    write("two", &|name| format!("emnist-digits-{name}"));
+    std::fs::write(place.path("two/emnist-digits-train-labels-idx1-ubyte.gz"), "").unwrap();
+    assert_eq!(correct("two"), expected);
+    write("two", &|name| format!("emnist-letters-{name}"));
+    place.fails(&["eval", "pretrained", "--data", "two"], &["several data sets", "emnist-letters-", "of its own"]);
     // One part alone.
     write("train-only", &|name| name.replace("t10k", "other"));
     std::fs::remove_file(place.path("train-only/other-images-idx3-ubyte")).unwrap();
@@ -230,7 +236,9 @@ fn few_images_get_settings_that_fit_and_bad_results_are_told() {
     let place = Place::new();
     let tuned = place.run(&["finetune", "pretrained", "--data", &digits(), "--out", "few"]);
     assert!(tuned.err.contains("320 training images are few, so adam is used"), "{}", tuned.err);
-    assert!(tuned.err.contains("80 epochs, batch 64, adam, lr 0.001"), "{}", tuned.err);
+    assert!(tuned.err.contains("160 epochs, batch 64, adam, lr 0.0001"), "{}", tuned.err);
+    assert!(tuned.err.contains("training images already, so --lr is 0.0001"), "{}", tuned.err);
+    assert!(tuned.err.contains("augment shift=2,rotate=10"), "{}", tuned.err);
     for (out, args) in [("tutorial", ["--recipe", "tutorial"]), ("rate", ["--lr", "0.02"])] {
         let tuned = place.run(
             &[&["finetune", "pretrained", "--data", &digits(), "--epochs", "1", "--out", out][..], &args].concat(),
@@ -250,7 +258,9 @@ fn few_images_get_settings_that_fit_and_bad_results_are_told() {
     let uneven = |out: &str, more: &[&str]| {
         place.run(&[&["finetune", "pretrained", "--data", "uneven", "--epochs", "1", "--out", out], more].concat()).err
     };
-    assert!(uneven("a", &[]).contains("from 3 to 48 training images; --class-weights balanced"));
+    let said = uneven("a", &[]);
+    assert!(said.contains("from 3 to 48 training images; --class-weights balanced"), "{said}");
+    assert!(said.contains("adam, lr 0.001,"), "the model does not know these classes: {said}");
     assert!(!uneven("b", &["--class-weights", "balanced"]).contains("training images;"));
 }
 
@@ -347,6 +357,64 @@ fn every_character_of_a_picture_is_read_in_order() {
     assert!(ended.out.starts_with("ones.png: 11111\n  1 ") && ended.out.contains("% at 110,24, 8x70"), "{}", ended.out);
     let warning = place.json(&["predict", "pretrained", "ones.png"])["predictions"][0]["warning"].clone();
     assert_eq!(warning, "5 characters are in view; crop the picture to one, or use --each");
+}
+
+/// A smooth line through random points, as thick as a pen's.
+fn scribble(seed: u32) -> GrayImage {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut random = |below: f32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        below * (state >> 8) as f32 / (1 << 24) as f32
+    };
+    let points: Vec<[f32; 2]> =
+        (0..6 + random(6.0) as usize).map(|_| [30.0 + random(240.0), 30.0 + random(240.0)]).collect();
+    let mut picture = GrayImage::from_pixel(300, 300, Luma([235]));
+    for at in 0..points.len() - 1 {
+        let near = |offset: usize| points[(at + offset).saturating_sub(1).min(points.len() - 1)];
+        let [a, b, c, d] = [near(0), near(1), near(2), near(3)];
+        for step in 0..60 {
+            let t = step as f32 / 60.0;
+            // A Catmull-Rom spline.
+            let [x, y] = [0, 1].map(|k| {
+                let (second, third) = (2.0 * a[k] - 5.0 * b[k] + 4.0 * c[k] - d[k], 3.0 * (b[k] - c[k]) + d[k] - a[k]);
+                0.5 * (2.0 * b[k] + (c[k] - a[k]) * t + second * t * t + third * t * t * t)
+            });
+            for (i, j) in (-8..=8).flat_map(|i| (-8..=8).map(move |j| (i, j))).filter(|(i, j)| i * i + j * j <= 64) {
+                let (x, y) = (x as i32 + i, y as i32 + j);
+                if (0..300).contains(&x) && (0..300).contains(&y) {
+                    picture.put_pixel(x as u32, y as u32, Luma([40]));
+                }
+            }
+        }
+    }
+    picture
+}
+
+#[test]
+fn what_is_none_of_the_classes_is_noted() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("scribbles")).unwrap();
+    (0..40).for_each(|seed| scribble(seed).save(place.path(&format!("scribbles/{seed}.png"))).unwrap());
+    std::fs::write(place.path("digits.idx"), content(NAMES[2])).unwrap();
+    let noted = |model: &str, input: &str| {
+        let told = place.json(&["predict", model, input]);
+        let told = told["predictions"].as_array().unwrap().clone();
+        told.iter().filter(|one| one["warning"].as_str().is_some_and(|said| said.contains("unlike"))).count()
+    };
+    let scribbles = noted("pretrained", "scribbles");
+    assert!(scribbles >= 24, "{scribbles} of 40");
+    let digits_noted = noted("pretrained", "digits.idx");
+    assert!(digits_noted <= 4, "{digits_noted} of 100");
+    // A model of one's own knows what it was trained on, too, and says nothing of what it cannot know.
+    let train =
+        ["train", "--data", &digits(), "--validation", "20", "--recipe", "fast", "--epochs", "20", "--out", "own"];
+    place.json(&train);
+    let [of_scribbles, of_digits] = ["scribbles", "digits.idx"].map(|input| noted("own", input));
+    assert!(of_scribbles >= 3 && of_digits <= 5, "{of_scribbles} of 40, {of_digits} of 100");
+    let bytes = std::fs::read(place.path("own/model.safetensors")).unwrap();
+    let bare: Vec<(String, TensorView)> = SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter().collect();
+    std::fs::write(place.path("bare.safetensors"), safetensors::serialize(bare, None).unwrap()).unwrap();
+    assert_eq!(noted("bare.safetensors", "scribbles"), 0);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 fn model() -> Model {
     let network = Network::tutorial([1, 28, 28], 10).unwrap();
     Model {
+        novelty: None,
         notices: Vec::new(),
         parameters: initialise(&network, 5),
         network,

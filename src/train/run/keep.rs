@@ -2,9 +2,10 @@
 
 use super::super::evaluate::floats;
 use super::super::folder::{BEST, MODEL, RESUME};
+use super::super::predict::novelty;
 use super::super::{Event, Record, TrainError};
 use super::Trainer;
-use crate::model::Resume;
+use crate::model::{Model, Resume};
 use crate::settings::Config;
 use crate::text::Shown;
 
@@ -62,6 +63,27 @@ impl Trainer<'_> {
         }
         state.save(&folder.path().join(RESUME), &self.run.model.network, names)?;
         self.saved = Some(step);
+        Ok(())
+    }
+
+    /// Adds the novelty of images to the models that are kept.
+    pub(super) fn keep_novelty(&mut self) -> Result<(), TrainError> {
+        let own = novelty(self.device, &self.run.model, &self.sample)?;
+        if own.is_none() {
+            return Ok(());
+        }
+        self.run.model.novelty = own;
+        if let Some(best) = &mut self.best {
+            best.novelty = novelty(self.device, best, &self.sample)?;
+        }
+        let Some((folder, _)) = &self.kept else { return Ok(()) };
+        self.run.model.save(&folder.path().join(MODEL))?;
+        let file = folder.path().join(BEST);
+        if file.exists() {
+            let mut best = Model::load(&file)?;
+            best.novelty = novelty(self.device, &best, &self.sample)?;
+            best.save(&file)?;
+        }
         Ok(())
     }
 
