@@ -143,7 +143,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let [images, held_out] = source.training_images()?;
     let images = images.min(wanted.limit.unwrap_or(images));
     let few = common.recipe.is_none() && images < FEW && wanted.leaves_optimizer();
-    let (mut optimizer, mut epochs, mut augment) = (wanted.optimizer, wanted.epochs, wanted.augment.clone());
+    let (mut optimizer, mut epochs, mut augment) = (wanted.optimizer, wanted.epochs, wanted.augment);
     if few {
         optimizer = Some(Optimizer::Adam);
         let steps = images.div_ceil(wanted.batch.unwrap_or(Config::default().batch)).max(1);

@@ -224,11 +224,8 @@ impl<'de> Deserialize<'de> for Novelty {
         let values = values.ok_or_else(|| D::Error::custom("novelty: a character is not that of a number"))?;
         let features = values.len().checked_div(scales.len()).unwrap_or(0);
         let is_whole = features > 0 && features * scales.len() == values.len() && (1..=scales.len()).contains(&classes);
-        if !is_whole
-            || !mean.is_finite()
-            || !(deviation.is_finite() && deviation > 0.0)
-            || !scales.iter().all(|scale| scale.is_finite())
-        {
+        let is_distance = mean.is_finite() && deviation.is_finite() && deviation > 0.0;
+        if !(is_whole && is_distance && scales.iter().all(|scale| scale.is_finite())) {
             return Err(D::Error::custom("novelty: its numbers do not fit each other"));
         }
         let row = |(values, scale): (&[i8], f32)| Row { scale, values: values.to_vec() };
