@@ -32,7 +32,7 @@
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`settings`] | the settings of a training, each defined once |
 //! | [`train`] | the training loop: submissions, events, evaluation, checkpoints, resuming |
-//! | [`mod@fit`] | training on images in memory |
+//! | [`mod@fit`], [`mod@explain`] | training on images in memory; which pixels speak for an answer |
 //! | `bench` | what a device can do, timings of kernels, steps, epochs and start-up, and the search for tile sizes |
 //! | `cli` | one file per command |
 //!
@@ -45,6 +45,7 @@ pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
+pub mod explain;
 pub mod files;
 pub mod fit;
 #[doc(hidden)]

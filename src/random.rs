@@ -31,6 +31,8 @@ pub enum Purpose {
     Replay = 11,
     /// Start of the iteration that finds where training images lie.
     Novelty = 12,
+    /// Noise of SmoothGrad; one stream per copy.
+    Explanation = 13,
 }
 
 /// A stream of random numbers.

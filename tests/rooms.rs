@@ -17,7 +17,7 @@ const ROWS: &[&[&str]] = &[
     &["verify"],
     &["settings"],
     &["train"],
-    &["fit"],
+    &["fit", "explain"],
     &["bench"],
     &["cli"],
 ];

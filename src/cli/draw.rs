@@ -27,6 +27,21 @@ pub fn draw(bytes: &[u8], width: usize) -> String {
     out
 }
 
+/// Draws images beside each other, each below its title.
+pub fn side_by_side(images: &[(String, Vec<u8>)], width: usize) -> String {
+    let column = width + 2;
+    let mut out = images.iter().map(|(title, _)| format!("{title:column$}")).collect::<String>().trim_end().to_string();
+    let drawn: Vec<Vec<String>> =
+        images.iter().map(|(_, bytes)| draw(bytes, width).lines().map(str::to_string).collect()).collect();
+    for line in 0..drawn.iter().map(Vec::len).max().unwrap_or(0) {
+        let part = |lines: &Vec<String>| format!("{:column$}", lines.get(line).map_or("", String::as_str));
+        out.push('\n');
+        out.push_str(drawn.iter().map(part).collect::<String>().trim_end());
+    }
+    out.push('\n');
+    out
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

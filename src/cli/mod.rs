@@ -9,6 +9,7 @@ mod console;
 mod data;
 mod draw;
 mod eval;
+mod explain;
 mod flags;
 mod network;
 mod plan;
@@ -27,7 +28,7 @@ use crate::files;
 use crate::gpu::{Device, GpuError, Selection};
 use crate::model::Model;
 use crate::settings::{Config, TileSizes};
-use crate::text::{self, Argument};
+use crate::text::{self, Argument, Shown};
 use crate::train::TrainError;
 pub use bench::step_lines;
 use clap::error::ContextValue;
@@ -56,6 +57,7 @@ enum Command {
     Finetune(train::FinetuneArgs),
     Eval(eval::EvalArgs),
     Predict(predict::PredictArgs),
+    Explain(explain::ExplainArgs),
     Verify(verify::VerifyArgs),
     Plan(plan::PlanArgs),
     Network(network::NetworkArgs),
@@ -210,6 +212,15 @@ fn agreed(asked: Option<Prepare>, model: Option<&Model>) -> anyhow::Result<Optio
 }
 
 /// Adds the number of unused pictures to a report, if there are any.
+/// Checks where a sheet of pictures is to be written.
+fn check_png(out: Option<&Path>) -> anyhow::Result<()> {
+    let Some(out) = out else { return Ok(()) };
+    anyhow::ensure!(!out.exists(), "{} exists; choose another --out", Shown::from(out));
+    let is_png = out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    anyhow::ensure!(is_png, "{} would be a PNG; choose an --out that ends in .png", Shown::from(out));
+    Ok(())
+}
+
 fn add_passed_over(report: &mut serde_json::Value, source: &Source) {
     let pictures = source.pictures_passed_over();
     if pictures > 0 {
@@ -378,6 +389,7 @@ fn run(command: Command, console: &Console, began: Instant) -> anyhow::Result<()
         Command::Finetune(args) => train::finetune(args, console),
         Command::Eval(args) => eval::run(&args, console),
         Command::Predict(args) => predict::run(&args, console),
+        Command::Explain(args) => explain::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::Plan(args) => plan::run(&args, console),
         Command::Network(args) => network::run(&args, console),

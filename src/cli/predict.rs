@@ -125,10 +125,10 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-type Read<'a> = (Place<'a>, Result<Picture, DataError>);
+pub(super) type Read<'a> = (Place<'a>, Result<Picture, DataError>);
 
 /// Reads pictures, or the images of an array.
-fn read(files: &[PathBuf], each: bool, reading: Reading) -> anyhow::Result<Vec<Read<'_>>> {
+pub(super) fn read(files: &[PathBuf], each: bool, reading: Reading) -> anyhow::Result<Vec<Read<'_>>> {
     if let [array] = files
         && is_array(array)
     {
@@ -146,7 +146,7 @@ fn read(files: &[PathBuf], each: bool, reading: Reading) -> anyhow::Result<Vec<R
 }
 
 /// Splits the arguments into the model, if the first one names a model, and the pictures.
-fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
+pub(super) fn split(what: &[PathBuf]) -> anyhow::Result<(Option<&Path>, Vec<PathBuf>)> {
     let model = what.first().filter(|first| names_model(first)).map(PathBuf::as_path);
     if let Some(late) = what.iter().skip(1).find(|path| names_model(path)) {
         anyhow::bail!("{} is a model and must come first, as in `mnist-gpu predict {0} IMAGE...`", Shown::from(late));

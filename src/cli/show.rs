@@ -1,6 +1,6 @@
 //! `data show`: images as the network receives them, in the terminal and as a contact sheet.
 
-use super::{Console, SourceArgs, draw::draw, recipe};
+use super::{Console, SourceArgs, draw::side_by_side, recipe};
 use crate::data::{DataSet, Part, Pictures};
 use crate::files;
 use crate::model::numbered_classes;
@@ -58,14 +58,7 @@ struct Sample {
 /// # Errors
 /// If there is no such data set, image or class, or the output file exists.
 pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
-    if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
-        anyhow::bail!("{} exists; choose another --out", Shown::from(out));
-    }
-    if let Some(out) =
-        args.out.as_deref().filter(|out| out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("png")))
-    {
-        anyhow::bail!("{} would be a PNG; choose an --out that ends in .png", Shown::from(out));
-    }
+    super::check_png(args.out.as_deref())?;
     let settings = &args.source.settings.recipe;
     let (prepare, skip_bad) = (settings.prepare, settings.skip_bad.unwrap_or(false));
     let split_by = settings.split_by.unwrap_or_default();
@@ -104,7 +97,8 @@ pub fn run(args: &ShowArgs, console: &Console) -> anyhow::Result<()> {
         .map(|(_, s)| s)
         .collect();
     for row in in_terminal.chunks(SIDE_BY_SIDE) {
-        console.result(side_by_side(row, set.images.width, &classes));
+        let title = |s: &&Sample| (format!("{}: {}", s.place, Shown::from(&classes[s.class])), s.bytes.clone());
+        console.result(side_by_side(&row.iter().map(title).collect::<Vec<_>>(), set.images.width));
     }
     if let Some(out) = &args.out {
         console.note(format!("wrote {} images to {}", shown.len(), Shown::from(out)));
@@ -165,19 +159,4 @@ fn sheet(shown: &[Sample], set: &DataSet) -> image::GrayImage {
         }
     }
     sheet
-}
-
-fn side_by_side(row: &[&Sample], width: usize, classes: &[String]) -> String {
-    let column = width + 2;
-    let title = |s: &&Sample| format!("{:column$}", format!("{}: {}", s.place, Shown::from(&classes[s.class])));
-    let mut out = row.iter().map(title).collect::<String>().trim_end().to_string();
-    let drawn: Vec<Vec<String>> =
-        row.iter().map(|s| draw(&s.bytes, width).lines().map(str::to_string).collect()).collect();
-    for line in 0..drawn.iter().map(Vec::len).max().unwrap_or(0) {
-        let part = |lines: &Vec<String>| format!("{:column$}", lines.get(line).map_or("", String::as_str));
-        out.push('\n');
-        out.push_str(drawn.iter().map(part).collect::<String>().trim_end());
-    }
-    out.push('\n');
-    out
 }

@@ -84,6 +84,8 @@ pub enum Work {
     Infer,
     /// Only the stages below the first that learns or is random.
     Features,
+    /// Forward, and from a gradient of the logits that the caller writes backward to the image, which the caller writes, too.
+    Explain,
 }
 
 /// Why a network cannot be recorded.
@@ -112,7 +114,7 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
     if set == 0 || rows == 0 || !(1..=65_535).contains(&batch) {
         return Err(RecordError::NoImages { set, rows, batch });
     }
-    if options.work != Work::Infer {
+    if !matches!(options.work, Work::Infer | Work::Explain) {
         net.check_frozen(&options.frozen)?;
     }
     let stages = stages(net, options, "");
@@ -127,6 +129,7 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
     let stored = (options.work == Work::TrainOnFeatures).then_some(constant).filter(|&stages| stages > 0);
     match stored.map(|constant| &stages[constant - 1]) {
         Some(last) => load_features(last, options, &mut to)?,
+        None if options.work == Work::Explain => {}
         None => load_images(net, options, &mut to)?,
     }
     if options.trains() {
@@ -137,7 +140,9 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
     let merged = with_loss(&stages, lowest, shape, options);
     let end = match options.work {
         Work::Features => constant,
-        Work::Train | Work::TrainOnFeatures | Work::Infer => stages.len() - usize::from(merged.is_some()),
+        Work::Train | Work::TrainOnFeatures | Work::Infer | Work::Explain => {
+            stages.len() - usize::from(merged.is_some())
+        }
     };
     for stage in stages.iter().take(end).skip(stored.unwrap_or(0)) {
         stage.node.layer.forward(stage, &mut to)?;
@@ -146,8 +151,13 @@ pub fn record(net: &Network, options: &Options) -> Result<Plan, RecordError> {
     let loss = Loss { shape, logits: logits(&stages) };
     match &merged {
         Some((last, kernel)) => loss.with_layer(last, kernel, &mut to)?,
-        None if options.work != Work::Features => loss.forward(&mut to)?,
-        None => {}
+        None if matches!(options.work, Work::Features | Work::Explain) => {}
+        None => loss.forward(&mut to)?,
+    }
+    if options.work == Work::Explain {
+        for stage in stages.iter().rev() {
+            stage.node.layer.backward_input(stage, &mut to)?;
+        }
     }
     if options.trains() {
         for stage in &teaching {

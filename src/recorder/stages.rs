@@ -11,7 +11,7 @@ use crate::model::Network;
 /// derivative.
 pub(super) fn stages<'a>(net: &'a Network, options: &Options, prefix: &str) -> Vec<Stage<'a>> {
     // Dropout applies only in training, and never to a teacher.
-    let trains = options.work != Work::Infer && prefix.is_empty();
+    let trains = !matches!(options.work, Work::Infer | Work::Explain) && prefix.is_empty();
     let nodes: Vec<&Node> = net.nodes().iter().filter(|node| trains || !node.layer.is_random()).collect();
     let fuses = !options.unfused;
     let mut stages: Vec<Stage> = Vec::new();

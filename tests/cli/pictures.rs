@@ -357,3 +357,34 @@ fn known_sets_of_other_layouts_are_read_upright_and_from_0() {
     std::fs::write(&path, rows(0x0d)).unwrap();
     assert!(mnist_gpu::data::read_first_column(&path).unwrap_err().to_string().contains("32-bit floats"));
 }
+
+#[test]
+fn explain_shows_what_speaks_for_an_answer() {
+    let place = Place::new();
+    bar(1, 0).save(place.path("upright.png")).unwrap();
+    for method in ["saliency", "smoothgrad", "integrated-gradients", "grad-cam", "occlusion"] {
+        let told = place.json(&["explain", "pretrained", "upright.png", "--method", method]);
+        assert_eq!((&told["command"], &told["method"]), (&"explain".into(), &method.into()));
+        let map = &told["maps"][0];
+        assert_eq!((&map["class"], &map["file"]), (&"1".into(), &"upright.png".into()));
+        let rows: Vec<Vec<f64>> = serde_json::from_value(map["map"].clone()).unwrap();
+        assert!(rows.len() == 28 && rows.iter().all(|row| row.len() == 28));
+        let sum = |rows: &[Vec<f64>]| rows.iter().flatten().sum::<f64>();
+        // Only grad-cam has no sign; along the bar, integrated gradients are nearly the whole logit.
+        assert_eq!(method == "grad-cam", rows.iter().flatten().all(|&value| value >= 0.0), "{method}");
+        if method == "integrated-gradients" {
+            let bar: Vec<Vec<f64>> = rows.iter().map(|row| row[10..18].to_vec()).collect();
+            assert!((sum(&bar) - sum(&rows)).abs() < 0.05 * sum(&rows).abs(), "{rows:?}");
+        }
+    }
+    let other = place.json(&["explain", "pretrained", "upright.png", "--class", "7"])["maps"][0].clone();
+    assert_eq!(other["class"], "7");
+    let drawn = place.run(&["explain", "pretrained", "upright.png", "--out", "why.png"]);
+    assert!(drawn.code == Some(0) && drawn.out.contains("for 1") && drawn.out.contains("against"), "{}", drawn.err);
+    // An image and a map, of 28 times 4 pixels each and with 6 around them.
+    assert_eq!(image::image_dimensions(place.path("why.png")).unwrap(), (242, 124));
+    place.fails(&["explain", "pretrained", "upright.png", "--out", "why.png"], &["why.png exists"]);
+    place.fails(&["explain", "pretrained", "upright.png", "--class", "A"], &["no class \"A\"", "0, 1, 2"]);
+    std::fs::write(place.path("bad.png"), "no picture").unwrap();
+    place.fails(&["explain", "pretrained", "bad.png"], &["bad.png", "is not a PNG"]);
+}

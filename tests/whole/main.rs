@@ -4,6 +4,7 @@
 mod devices;
 mod play;
 
+mod explain;
 mod gradients;
 mod hands;
 mod oracle;

@@ -1,0 +1,132 @@
+//! The gradient of a logit with respect to an image.
+
+use super::ExplainError;
+use crate::gpu::{self, Player, check_steps};
+use crate::layers::Layer;
+use crate::model::{Model, Network};
+use crate::plan::{Plan, names};
+use crate::recorder::{Options, Work, record};
+use crate::train::TrainError;
+
+/// Images in a batch.
+const BATCH: usize = 32;
+
+/// What is known of a network at an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slope {
+    pub logits: Vec<f32>,
+    /// Gradient of the logit of one class with respect to the normalised image.
+    pub input: Vec<f32>,
+    /// Output of the last convolution, (channels, height, width), and the gradient with respect to it. Empty without one.
+    pub map: Vec<f32>,
+    pub map_gradient: Vec<f32>,
+}
+
+/// A network whose logits can be differentiated: on a device, or in a test on the CPU.
+pub trait Differentiable {
+    /// The slopes of the logits of these classes at these normalised images.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn slopes(&mut self, images: &[Vec<f32>], classes: &[usize]) -> Result<Vec<Slope>, ExplainError>;
+
+    /// Shape of the output of the last convolution, if there is one.
+    fn map_shape(&self) -> Option<[usize; 3]>;
+}
+
+/// A network on a device.
+pub struct Device<'a> {
+    device: &'a gpu::Device,
+    player: Player,
+    buffers: Buffers,
+}
+
+/// Names and sizes of the buffers that are written or read.
+#[derive(Clone, Debug)]
+pub struct Buffers {
+    pub logits: String,
+    classes: usize,
+    pixels: usize,
+    /// Output of the last convolution.
+    pub map: Option<(String, [usize; 3])>,
+}
+
+impl Buffers {
+    pub fn of(network: &Network) -> Buffers {
+        let out = |name: &str| format!("{name}.out");
+        let convolution = network.nodes().iter().rfind(|node| matches!(node.layer, Layer::Conv(_)));
+        Buffers {
+            logits: network.nodes().last().map_or(String::new(), |node| out(&node.name)),
+            classes: network.classes(),
+            pixels: network.input().iter().product(),
+            map: convolution.map(|node| (out(&node.name), node.output)),
+        }
+    }
+}
+
+/// The plan of a gradient: every layer is a stage of its own, so that the output of each is stored.
+///
+/// # Errors
+/// If the network does not fit.
+pub fn plan(network: &Network, batch: usize, tiles: crate::kernels::Tiles) -> Result<Plan, TrainError> {
+    let options = Options { work: Work::Explain, unfused: true, ..Options::new(batch, batch, batch, tiles) };
+    Ok(record(network, &options)?)
+}
+
+impl<'a> Device<'a> {
+    /// Uploads a model.
+    ///
+    /// # Errors
+    /// If the model does not fit the device.
+    pub fn new(device: &'a gpu::Device, model: &Model) -> Result<Device<'a>, TrainError> {
+        let plan = plan(&model.network, BATCH, device.tiles)?;
+        let bits: Vec<u32> = model.parameters.iter().map(|value| value.to_bits()).collect();
+        let parameters = device.upload(names::PARAMETERS, &bits)?;
+        let player = Player::trusted(device, plan, &[(names::PARAMETERS, &parameters)])?;
+        Ok(Device { device, player, buffers: Buffers::of(&model.network) })
+    }
+
+    fn batch(&self, images: &[Vec<f32>], classes: &[usize]) -> Result<Vec<Slope>, TrainError> {
+        let Buffers { logits, classes: of, pixels, map } = &self.buffers;
+        let rows = images.len();
+        let mut seeds = vec![0_f32; BATCH * of];
+        classes.iter().enumerate().for_each(|(row, &class)| seeds[row * of + class] = 1.0);
+        let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+        let gradient = |name: &str| format!("{name}.grad");
+        self.device.write(self.player.buffer("input"), &words(&images.concat()));
+        self.device.write(self.player.buffer(&gradient(logits)), &words(&seeds));
+        self.device.write(self.player.buffer(names::CURSOR), &[0, 0, BATCH as u32]);
+        let mut encoder = self.device.encoder();
+        self.player.encode(&mut encoder, 1);
+        let mut wanted =
+            vec![(names::CURSOR.to_string(), 1), (logits.clone(), rows * of), (gradient("input"), rows * pixels)];
+        if let Some((name, shape)) = map {
+            let len = rows * shape.iter().product::<usize>();
+            wanted.extend([(name.clone(), len), (gradient(name), len)]);
+        }
+        let reads: Vec<_> = wanted.iter().map(|(name, len)| (self.player.buffer(name), 0, *len)).collect();
+        let read = self.device.wait(self.device.submit(encoder, &reads))?;
+        check_steps(1, read[0][0])?;
+        let row = |at: usize, row: usize| {
+            let words: &[u32] = read.get(at).map_or(&[], |words| words);
+            let len = words.len() / rows;
+            words[row * len..][..len].iter().map(|&word| f32::from_bits(word)).collect::<Vec<f32>>()
+        };
+        let slope = |at| Slope { logits: row(1, at), input: row(2, at), map: row(3, at), map_gradient: row(4, at) };
+        Ok((0..rows).map(slope).collect())
+    }
+}
+
+impl Differentiable for Device<'_> {
+    fn slopes(&mut self, images: &[Vec<f32>], classes: &[usize]) -> Result<Vec<Slope>, ExplainError> {
+        let mut all = Vec::with_capacity(images.len());
+        for (images, classes) in images.chunks(BATCH).zip(classes.chunks(BATCH)) {
+            all.extend(self.batch(images, classes)?);
+        }
+        Ok(all)
+    }
+
+    fn map_shape(&self) -> Option<[usize; 3]> {
+        self.buffers.map.as_ref().map(|(_, shape)| *shape)
+    }
+}
