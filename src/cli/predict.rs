@@ -61,6 +61,10 @@ pub fn run(args: &PredictArgs, console: &Console) -> anyhow::Result<()> {
     if let Some(csv) = args.csv.as_deref().filter(|csv| csv.exists()) {
         anyhow::bail!("{} exists; choose another --csv", Shown::from(csv));
     }
+    if let Some(csv) = args.csv.as_deref() {
+        let folder = std::path::absolute(csv)?.parent().map(Path::to_path_buf).unwrap_or_default();
+        anyhow::ensure!(folder.is_dir(), "there is no folder {}; choose another --csv", Shown::from(&folder));
+    }
     anyhow::ensure!(!files.is_empty(), "no pictures to classify; give pictures, or folders that contain some");
     let device = args.device.open(console)?;
     console.note(format!("model {name}"));

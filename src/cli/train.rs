@@ -9,7 +9,7 @@ use crate::model::{Architecture, Model, PRETRAINED, newest_run};
 use crate::optimizers::Optimizer;
 use crate::settings::{Augment, Config, Recipe, RecipeFile, Setting, Value, Visit};
 use crate::text::{Argument, Shown};
-use crate::train::{Prepared, Sources, check_free, evaluate_model};
+use crate::train::{Prepared, Sources, as_trained, check_free, evaluate_model};
 use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -138,15 +138,20 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     model.network.check_frozen(&freeze)?;
     let pictures = recipe::pictures(&wanted, Some(&model))?;
     let source = common.cache.locate(recipe::data(&wanted), pictures, console)?;
-    let old = wanted.keep_testing.as_deref().map(|old| common.cache.locate(old, pictures, console)).transpose()?;
+    let old = wanted
+        .keep_testing
+        .as_deref()
+        .map(|old| common.cache.locate(old, as_trained(pictures, &model), console))
+        .transpose()?;
     console.note(format!("model {}", Shown::from(&path)));
     let [images, held_out] = source.training_images()?;
     let images = images.min(wanted.limit.unwrap_or(images));
+    let with_replayed = (images as f64 * (1.0 + wanted.replay.unwrap_or(0.0))) as usize;
     let few = common.recipe.is_none() && images < FEW && wanted.leaves_optimizer();
     let (mut optimizer, mut epochs, mut augment) = (wanted.optimizer, wanted.epochs, wanted.augment);
     if few {
         optimizer = Some(Optimizer::Adam);
-        let steps = images.div_ceil(wanted.batch.unwrap_or(Config::default().batch)).max(1);
+        let steps = with_replayed.div_ceil(wanted.batch.unwrap_or(Config::default().batch)).max(1);
         epochs = epochs.or_else(|| wanted.steps.is_none().then(|| (STEPS_OF_FEW / steps).clamp(10, 200)));
         augment = augment.or_else(|| "digits".parse().ok());
         console.note(format!(
@@ -180,7 +185,10 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
 fn be_gentle(device: &Device, prepared: &mut Prepared, console: &Console) -> anyhow::Result<()> {
     let mut train = prepared.train.clone();
     let seen = evaluate_model(device, &prepared.model, &mut train)?;
-    let (correct, images) = (seen.correct(train.labels.iter().copied()), train.labels.len());
+    let is_new = |image: &usize| !prepared.replayed.contains(image);
+    let images = (0..train.labels.len()).filter(is_new).count();
+    let is_right = |&image: &usize| seen.predicted[image] == u32::from(train.labels[image]);
+    let correct = (0..train.labels.len()).filter(is_new).filter(is_right).count();
     if correct as f64 >= KNOWN * images as f64 {
         prepared.config.lr = GENTLE;
         console.note(format!("the model reads {correct} of {images} training images already, so --lr is {GENTLE}"));

@@ -229,7 +229,7 @@ pub fn is_array(path: &Path) -> bool {
 /// If the file cannot be read or has no images.
 pub fn read_unlabelled(path: &Path, Reading { prepare, size, .. }: Reading) -> Result<Vec<Image>, DataError> {
     let images = if is_table(path) {
-        read_rows(path)?.0
+        read_rows(path, false)?.0
     } else if is_npz(path) || is_npy(path) {
         images_of(path)?
     } else {

@@ -4,6 +4,7 @@ use super::split::{SplitBy, take_test};
 use super::tree::{Classes, PassedOver, Tree, Writers, merged};
 use super::{DataError, DataSet, Grey, Images, Loaded, Part, Pictures, Prepare, Unfit};
 use crate::random::{Purpose, Stream};
+use crate::text::listed;
 use crate::threads::on_all_cores;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,6 +51,7 @@ impl Folder {
         let Tree { path, train, validation, test, passed_over } = Tree::of(path)?;
         let is_undivided = validation.is_none() && test.is_none();
         let writers = train.len();
+        let classes: Vec<String> = merged(train.clone()).into_keys().collect();
         let mut by_writer = 0;
         let parts = match (validation, test) {
             (Some(validation), Some(test)) => [merged(train), validation, test],
@@ -63,9 +65,10 @@ impl Folder {
         };
         let notice = match (writers, by_writer) {
             (..2, _) => None,
-            (_, 0) => Some(format!("its folders are taken for those of {writers} writers")),
+            (_, 0) => Some(format!("it has folders of {writers} writers with the classes {}", listed(&classes))),
             (_, tested) => Some(format!(
-                "its folders are taken for those of {writers} writers, {tested} of whom are kept for testing"
+                "it has folders of {writers} writers, {tested} of whom are kept for testing, with the classes {}",
+                listed(&classes)
             )),
         };
         Ok(Folder { notice, ..Folder::of(&path, parts, passed_over, is_undivided)? })

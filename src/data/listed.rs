@@ -1,7 +1,7 @@
 //! Folders of pictures with a table of their classes.
 
 use super::DataError;
-use super::table::is_table;
+use super::table::{is_table, separator};
 use super::tree::{Classes, unlike};
 use crate::text::Shown;
 use std::io::Read;
@@ -28,13 +28,19 @@ pub fn listing(path: &Path) -> Option<PathBuf> {
 /// Returns true if the second row of a table has too few cells for pixels.
 fn lists_files(table: &Path) -> bool {
     let Ok((file, _)) = crate::files::open(table) else { return false };
-    let second = rows(file.take(1 << 16)).into_records().nth(1);
+    let mut start = Vec::new();
+    if file.take(1 << 16).read_to_end(&mut start).is_err() {
+        return false;
+    }
+    let second = rows(&start).into_records().nth(1);
     second.is_some_and(|row| row.is_ok_and(|row| (2..5).contains(&row.len())))
 }
 
 /// The rows of a table, of any lengths.
-fn rows<R: Read>(from: R) -> csv::Reader<R> {
-    csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(from)
+fn rows(bytes: &[u8]) -> csv::Reader<&[u8]> {
+    let first = String::from_utf8_lossy(bytes.split(|&byte| byte == b'\n').next().unwrap_or_default());
+    let mut reader = csv::ReaderBuilder::new();
+    reader.has_headers(false).flexible(true).trim(csv::Trim::All).delimiter(separator(&first) as u8).from_reader(bytes)
 }
 
 /// The pictures that a table lists, by class: a row for each, with its file, relative to the table, and its class. A row of

@@ -22,12 +22,20 @@ impl Array {
     }
 
     /// The array as grey images: of the shape (N, H, W), also with one channel, or (N, side * side), with values from 0 to 255,
-    /// or fractions up to 1.
+    /// or fractions up to 1. An array that stands `alone` may be a single picture, (H, W).
     ///
     /// # Errors
     /// If it has another shape or other values.
-    pub fn images(&self) -> Result<Images, String> {
+    pub fn images(&self, alone: bool) -> Result<Images, String> {
         let (height, width) = match self.shape[..] {
+            // One picture, with or without channels.
+            [height, width, 1] | [height, width] if alone && self.is_one_picture() => (height, width),
+            [_, _, 2..=4] if alone && self.is_one_picture() => {
+                return Err(format!(
+                    "its shape {:?} is that of a colour picture; save its mean, array.mean(axis=-1)",
+                    self.shape
+                ));
+            }
             [_, height, width] | [_, height, width, 1] | [_, 1, height, width] => (height, width),
             [_, pixels] if pixels.isqrt().pow(2) == pixels => (pixels.isqrt(), pixels.isqrt()),
             [_, _, _, 2..=4] => {
@@ -43,6 +51,15 @@ impl Array {
             return Err(format!("it has a value of {value}, but pixels go from 0 to 255 or from 0 to 1"));
         }
         Ok(Images { height, width, bytes: self.values().map(|value| (value * scale).round() as u8).collect() })
+    }
+
+    /// Returns true for the shape of a single picture rather than that of several.
+    fn is_one_picture(&self) -> bool {
+        match self.shape[..] {
+            [height, width] => height == width || width.isqrt().pow(2) != width,
+            [height, width, channels] => channels <= 4 && height.min(width) > 4,
+            _ => false,
+        }
     }
 
     /// The array as labels: whole numbers, or rows with a one in the column of the class.

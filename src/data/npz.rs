@@ -2,11 +2,14 @@
 //! of `.npy` files) or in a folder of `.npy` files.
 
 use super::npy::{Array, parse};
+use super::tree::is_left_over;
 use super::{DataError, DataSet, Images};
 use crate::files;
 use crate::text::Shown;
 use std::path::{Path, PathBuf};
 
+/// Words for the training part in the names of arrays.
+const TRAIN: [&str; 2] = ["train", "training"];
 /// Largest size of all elements of an array in bytes.
 const LARGEST: u64 = 8 << 30;
 
@@ -24,15 +27,17 @@ fn has_ending(path: &Path, wanted: &str) -> bool {
     path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted))
 }
 
-/// Returns true if a folder has arrays.
+/// Returns true if a folder has arrays that are a data set, or would be if more of them were there.
 pub fn has_npy(folder: &Path) -> bool {
-    !arrays_in(folder).is_empty()
+    let names = arrays_in(folder);
+    let archive = Archive { path: folder, zip: None };
+    [Which::Train, Which::Test].into_iter().any(|part| !archive.images_and_labels(&names, part).1.is_empty())
 }
 
 fn arrays_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let name = |path: PathBuf| Some(path.file_name()?.to_str()?.to_string());
-    let mut names: Vec<String> = entries.filter(|path| is_npy(path)).filter_map(name).collect();
+    let mut names: Vec<String> = entries.filter(|path| is_npy(path) && !is_left_over(path)).filter_map(name).collect();
     names.sort();
     names
 }
@@ -47,14 +52,14 @@ pub fn images_of(path: &Path) -> Result<Images, DataError> {
         let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: Shown::new(e) };
         let (mut file, _) = files::open(path).map_err(unreadable)?;
         let array = parse(&mut file, LARGEST).map_err(invalid)?;
-        return array.images().map_err(invalid);
+        return array.images(true).map_err(invalid);
     }
     let mut archive = Archive::open(path)?;
     let names = archive.names();
     let (images, _) = archive.images_and_labels(&names, Which::Test);
     let images = if images.is_empty() { archive.images_and_labels(&names, Which::Train).0 } else { images };
     match &images[..] {
-        [only] => archive.array(only, LARGEST)?.images().map_err(|text| archive.invalid(only, text)),
+        [only] => archive.array(only, LARGEST)?.images(true).map_err(|text| archive.invalid(only, text)),
         _ => Err(invalid(format!("it needs one array of images; its arrays are {}", archive.listed(&names)))),
     }
 }
@@ -95,7 +100,7 @@ pub fn read_npz(path: &Path, part: Which) -> Result<DataSet, DataError> {
     let names = archive.names();
     let Pair { images: of_images, labels: of_labels } = archive.pair(&names, part)?;
     let array = archive.array(&of_images, LARGEST)?;
-    let images = array.images().map_err(|text| archive.invalid(&of_images, text))?;
+    let images = array.images(false).map_err(|text| archive.invalid(&of_images, text))?;
     let count = array.shape.first().copied().unwrap_or(0);
     // At most a row of 256 numbers of eight bytes for each image.
     let labels = archive.array(&of_labels, (count as u64).saturating_mul(2048))?;
@@ -140,7 +145,7 @@ impl<'a> Archive<'a> {
     fn names(&self) -> Vec<String> {
         let Some(zip) = &self.zip else { return arrays_in(self.path) };
         let names = zip.file_names().flatten().map(|name| name.into_owned());
-        names.filter(|name| name.ends_with(".npy")).collect()
+        names.filter(|name| name.ends_with(".npy") && !is_left_over(Path::new(name))).collect()
     }
 
     fn listed(&self, names: &[String]) -> String {
@@ -156,7 +161,7 @@ impl<'a> Archive<'a> {
             name.trim_end_matches(".npy").split(['_', '-', '.', '/']).any(|word| wanted.contains(&word))
         };
         let is_of = |name: &&String| {
-            let (test, val) = (has(name, &["test"]), has(name, &["val", "valid", "validation"]));
+            let (test, val) = (has(name, &["test", "testing"]), has(name, &["val", "valid", "validation"]));
             match part {
                 Which::Train => !test && !val,
                 Which::Validation => val,
@@ -165,8 +170,8 @@ impl<'a> Archive<'a> {
         };
         let mut own: Vec<String> = names.iter().filter(is_of).cloned().collect();
         // Where the training part is named, others belong to no part.
-        if part == Which::Train && own.iter().any(|name| has(name, &["train"])) {
-            own.retain(|name| has(name, &["train"]));
+        if part == Which::Train && own.iter().any(|name| has(name, &TRAIN)) {
+            own.retain(|name| has(name, &TRAIN));
         }
         let is_label = |name: &String| {
             has(name, &["y", "label", "labels", "target", "targets", "class", "classes"]) || name.ends_with("arr_1.npy")
@@ -263,6 +268,7 @@ mod tests {
     fn what_does_not_fit_says_which_array() {
         let labels = || ("y", npy("|u1", "(2,)", &[0, 1]));
         for (images, words) in [
+            (npy("|u1", "(2, 5, 5, 2, 2)", &[0; 200]), "array x: its shape [2, 5, 5, 2, 2]"),
             (npy("|u1", "(2, 3)", &[0; 6]), "array x: its shape [2, 3]"),
             (npy("|u1", "(2, 2, 2, 3)", &[0; 24]), "is that of colour images"),
             (npy("|u1", "(3, 2, 2)", &[0; 12]), "3 images"),
@@ -300,6 +306,16 @@ mod tests {
         let set = DataSet::new([2, 2], (1..=8).collect(), vec![4, 1]).unwrap();
         assert_eq!(read_npz(folder.path(), Which::Train).unwrap(), set);
         assert_eq!(images_of(&folder.path().join("train_images.npy")).unwrap(), set.images);
+        // One array may be one picture.
+        for (shape, size) in [("(5, 6)", (5, 6)), ("(9, 9)", (9, 9)), ("(5, 6, 1)", (5, 6)), ("(2, 9)", (3, 3))] {
+            let count = size.0 * size.1 * if shape == "(2, 9)" { 2 } else { 1 };
+            write("alone.npy", npy("|u1", shape, &vec![9; count]));
+            let images = images_of(&folder.path().join("alone.npy")).unwrap();
+            assert_eq!((images.height, images.width, images.bytes.len()), (size.0, size.1, count), "{shape}");
+        }
+        write("alone.npy", npy("|u1", "(5, 6, 3)", &[0; 90]));
+        let error = images_of(&folder.path().join("alone.npy")).unwrap_err().to_string();
+        assert!(error.contains("is that of a colour picture"), "{error}");
         let (_folder, path) = archive(&[("x", npy("|u1", "(1, 2, 2)", &[9; 4]))]);
         assert_eq!(images_of(&path).unwrap().bytes, [9; 4]);
     }

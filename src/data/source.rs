@@ -161,7 +161,7 @@ impl Locator {
             let notice = joined(notice.collect());
             return Ok(source(own, Kind::Pictures(folder, reading), notice));
         }
-        if let Some(reason) = unlike(&path) {
+        if let Some(reason) = unlike(&path).filter(|_| has_none) {
             return Err(DataError::NoData { folder: path.into(), reason });
         }
         let (place, found) = match inner {

@@ -17,9 +17,21 @@ pub fn is_table(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
+/// What separates the cells of a table: whatever is most frequent in its first row.
+pub fn separator(row: &str) -> char {
+    let count = |c: char| row.matches(c).count();
+    if count(';').max(count('\t')) <= count(',') {
+        ','
+    } else if count(';') > count('\t') {
+        ';'
+    } else {
+        '\t'
+    }
+}
+
 /// The cells of a row.
-fn cells(row: &str) -> Vec<&str> {
-    row.split(',').map(|word| word.trim().trim_matches('"')).collect()
+fn cells(row: &str, separator: char) -> Vec<&str> {
+    row.split(separator).map(|word| word.trim().trim_matches('"')).collect()
 }
 
 /// Reads a table of labelled images: perhaps a row of names, then rows of numbers from 0 to 255. The label is in the column
@@ -29,7 +41,7 @@ fn cells(row: &str) -> Vec<&str> {
 /// # Errors
 /// If the file cannot be read, has no labels, or a row differs in length or is not such numbers.
 pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
-    let (images, labels) = read_rows(path)?;
+    let (images, labels) = read_rows(path, true)?;
     match labels {
         Some(labels) => Ok(DataSet { images, labels }),
         None => {
@@ -43,11 +55,11 @@ pub fn read_table(path: &Path) -> Result<DataSet, DataError> {
     }
 }
 
-/// The images of a table, and their labels if it has any.
+/// The images of a table, and their labels if it has any and they are `wanted`. Pixels that are all 0 or 1 are scaled to 255.
 ///
 /// # Errors
 /// As [`read_table`], but for the labels.
-pub fn read_rows(path: &Path) -> Result<(Images, Option<Vec<u8>>), DataError> {
+pub fn read_rows(path: &Path, wanted: bool) -> Result<(Images, Option<Vec<u8>>), DataError> {
     let unreadable = |e: std::io::Error| DataError::Unreadable { path: path.into(), reason: Shown::new(e) };
     let (file, size) = files::open(path).map_err(unreadable)?;
     let invalid = |row: usize, text: String| DataError::Table { path: path.into(), row, text };
@@ -57,6 +69,7 @@ pub fn read_rows(path: &Path) -> Result<(Images, Option<Vec<u8>>), DataError> {
     let mut reader = BufReader::new(file);
     let mut line = String::new();
     let mut columns: Option<Columns> = None;
+    let mut comma = ',';
     let (mut bytes, mut labels) = (Vec::new(), Vec::new());
     for row in 1.. {
         line.clear();
@@ -70,15 +83,18 @@ pub fn read_rows(path: &Path) -> Result<(Images, Option<Vec<u8>>), DataError> {
         if text.is_empty() {
             continue;
         }
-        let words = cells(text);
+        if columns.is_none() {
+            comma = separator(text);
+        }
+        let words = cells(text, comma);
         let columns = match columns {
             Some(columns) => columns,
             None => {
                 let found = *columns.insert(Columns::of(&words).map_err(|text| invalid(row, text))?);
                 let numbers = words.iter().filter(|word| word.parse::<f64>().is_ok()).count();
                 let first = found.label.or(found.id).unwrap_or(0);
-                // Columns of pixels may be called by numbers.
-                if 2 * numbers < words.len() || words[first].parse::<f64>().is_err() {
+                // Columns of pixels may be called by numbers, and all columns by consecutive ones.
+                if 2 * numbers < words.len() || words[first].parse::<f64>().is_err() || are_consecutive(&words) {
                     continue;
                 }
                 found
@@ -90,12 +106,17 @@ pub fn read_rows(path: &Path) -> Result<(Images, Option<Vec<u8>>), DataError> {
                 format!("it has {} columns, but the first row has {}", words.len(), columns.count),
             ));
         }
-        for (at, word) in words.iter().enumerate().filter(|(at, _)| Some(*at) != columns.id) {
+        let is_read = |at: usize| Some(at) != columns.id && (wanted || Some(at) != columns.label);
+        for (at, word) in words.iter().enumerate().filter(|(at, _)| is_read(*at)) {
             // Some programs write whole numbers as 7.0.
             let number = word.strip_suffix(".0").unwrap_or(word);
             let value = number.parse::<u8>().map_err(|_| {
+                let hint = match word.parse::<f64>() {
+                    Ok(value) if (0.0..=1.0).contains(&value) => "; multiply fractions by 255",
+                    _ => "",
+                };
                 let word = Shown::from(*word).to_string();
-                invalid(row, format!("{word:?} in column {} is not a whole number from 0 to 255", at + 1))
+                invalid(row, format!("{word:?} in column {} is not a whole number from 0 to 255{hint}", at + 1))
             })?;
             if Some(at) == columns.label { labels.push(value) } else { bytes.push(value) }
         }
@@ -103,7 +124,16 @@ pub fn read_rows(path: &Path) -> Result<(Images, Option<Vec<u8>>), DataError> {
     let Some(Columns { side, label, .. }) = columns.filter(|_| !bytes.is_empty()) else {
         return Err(DataError::Empty(path.into()));
     };
-    Ok((Images { height: side, width: side, bytes }, label.map(|_| labels)))
+    if bytes.iter().all(|&byte| byte <= 1) {
+        bytes.iter_mut().for_each(|byte| *byte *= 255);
+    }
+    Ok((Images { height: side, width: side, bytes }, label.filter(|_| wanted).map(|_| labels)))
+}
+
+/// Returns true for the names that some programs give to columns: 0, 1, 2 and on, or from 1 on.
+fn are_consecutive(words: &[&str]) -> bool {
+    let first = words[0].parse::<usize>().ok().filter(|&first| first <= 1 && words.len() > 16);
+    first.is_some_and(|first| words.iter().enumerate().all(|(at, word)| word.parse() == Ok(first + at)))
 }
 
 /// What the columns of a table are.
@@ -120,7 +150,7 @@ impl Columns {
     /// Determines them from the first row.
     fn of(words: &[&str]) -> Result<Columns, String> {
         let called = |names: &[&str]| words.iter().position(|word| names.contains(&word.to_lowercase().as_str()));
-        let (count, id) = (words.len(), called(&["id", "imageid", "image_id"]));
+        let (count, id) = (words.len(), called(&["id", "imageid", "image_id", "", "unnamed: 0"]));
         let is_square = |pixels: usize| pixels >= 4 && pixels.isqrt().pow(2) == pixels;
         let rest = count - usize::from(id.is_some());
         let label = match called(&["label", "class", "target", "y"]) {
@@ -156,6 +186,7 @@ mod tests {
             "label,pixel0,pixel1,pixel2,pixel3\n7,0,10,20,255\n3,1,2,3,4\n",
             "\u{feff}7,0,10,20,255\r\n3,1,2,3,4\r\n\r\n",
             "a,b,c,d,class\n0,10,20,255,7\n1,2,3,4,3",
+            "label;a;b;c;d\n7;0;10;20;255\n3;1;2;3;4\n",
             "\"label\",\"1\",\"2\",\"3\",\"4\"\n7.0,0.0,10,20,255\n3,1,2,3,4\n",
         ] {
             assert_eq!(read(text), Ok(set.clone()), "{text}");
@@ -169,10 +200,16 @@ mod tests {
         for text in ["p0,p1,p2,p3\n1,2,3,4\n5,6,7,8", "1,2,3,4\n5,6,7,8\n", "Id,0,1,2,3\n900,1,2,3,4\n901,5,6,7,8\n"] {
             std::fs::write(&path, text).unwrap();
             let images = Images { height: 2, width: 2, bytes: (1..=8).collect() };
-            assert_eq!(read_rows(&path).unwrap(), (images, None), "{text}");
+            assert_eq!(read_rows(&path, true).unwrap(), (images, None), "{text}");
         }
         std::fs::write(&path, "id,label,0,1,2,3\n900,9,1,2,3,4\n").unwrap();
-        assert_eq!(read_rows(&path).unwrap().1, Some(vec![9]));
+        assert_eq!(read_rows(&path, true).unwrap().1, Some(vec![9]));
+        // Names of columns may be numbers, an index has no name, and labels that are not needed may be anything.
+        let (names, row) = ((0..25).map(|n| n.to_string()).collect::<Vec<_>>().join(","), vec!["1"; 25].join(","));
+        std::fs::write(&path, format!("{names}\n{row}\n")).unwrap();
+        assert_eq!(read_rows(&path, false).unwrap().0.bytes, [255; 25], "one image, whose pixels are 1");
+        std::fs::write(&path, ",label,a,b,c,d\n300,cat,1,2,3,4\n").unwrap();
+        assert_eq!(read_rows(&path, false).unwrap().0.bytes, [1, 2, 3, 4]);
     }
 
     #[test]
@@ -185,6 +222,7 @@ mod tests {
             ("1,2,3,4,5\n1,2,3\n", "row 2"),
             ("1,2,3,4,5\n1,2,x,4,5\n", "\"x\" in column 3"),
             ("1,2,3,4,5\n1,2,256,4,5\n", "0 to 255"),
+            ("1,2,3,4,5\n1,2,0.5,4,5\n", "multiply fractions by 255"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");

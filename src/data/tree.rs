@@ -52,9 +52,13 @@ impl Tree {
         }
         // Without a training part all folders are classes, but for parts that have classes of the same names.
         if found[0].is_none() {
-            let names = |folder: &Path| folders(folder).unwrap_or_default().into_iter().map(|(name, _)| name);
-            let has = |class: &String| inner.iter().any(|(name, _)| name == class);
-            found.iter_mut().for_each(|part| *part = part.filter(|folder| names(folder).all(|class| has(&class))));
+            let beside: Vec<&Path> = found.into_iter().flatten().collect();
+            let names = |writers: Writers| merged(writers).into_keys().collect::<BTreeSet<String>>();
+            let of =
+                |part: &Path, except: &[&Path], known| writers_in(part, except, known, &mut Vec::new()).ok().map(names);
+            let known = of(&path, &beside, None).unwrap_or_default();
+            let is_part = |part: &&Path| of(part, &[], Some(&known)).is_some_and(|names| names.is_subset(&known));
+            found.iter_mut().for_each(|part| *part = part.filter(|folder| is_part(folder)));
         }
         let [train, validation, test] = found;
         let beside: Vec<&Path> = if train.is_none() { found.into_iter().flatten().collect() } else { Vec::new() };
@@ -64,10 +68,11 @@ impl Tree {
                 passed_over.extend(passed(folder, pictures_below(folder), "next to a folder of training pictures"));
             }
         }
-        let mut of = |part: &Path, except: &[&Path]| writers_in(part, except, &mut passed_over);
-        let train = of(train.unwrap_or(&path), &beside)?;
-        let validation = validation.map(|part| of(part, &[]).map(merged)).transpose()?;
-        let test = test.map(|part| of(part, &[]).map(merged)).transpose()?;
+        let train = writers_in(train.unwrap_or(&path), &beside, None, &mut passed_over)?;
+        let known = train.values().flat_map(|classes| classes.keys().cloned()).collect();
+        let mut of = |part: &Path| writers_in(part, &[], Some(&known), &mut passed_over).map(merged);
+        let validation = validation.map(&mut of).transpose()?;
+        let test = test.map(&mut of).transpose()?;
         Ok(Tree { train, validation, test, passed_over, path })
     }
 }
@@ -113,29 +118,35 @@ fn unwrapped(path: &Path) -> PathBuf {
     path
 }
 
-/// The pictures of a folder by writer and class, without some folders in it.
-fn writers_in(path: &Path, except: &[&Path], passed_over: &mut Vec<PassedOver>) -> Result<Writers, DataError> {
+/// The pictures of a folder by writer and class, without some folders in it. `known` are the classes of the training part.
+fn writers_in(
+    path: &Path,
+    except: &[&Path],
+    known: Option<&BTreeSet<String>>,
+    passed_over: &mut Vec<PassedOver>,
+) -> Result<Writers, DataError> {
     let mut outer = folders(path)?;
     outer.retain(|(_, folder)| !except.contains(&folder.as_path()));
     let mut inner = Vec::new();
     for (name, folder) in &outer {
-        let own = if has_pictures(folder) { Vec::new() } else { folders(folder)? };
-        let (with_pictures, without): (Vec<_>, Vec<_>) = own.into_iter().partition(|(_, folder)| has_pictures(folder));
-        passed_over.extend(without.iter().filter_map(|(_, folder)| passed(folder, pictures_below(folder), TOO_DEEP)));
-        inner.push((name.as_str(), with_pictures));
+        let (with_pictures, without): (Vec<_>, Vec<_>) =
+            folders(folder)?.into_iter().partition(|(_, folder)| has_pictures(folder));
+        inner.push(Inner { name, folder, own: pictures_in(folder)?.len(), with_pictures, without });
     }
     let mut writers = Writers::new();
-    if inner.is_empty() || inner.iter().any(|(_, folders)| folders.is_empty()) {
+    if !inner.iter().any(|of| of.own > 0 || !of.with_pictures.is_empty()) || !are_deeper(&inner) {
         let own: &mut Classes = writers.entry(String::new()).or_default();
-        for ((name, class), (_, nested)) in outer.iter().zip(&inner) {
-            own.insert(name.clone(), pictures_of(class, nested, passed_over)?);
+        for of in &inner {
+            own.insert(of.name.into(), pictures_of(of.folder, &of.with_pictures, passed_over)?);
         }
         return Ok(writers);
     }
-    let by_writer = are_writers(&inner);
-    for (name, folders) in &inner {
-        for (nested, folder) in folders {
-            let (writer, class) = if by_writer { (*name, nested.as_str()) } else { (nested.as_str(), *name) };
+    let by_writer = are_writers(&inner, known);
+    for of in &inner {
+        let unused = of.without.iter().map(|(_, folder)| pictures_below(folder)).sum::<usize>() + of.own;
+        passed_over.extend(passed(of.folder, unused, TOO_DEEP));
+        for (nested, folder) in &of.with_pictures {
+            let (writer, class) = if by_writer { (of.name, nested.as_str()) } else { (nested.as_str(), of.name) };
             let own = writers.entry(writer.into()).or_default();
             own.entry(class.into()).or_default().extend(pictures_of(folder, &[], passed_over)?);
         }
@@ -147,22 +158,55 @@ fn writers_in(path: &Path, except: &[&Path], passed_over: &mut Vec<PassedOver>) 
     Ok(writers)
 }
 
-/// Why pictures below a class folder are not used.
-const TOO_DEEP: &str = "in folders inside a class folder";
+/// A folder with the folders in it.
+struct Inner<'a> {
+    name: &'a str,
+    folder: &'a Path,
+    /// Number of pictures directly in it.
+    own: usize,
+    with_pictures: Vec<(String, PathBuf)>,
+    without: Vec<(String, PathBuf)>,
+}
 
-/// Decides for two levels of folders with all pictures in the inner ones whether the outer ones are the writers and the inner
-/// ones the classes, or the other way round. Classes are called by single characters or by numbers, have fewer names than
-/// writers if both are, and otherwise are the inner folders if one of those occurs several times.
-fn are_writers(inner: &[(&str, Vec<(String, PathBuf)>)]) -> bool {
-    let outer: BTreeSet<&str> = inner.iter().map(|(name, _)| *name).collect();
-    let all: Vec<&str> = inner.iter().flat_map(|(_, folders)| folders.iter().map(|(name, _)| name.as_str())).collect();
+/// Why pictures below a class folder, or beside the class folders of a writer, are not used.
+const TOO_DEEP: &str = "not in a class folder, or in folders inside one";
+
+/// Returns true if the pictures are a level deeper: every folder that has any has most of them there, and in more than one
+/// folder if it has some of its own.
+fn are_deeper(inner: &[Inner]) -> bool {
+    let below = |of: &Inner| {
+        of.with_pictures.iter().map(|(_, folder)| pictures_in(folder).map_or(0, |files| files.len())).sum::<usize>()
+    };
+    let is_deeper = |of: &Inner| match of.own {
+        0 => !of.with_pictures.is_empty() || pictures_below(of.folder) == 0,
+        own => of.with_pictures.len() > 1 && below(of) > own,
+    };
+    inner.iter().all(is_deeper)
+}
+
+/// Decides for two levels of folders whether the outer ones are the writers and the inner ones the classes, or the other way
+/// round. Classes are those of the training part, or the digits, or called by single characters or by numbers, and fewer than
+/// writers that are, too; otherwise they are the inner folders if one of those occurs several times.
+fn are_writers(inner: &[Inner], known: Option<&BTreeSet<String>>) -> bool {
+    let inner = || inner.iter().filter(|of| !of.with_pictures.is_empty());
+    let outer: BTreeSet<&str> = inner().map(|of| of.name).collect();
+    let all: Vec<&str> = inner().flat_map(|of| of.with_pictures.iter().map(|(name, _)| name.as_str())).collect();
     let nested: BTreeSet<&str> = all.iter().copied().collect();
+    let differ = |is: &dyn Fn(&BTreeSet<&str>) -> bool| match [&outer, &nested].map(is) {
+        [of_outer, of_nested] if of_outer != of_nested => Some(of_nested),
+        _ => None,
+    };
     let is_class = |name: &&str| name.chars().count() == 1 || name.parse::<u32>().is_ok();
-    match [&outer, &nested].map(|names| names.iter().all(is_class)) {
-        [outer_are, nested_are] if outer_are != nested_are => nested_are,
-        [true, _] if nested.len() != outer.len() => nested.len() < outer.len(),
-        _ => nested.len() < all.len(),
-    }
+    let are_known = |names: &BTreeSet<&str>| known.is_some_and(|known| names.iter().all(|&name| known.contains(name)));
+    let are_digits =
+        |names: &BTreeSet<&str>| names.iter().copied().eq((0..10).map(|digit| &"0123456789"[digit..=digit]));
+    let are_classes = |names: &BTreeSet<&str>| names.iter().all(is_class);
+    differ(&are_known).or_else(|| differ(&are_digits)).or_else(|| differ(&are_classes)).unwrap_or_else(|| {
+        match are_classes(&outer) && nested.len() != outer.len() {
+            true => nested.len() < outer.len(),
+            false => nested.len() < all.len(),
+        }
+    })
 }
 
 /// The pictures in a class folder or, if it has none, those in the folders in it.
@@ -314,6 +358,36 @@ mod tests {
             // Both are numbers: there are fewer classes.
             (&["7/0/a.png", "7/1/b.png", "8/0/c.png", "9/1/d.png"], &["7", "8", "9"], &["0", "1"]),
             (&["ann/cat/a.png", "ann/dog/b.png", "bob/cat/c.png"], &["ann", "bob"], &["cat", "dog"]),
+            (
+                &[
+                    "0/1/a.png",
+                    "0/2/b.png",
+                    "1/1/c.png",
+                    "2/1/a.png",
+                    "3/1/a.png",
+                    "4/1/a.png",
+                    "5/1/a.png",
+                    "6/1/a.png",
+                    "7/1/a.png",
+                    "8/2/a.png",
+                    "9/1/a.png",
+                ],
+                &["1", "2"],
+                &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+            ),
+            // A part beside writers, an empty folder, and stray pictures beside the classes.
+            (&["ann/cat/a.png", "ann/dog/b.png", "bob/cat/c.png", "test/cat/d.png"], &["ann", "bob"], &["cat", "dog"]),
+            (
+                &["ann/cat/a.png", "ann/dog/b.png", "bob/cat/c.png", "bob/dog/d.png", "notes/n.txt", "ann/x.png"],
+                &["ann", "bob"],
+                &["cat", "dog"],
+            ),
+            // A test part of one writer.
+            (
+                &["train/ann/cat/a.png", "train/ann/dog/a.png", "train/bob/cat/a.png", "test/cid/cat/a.png"],
+                &["ann", "bob"],
+                &["cat", "dog"],
+            ),
             // Nothing occurs twice, so the inner folders are neither classes nor writers.
             (&["cat/one/a.png", "dog/two/b.png", "dog/more/c.png"], &[""], &["cat", "dog"]),
             (&["set/digits/0/a.png", "set/digits/1/b.png"], &[""], &["0", "1"]),

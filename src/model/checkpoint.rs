@@ -226,18 +226,19 @@ impl Model {
     }
 }
 
-/// Parameters of a network from a file with the same shapes, regardless of its metadata.
+/// Parameters of a network from a file with the same shapes, regardless of its metadata, and what was done to the names of
+/// its tensors.
 ///
 /// # Errors
 /// As [`Model::load`].
-pub fn load_parameters(path: &Path, network: &Network) -> Result<Vec<f32>, CheckpointError> {
+pub fn load_parameters(path: &Path, network: &Network) -> Result<(Vec<f32>, Vec<String>), CheckpointError> {
     let file = model_file(path)?;
     let raw = content(&file)?;
     let mut tensors = Tensors::of(&file, &raw)?;
     if network.parameters().iter().any(|p| tensors.get(&p.name).is_none()) {
         tensors.match_layers(network);
     }
-    arena(&file, &tensors, network, "", true)
+    Ok((arena(&file, &tensors, network, "", true)?, tensors.notices()))
 }
 
 /// Everything needed to resume a run: parameters, optimizer state, and a record of the position.

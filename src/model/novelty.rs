@@ -280,10 +280,14 @@ mod tests {
         for (from, to) in [
             ("\"classes\":2", "\"classes\":99"),
             ("\"values\":\"", "\"values\":\"A"),
-            ("\"values\":\"", "\"values\":\"!"),
+            ("\"deviation\":", "\"deviation\":-"),
         ] {
             assert!(serde_json::from_str::<Novelty>(&text.replace(from, to)).is_err(), "{to}");
         }
+        // Another character in place of one, so that only it is wrong.
+        let at = text.find("\"values\":\"").unwrap() + 10;
+        let damaged = format!("{}!{}", &text[..at], &text[at + 1..]);
+        assert!(serde_json::from_str::<Novelty>(&damaged).is_err());
         assert!(Novelty::fit(&near[..400], 40, &labels[..10], 2).is_none(), "ten images say too little");
     }
 

@@ -21,10 +21,10 @@ pub use evaluate::{Evaluator, Summary};
 pub use events::{EpochReport, Event};
 pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;
-pub use old::{Forgetting, Old};
+pub use old::{Forgetting, Old, as_trained};
 pub use parts::{Sources, check_size};
 pub use predict::{Answer, Predictor};
-pub use record::Record;
+pub use record::{OldRecord, Record};
 pub use run::{Outcome, Trainer};
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub use setup::{Position, Prepared, image_size};
@@ -44,9 +44,9 @@ pub enum TrainError {
     Data(#[from] DataError),
     #[error(
         "the data of {run} is not at {data} any more; give the place where it is now with {} FOLDER",
-        Argument("data")
+        Argument(.setting)
     )]
-    Moved { run: Shown, data: Shown },
+    Moved { run: Shown, data: Shown, setting: &'static str },
     #[error(
         "{error}; the images have only {height}x{width} pixels: scale them to 28x28 with {} resize, or give a smaller \
          network with {} FILE",
@@ -72,6 +72,12 @@ pub enum TrainError {
         Argument("freeze")
     )]
     FrozenHead { layer: String, known: String, wanted: String },
+    #[error(
+        "{data} and {old} have labels without names, and {data} has more: they cannot be told to mean the same classes. Give \
+         {data} as a folder with one folder of pictures per class, or leave {} out",
+        Argument("replay")
+    )]
+    Nameless { data: Shown, old: Shown },
     #[error(
         "{} has images of class {class:?}, which the trained model will not have: its classes are {}. {} 1 trains on the \
          classes of both sets",

@@ -1,12 +1,13 @@
 //! The data set that a model was trained on before: how much of it is forgotten.
 
-use super::TrainError;
 use super::parts::{OldTest, check_size, rename};
 use super::score::evaluate_model;
-use crate::data::DataSet;
+use super::{OldRecord, TrainError};
+use crate::data::{DataSet, Pictures, SplitBy, fingerprint};
 use crate::gpu::Device;
 use crate::model::Model;
-use serde::Serialize;
+use crate::settings::seed;
+use serde::{Deserialize, Serialize};
 
 /// The test part of an older set.
 pub struct Old {
@@ -14,15 +15,19 @@ pub struct Old {
     /// Its labels are those of the trained model.
     pub set: DataSet,
     classes: Vec<String>,
-    before: Before,
+    /// The model that the training starts from, until it was tested.
+    model: Option<Box<Model>>,
+    pub record: OldRecord,
 }
 
-/// The accuracy before the training.
-enum Before {
-    /// Of the model that the training starts from.
-    Of(Box<Model>),
-    /// As it was measured when the run began; `None` if the model did not know all of the classes.
-    Known(Option<f64>),
+/// How the pictures of a set are read and split that a model has been trained on.
+pub fn as_trained(pictures: Pictures, model: &Model) -> Pictures {
+    let config = &model.training["config"];
+    Pictures {
+        seed: seed::deserialize(&config["seed"]).unwrap_or(0),
+        split_by: SplitBy::deserialize(&config["split-by"]).unwrap_or_default(),
+        ..pictures
+    }
 }
 
 /// Accuracy on the test part of an older set.
@@ -43,35 +48,36 @@ impl Old {
     pub fn of(test: OldTest, model: Model) -> Result<Old, TrainError> {
         check_size(&model.network, &test.set)?;
         let OldTest { name, set, classes } = test;
-        Ok(Old { name, set, classes, before: Before::Of(Box::new(model)) })
+        let Pictures { seed, split_by, .. } = as_trained(Pictures::default(), &model);
+        let record = OldRecord { fingerprint: fingerprint(&set), before: None, seed, split_by };
+        Ok(Old { name, set, classes, model: Some(Box::new(model)), record })
     }
 
-    /// The set for a run that is resumed, with the accuracy that it recorded.
+    /// The set for a run that is resumed, with the accuracy that it recorded for the same images.
     ///
     /// # Errors
     /// If the model does not have its classes.
-    pub fn resumed(test: OldTest, before: Option<f64>, classes: &[String]) -> Result<Old, TrainError> {
+    pub fn resumed(test: OldTest, record: Option<OldRecord>, classes: &[String]) -> Result<Old, TrainError> {
         let OldTest { name, set, classes: own } = test;
-        Old { name, set, classes: own, before: Before::Known(before) }.for_classes(classes)
+        let fingerprint = fingerprint(&set);
+        let known = record.filter(|record| record.fingerprint == fingerprint);
+        let split_by = SplitBy::default();
+        let record = known.unwrap_or(OldRecord { fingerprint, before: None, seed: 0, split_by });
+        Old { name, set, classes: own, model: None, record }.for_classes(classes)
     }
 
-    /// Measures the accuracy before the training, once, where all classes were known.
+    /// Measures the accuracy before the training, once, if all classes were known.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn before(&mut self, device: &Device, trained: &[String]) -> Result<Option<f64>, TrainError> {
-        if let Before::Of(model) = &self.before {
-            let mut set = self.set.clone();
-            let accuracy = match rename(&mut set, trained, &model.class_names) {
-                Err(_) => None,
-                Ok(()) => {
-                    let seen = evaluate_model(device, model, &mut set)?;
-                    Some(seen.correct(set.labels.iter().copied()) as f64 / set.labels.len() as f64)
-                }
-            };
-            self.before = Before::Known(accuracy);
+    pub fn test_before(&mut self, device: &Device, trained: &[String]) -> Result<(), TrainError> {
+        let Some(model) = self.model.take() else { return Ok(()) };
+        let mut set = self.set.clone();
+        if rename(&mut set, trained, &model.class_names).is_ok() {
+            let seen = evaluate_model(device, &model, &mut set)?;
+            self.record.before = Some(seen.correct(set.labels.iter().copied()) as f64 / set.labels.len() as f64);
         }
-        Ok(if let Before::Known(accuracy) = self.before { accuracy } else { None })
+        Ok(())
     }
 
     /// The set with the labels of a model that has these classes.

@@ -5,6 +5,8 @@ use crate::data::{Classes, DataError, DataSet, Part, Source, Unfit, hold_out};
 use crate::model::{Network, numbered_classes};
 use crate::random::{Purpose, Stream};
 use crate::settings::Config;
+use crate::text::Shown;
+use std::ops::Range;
 
 /// The data sets of a run.
 pub struct Sources {
@@ -24,6 +26,14 @@ pub struct OldTest {
     pub name: String,
     pub set: DataSet,
     pub classes: Vec<String>,
+}
+
+impl OldTest {
+    /// How many of its training images are replayed.
+    pub fn replay_note(&self, replayed: &Range<usize>) -> Option<String> {
+        let name = Shown::from(&self.name);
+        (!replayed.is_empty()).then(|| format!("{} of the training images are replayed from {name}", replayed.len()))
+    }
 }
 
 /// Indices to train on and to validate on: the images at the end that the set provides for it, else some chosen by
@@ -48,6 +58,8 @@ pub struct Data {
     pub unfit: Unfit,
     pub classes: Classes,
     pub old: Option<OldTest>,
+    /// Images of `train` that are replayed from the older set.
+    pub replayed: Range<usize>,
 }
 
 /// Both parts, checked against each other. `known` are the classes of a model, whose order those of several sets get.
@@ -72,7 +84,7 @@ pub fn load(config: &Config, sources: &Sources, known: &[String]) -> Result<Data
         train.limit(limit, held_out);
     }
     check_parts(&train, &test)?;
-    let data = Data { train, test, held_out, unfit, classes, old: None };
+    let data = Data { train, test, held_out, unfit, classes, old: None, replayed: 0..0 };
     match &sources.old {
         Some(old) => with_old(config, data, source, old, known),
         None => Ok(data),
@@ -97,6 +109,10 @@ fn with_old(
     let mut replayed = old.load(Part::Train)?;
     replayed.set.limit(replayed.set.labels.len() - replayed.held_out, 0);
     let classes = old.classes(&replayed.set, &test, None)?;
+    data.unfit.extend(std::mem::take(&mut replayed.unfit));
+    if data.classes.names.is_none() && classes.names.is_none() && data.classes.count > classes.count {
+        return Err(TrainError::Nameless { data: (&source.name).into(), old: (&old.name).into() });
+    }
     let (own, others) = (names(&data.classes), names(&classes));
     let mut all: Vec<String> =
         known.iter().filter(|name| own.contains(name) || others.contains(name)).cloned().collect();
@@ -116,7 +132,9 @@ fn with_old(
     Stream::new(config.seed, Purpose::Replay, 0).shuffle(&mut chosen);
     chosen.truncate(wanted as usize);
     chosen.sort_unstable();
-    data.train.insert(data.train.labels.len() - data.held_out, &replayed.set, &chosen);
+    let at = data.train.labels.len() - data.held_out;
+    data.train.insert(at, &replayed.set, &chosen);
+    data.replayed = at..at + chosen.len();
     data.classes = Classes::of(&source.name, Some(all), &data.train, &data.test, None)?;
     data.old = Some(OldTest { name: old.name.clone(), set: test, classes: others });
     Ok(data)

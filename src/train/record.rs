@@ -1,6 +1,7 @@
 //! The record that a run resumes from.
 
 use super::EpochReport;
+use crate::data::SplitBy;
 use crate::model::Network;
 use crate::settings::Config;
 use serde::{Deserialize, Serialize};
@@ -19,9 +20,21 @@ pub struct Record {
     /// Number of images of that epoch already trained on.
     pub rows: usize,
     pub reports: Vec<EpochReport>,
-    /// Accuracy of the model that the run started from on the test part of an older set.
+    /// The test part of an older set, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<OldRecord>,
+}
+
+/// What a run remembers of an older set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OldRecord {
+    /// SHA-256 of its test images and labels.
+    pub fingerprint: String,
+    /// Accuracy of the model that the run started from; `None` if it did not know all of the classes.
     pub before: Option<f64>,
+    /// How its test part was split off: as in the training of that model.
+    pub seed: u64,
+    pub split_by: SplitBy,
 }
 
 impl Record {
@@ -44,7 +57,10 @@ impl Record {
         let told = |r: &EpochReport| {
             is_number(r.train_loss)
                 && r.validation_loss.is_none_or(is_number)
-                && [r.validation_accuracy, r.old_accuracy, self.before].into_iter().flatten().all(is_share)
+                && [r.validation_accuracy, r.old_accuracy, self.old.as_ref().and_then(|old| old.before)]
+                    .into_iter()
+                    .flatten()
+                    .all(is_share)
         };
         if let Some(report) = reports.iter().find(|report| !told(report)) {
             return Err(format!("epoch {} has an impossible loss or accuracy", report.epoch));

@@ -113,7 +113,8 @@ impl<'a> Trainer<'a> {
         let test = Exam::new(device, &run.model, parameters, &mut run.test)?;
         let old = match &mut run.old {
             Some(old) => {
-                let before = old.before(device, &run.model.class_names)?;
+                old.test_before(device, &run.model.class_names)?;
+                let before = old.record.before;
                 let exam = Exam::new(device, &run.model, parameters, &mut old.set)?;
                 exam.map(|exam| (exam, Forgetting { name: old.name.clone(), before, after: None }))
             }

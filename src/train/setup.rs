@@ -46,6 +46,8 @@ pub struct Prepared {
     pub unfit: Unfit,
     /// The set that the model was trained on before, if it is still to be tested on it.
     pub old: Option<Old>,
+    /// Images of `train` that are replayed from that set.
+    pub replayed: std::ops::Range<usize>,
     /// What the user should know before the run begins.
     pub notes: Vec<String>,
     /// The run folder to continue in.
@@ -90,7 +92,7 @@ impl Prepared {
         let test = test.unwrap_or_else(|| DataSet { images: none(), labels: Vec::new() });
         check_parts(&train, &test)?;
         let classes = Classes::of("the data", None, &train, &test, config.classes)?;
-        let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes, old: None };
+        let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes, old: None, replayed: 0..0 };
         match model {
             Some(model) => {
                 model.network.check_frozen(&config.freeze)?;
@@ -102,7 +104,7 @@ impl Prepared {
 
     fn fresh(config: Config, source: Option<Source>, data: Data) -> Result<Prepared, TrainError> {
         let Data { train, test, held_out, unfit, classes, .. } = data;
-        let notes = classes.remarks(config.class_weights.is_some());
+        let mut notes = classes.remarks(config.class_weights.is_some());
         let Images { height, width, .. } = train.images;
         let mut network = config.network.network([1, height, width], classes.count).map_err(|error| match error {
             ArchitectureError::Network(error) if height.max(width) < 28 => TrainError::Small { height, width, error },
@@ -115,10 +117,11 @@ impl Prepared {
         config.check(held_out.len()).map_err(TrainError::Idle)?;
         let known = source.as_ref().and_then(Source::normalisation);
         let (mean, std) = known.unwrap_or_else(|| train.normalisation(&indices));
-        let parameters = match &config.init {
+        let (parameters, notices) = match &config.init {
             Some(file) => load_parameters(file, &network)?,
-            None => initialise(&network, config.seed),
+            None => (initialise(&network, config.seed), Vec::new()),
         };
+        notes.extend(notices);
         let model = Model {
             novelty: None,
             notices: Vec::new(),
@@ -147,9 +150,10 @@ impl Prepared {
     }
 
     fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
-        let Data { mut train, mut test, held_out, unfit, classes, old } = data;
+        let Data { mut train, mut test, held_out, unfit, classes, old, replayed } = data;
         check_size(&model.network, &train)?;
         let mut notes = classes.remarks(config.class_weights.is_some());
+        notes.extend(old.as_ref().and_then(|old| old.replay_note(&replayed)));
         let old = old.map(|old| Old::of(old, model.clone())).transpose()?;
         notes.extend(fit_classes(&mut model, &config, source.as_ref(), classes, [&mut train, &mut test])?);
         let old = old.map(|old| old.for_classes(&model.class_names)).transpose()?;
@@ -157,7 +161,7 @@ impl Prepared {
         let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check(held_out.len()).map_err(TrainError::Idle)?;
         let prepared = Prepared::new("finetune", config, source, model, train, test, indices, held_out, unfit);
-        Prepared { notes, old, ..prepared }.completed()
+        Prepared { notes, old, replayed, ..prepared }.completed()
     }
 
     /// Resumes a run that stopped or ended. `change` may set a new total of epochs or another location of the data.
@@ -177,7 +181,8 @@ impl Prepared {
         let state: Resume<Record> = Resume::load(&run.join(RESUME), &model.network, states)?;
         let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
         state.record.check(&model.network, state.losses.len()).map_err(bad)?;
-        let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, before, .. } = state.record;
+        let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, old: remembered, .. } =
+            state.record;
         let (epochs, recorded) = (config.epochs, config.data.clone());
         change(&mut config);
         if config.schedule.knows_its_end() && config.epochs != epochs {
@@ -208,11 +213,24 @@ impl Prepared {
         let locator = Locator { pictures, ..locator.clone() };
         let found = locator.locate(&config.data, progress);
         let data = found.map_err(|error| match error {
-            DataError::Unknown(data) if config.data == recorded => TrainError::Moved { run: run.into(), data },
+            DataError::Unknown(data) if config.data == recorded => {
+                TrainError::Moved { run: run.into(), data, setting: "data" }
+            }
             error => error.into(),
         })?;
         config.data = data.wanted.clone();
-        let old = config.keep_testing.as_deref().map(|old| locator.locate(old, progress)).transpose()?;
+        let old = match config.keep_testing.as_deref() {
+            None => None,
+            Some(place) => {
+                let split = remembered.as_ref().map(|old| (old.seed, old.split_by));
+                let (seed, split_by) = split.unwrap_or((config.seed, config.split_by));
+                let locator = Locator { pictures: Pictures { seed, split_by, ..pictures }, ..locator.clone() };
+                Some(locator.locate(place, progress).map_err(|error| match error {
+                    DataError::Unknown(data) => TrainError::Moved { run: run.into(), data, setting: "keep-testing" },
+                    error => error.into(),
+                })?)
+            }
+        };
         let sources = Sources { data, old };
         let Data { mut train, mut test, held_out, unfit, old, .. } = load(&config, &sources, &model.class_names)?;
         let source = sources.data;
@@ -224,7 +242,7 @@ impl Prepared {
             }
             set.check(&source.name, model.network.classes())?;
         }
-        let old = old.map(|old| Old::resumed(old, before, &model.class_names)).transpose()?;
+        let old = old.map(|old| Old::resumed(old, remembered, &model.class_names)).transpose()?;
         let (indices, held_out) = parts(&train, held_out, &config)?;
         config.check_patience(held_out.len()).map_err(TrainError::Idle)?;
         let model = Model { parameters: state.parameters, ..model };
@@ -330,6 +348,7 @@ impl Prepared {
             progress,
             unfit,
             old: None,
+            replayed: 0..0,
             notes: Vec::new(),
             resume: None,
         }

@@ -452,6 +452,40 @@ fn what_is_forgotten_is_measured_and_replay_keeps_more_of_it() {
     let resumed = place.json(&["finetune", "--resume", "kept", "--epochs", "4"]);
     assert_eq!(sha(&place.path("kept/model.safetensors")), sha(&place.path("whole/model.safetensors")));
     assert_eq!(resumed["old"]["before"].as_f64().unwrap(), pretrained);
+    // The old set has no test part: it is split as when the model was trained on it, and another set at its place has no
+    // accuracy before.
+    bars(&place.path("split/old"), ["flat", "upright"], 30);
+    let old_split =
+        ["train", "--data", "split/old", "--validation", "0", "--seed", "5", "--epochs", "2", "--out", "on-split"];
+    place.json(&old_split);
+    let own = place.json(&["eval", "on-split", "--data", "split/old"]);
+    let tune = |more: &[&str]| {
+        let tune = ["finetune", "on-split", "--data", "bars", "--epochs", "1", "--lr", "1e-9"];
+        place.json(&[&tune[..], more].concat())
+    };
+    let tuned = tune(&["--keep-testing", "split/old", "--out", "on-bars"]);
+    assert_eq!(tuned["old"]["before"], own["accuracy"]);
+    bars(&place.path("other/old"), ["flat", "upright"], 9);
+    let resumed = place.json(&["finetune", "--resume", "on-bars", "--epochs", "2", "--keep-testing", "other/old"]);
+    assert_eq!(resumed["old"]["before"], serde_json::Value::Null);
+    // Only the new pictures say whether the model knows them.
+    bars(&place.path("few"), ["flat", "upright"], 4);
+    let ended = place.run(&[
+        "finetune",
+        "pretrained",
+        "--data",
+        "few",
+        "--keep-testing",
+        &old,
+        "--replay",
+        "20",
+        "--steps",
+        "1",
+        "--out",
+        "lr",
+    ]);
+    assert!(ended.code == Some(0) && ended.err.contains("adam, lr 0.001,"), "{}", ended.err);
+    assert!(ended.err.contains("120 of the training images are replayed from"), "{}", ended.err);
     // Without new classes nothing has to be replayed.
     let tune = ["finetune", "pretrained", "--data", &old, "--keep-testing", &old, "--epochs", "1", "--out", "same"];
     let ended = place.run(&tune);

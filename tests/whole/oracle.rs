@@ -120,7 +120,7 @@ fn large(root: &Path) -> Oracle {
     Oracle {
         set,
         batch: 64,
-        init: load_parameters(&oracle.join("init.safetensors"), &network()).unwrap(),
+        init: load_parameters(&oracle.join("init.safetensors"), &network()).unwrap().0,
         first,
         losses: curve["loss_f64"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect(),
         momentum: under(&after, "momentum."),

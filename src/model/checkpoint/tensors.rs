@@ -40,8 +40,9 @@ impl<'a> Tensors<'a> {
         Ok(Tensors { file, prefix, layers: Vec::new() })
     }
 
-    /// Takes the file's layers for those of a network by their shapes, if every layer of either has one of the other. Layers of
-    /// the same shapes are taken in the order of their names. Returns false if they do not fit.
+    /// Takes the file's layers for those of a network by their shapes, if every layer of either has one of the other. Of layers of
+    /// the same shapes, all have the network's names, or names that differ in a number only, by which they are in order.
+    /// Returns false if they do not fit.
     pub fn match_layers(&mut self, network: &Network) -> bool {
         let mut own: BTreeMap<String, Shapes> = BTreeMap::new();
         for (name, tensor) in self.file.iter().filter(|(name, _)| !is_counter(name)) {
@@ -58,7 +59,11 @@ impl<'a> Tensors<'a> {
                 .filter(|p| p.layer == wanted)
                 .map(|p| (p.name.rsplit('.').next().unwrap_or_default().into(), p.shape.clone()))
                 .collect();
-            let Some(at) = own.iter().position(|(_, own)| *own == shapes) else { return false };
+            let alike: Vec<usize> = (0..own.len()).filter(|&at| own[at].1 == shapes).collect();
+            let same = alike.iter().copied().find(|&at| own[at].0 == wanted);
+            let is_ordered =
+                alike.windows(2).all(|two| without_numbers(&own[two[0]].0) == without_numbers(&own[two[1]].0));
+            let Some(at) = same.or(alike.first().copied().filter(|_| is_ordered)) else { return false };
             layers.push((wanted, own.remove(at).0));
         }
         if own.is_empty() {
@@ -70,8 +75,12 @@ impl<'a> Tensors<'a> {
     /// What was done to the names of the file.
     pub fn notices(&self) -> Vec<String> {
         let prefix = format!("the names of its tensors start with {}, which is ignored", Shown::from(&self.prefix));
-        let renamed: Vec<String> =
-            self.layers.iter().map(|(layer, own)| format!("{} is {layer}", Shown::from(own))).collect();
+        let renamed: Vec<String> = self
+            .layers
+            .iter()
+            .filter(|(layer, own)| layer != own)
+            .map(|(layer, own)| format!("{} is {layer}", Shown::from(own)))
+            .collect();
         let renamed = format!("its layers have other names; by their shapes, {}", listed(&renamed));
         let notices = [(!self.prefix.is_empty(), prefix), (!self.layers.is_empty(), renamed)];
         notices.into_iter().filter(|(is_so, _)| *is_so).map(|(_, notice)| notice).collect()
@@ -112,6 +121,11 @@ impl<'a> Tensors<'a> {
 /// Returns true for the counter of PyTorch's batch normalisation, which it needs only without a momentum.
 fn is_counter(name: &str) -> bool {
     name.ends_with(".num_batches_tracked")
+}
+
+/// A name with a placeholder for each number.
+fn without_numbers(name: &str) -> Vec<String> {
+    natural(name).into_iter().map(|(number, text)| if number < u64::MAX { "0".into() } else { text }).collect()
 }
 
 /// A key that sorts numbers in names by their values: `conv2` before `conv10`.

@@ -86,10 +86,12 @@ fn layers_of_other_names_are_known_by_their_shapes() {
         write_bare(&path, &renamed(names));
         let loaded = Model::load(&path).unwrap();
         assert_eq!(loaded.parameters, model().parameters, "{names:?}");
-        let expected =
-            format!("{} is conv1, {} is conv2, {} is fc1, {} is fc2", names[0], names[1], names[2], names[3]);
+        let own = ["conv1", "conv2", "fc1", "fc2"].into_iter().zip(names);
+        let renamed: Vec<String> =
+            own.filter(|(own, name)| own != name).map(|(own, name)| format!("{name} is {own}")).collect();
+        let expected = format!("by their shapes, {}", renamed.join(", "));
         assert!(loaded.notices[0].ends_with(&expected), "{:?}", loaded.notices);
-        assert_eq!(load_parameters(&path, &model().network).unwrap(), model().parameters);
+        assert_eq!(load_parameters(&path, &model().network).unwrap().0, model().parameters);
     }
     // Names in front of the layers' are taken off first.
     let wrapped = ["module.a", "module.b", "module.c", "module.d"];
@@ -100,7 +102,26 @@ fn layers_of_other_names_are_known_by_their_shapes() {
     more.push(("11.bias".into(), vec![3], vec![0.0; 3]));
     write_bare(&path, &more);
     assert!(Model::load(&path).unwrap_err().to_string().contains("its tensors are"));
-    // Layers of the same shapes are in the order of the numbers in their names.
+    // Two layers of the same shapes are told apart by the numbers in their names, or not at all.
+    let layers = [Layer::linear(784), Layer::linear(784), Layer::linear(2)];
+    let twins = Network::new([1, 28, 28], &layers).unwrap();
+    let values = initialise(&twins, 3);
+    let renamed = |names: [&str; 3]| {
+        let rename = |(name, shape, values): Named| {
+            let (layer, rest) = name.split_once('.').unwrap();
+            let at = ["fc1", "fc2", "fc3"].iter().position(|own| *own == layer).unwrap();
+            (format!("{}.{rest}", names[at]), shape, values)
+        };
+        named(&twins, &values, "").into_iter().map(rename).collect::<Vec<Named>>()
+    };
+    for (names, is_known) in
+        [(["9", "10", "11"], true), (["fc1", "fc2", "out"], true), (["last", "first", "out"], false)]
+    {
+        write_bare(&path, &renamed(names));
+        let loaded = load_parameters(&path, &twins);
+        assert_eq!(loaded.is_ok(), is_known, "{names:?}");
+        assert!(loaded.is_err() || loaded.is_ok_and(|(loaded, _)| loaded == values), "{names:?}");
+    }
     assert!(
         natural("a.9") < natural("a.10") && natural("conv2") < natural("conv10") && natural("a.9") < natural("b.1")
     );

@@ -33,7 +33,7 @@ impl Trainer<'_> {
             epoch: progress.epoch,
             rows: progress.losses.len(),
             reports: progress.reports.clone(),
-            before: self.old.as_ref().and_then(|(_, old)| old.before),
+            old: self.run.old.as_ref().map(|old| old.record.clone()),
         };
         let state = Resume { parameters: parameters.clone(), states, losses: progress.losses.clone(), record };
         self.run.model.parameters = parameters;

@@ -1,6 +1,8 @@
 //! Everything that a run stores is read back to the bit.
 
+use super::super::OldRecord;
 use super::*;
+use crate::data::SplitBy;
 use crate::kernels::{Activation, Tiles};
 use crate::model::Architecture;
 use crate::optimizers::Optimizer;
@@ -107,7 +109,12 @@ fn whatever_a_run_stores_is_read_back_to_the_bit() {
             step: stream.bits().into(),
             epoch: 4,
             rows: 50,
-            before: Some(any(&mut stream, Range::Share)),
+            old: Some(OldRecord {
+                fingerprint: "1".repeat(64),
+                before: Some(any(&mut stream, Range::Share)),
+                seed: u64::from(stream.bits()) << 32,
+                split_by: SplitBy::Picture,
+            }),
             reports: (1..4).map(|epoch| told(&mut stream, epoch)).collect(),
             config,
         };
