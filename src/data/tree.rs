@@ -288,7 +288,9 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     for entry in std::fs::read_dir(path).map_err(|e| unreadable(path, e))? {
         let entry = entry.map_err(|e| unreadable(path, e))?;
         let inner = entry.path();
-        if !inner.is_dir() {
+        // A link to a folder around it has no end.
+        let is_loop = || inner.is_symlink() && inner.canonicalize().is_ok_and(|inner| path.canonicalize().is_ok_and(|path| path.starts_with(inner)));
+        if !inner.is_dir() || is_loop() {
             continue;
         }
         let name = entry.file_name().into_string();
@@ -303,12 +305,15 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(found)
 }
 
-/// Why a folder that has neither pictures by class nor IDX files is not a data set, if the reason is clear.
+/// Why a folder that has neither pictures by class nor arrays is not a data set, if the reason is clear.
 pub fn unlike(path: &Path) -> Option<&'static str> {
     if std::fs::read_dir(path).ok()?.next().is_none() {
         return Some("it is empty");
     }
-    has_pictures(path).then_some("its pictures are not in class folders")
+    if has_pictures(path) {
+        return Some("its pictures are not in class folders");
+    }
+    (pictures_below(path) > 0).then_some("its pictures are deeper than in the class folders of writers")
 }
 
 fn has_pictures(folder: &Path) -> bool {

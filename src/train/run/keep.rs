@@ -47,6 +47,11 @@ impl Trainer<'_> {
             // `steps` above is the position; `config.steps` is not part of how the model was trained.
             "config": Config { steps: None, ..config.clone() },
         });
+        let is_last = progress.epoch > config.epochs || config.is_stalled(&progress.reports);
+        if is_last {
+            // Now, so that a model that is complete has it.
+            self.run.model.novelty = novelty(self.device, &self.run.model, &self.sample)?;
+        }
         let reports = &self.run.progress.reports;
         let ended = self.run.progress.losses.is_empty().then(|| reports.last()).flatten();
         let is_best = ended.is_some_and(|last| Config::best(reports) == Some(last.epoch));
@@ -68,11 +73,9 @@ impl Trainer<'_> {
 
     /// Adds the novelty of images to the models that are kept.
     pub(super) fn keep_novelty(&mut self) -> Result<(), TrainError> {
-        let own = novelty(self.device, &self.run.model, &self.sample)?;
-        if own.is_none() {
-            return Ok(());
+        if self.run.model.novelty.is_none() {
+            self.run.model.novelty = novelty(self.device, &self.run.model, &self.sample)?;
         }
-        self.run.model.novelty = own;
         if let Some(best) = &mut self.best {
             best.novelty = novelty(self.device, best, &self.sample)?;
         }
