@@ -143,8 +143,9 @@ fn writers_in(
     }
     let by_writer = are_writers(&inner, known);
     for of in &inner {
-        let unused = of.without.iter().map(|(_, folder)| pictures_below(folder)).sum::<usize>() + of.own;
-        passed_over.extend(passed(of.folder, unused, TOO_DEEP));
+        passed_over.extend(passed(of.folder, of.own, LOOSE));
+        let deeper = of.without.iter().map(|(_, folder)| pictures_below(folder)).sum();
+        passed_over.extend(passed(of.folder, deeper, TOO_DEEP));
         for (nested, folder) in &of.with_pictures {
             let (writer, class) = if by_writer { (of.name, nested.as_str()) } else { (nested.as_str(), of.name) };
             let own = writers.entry(writer.into()).or_default();
@@ -168,8 +169,9 @@ struct Inner<'a> {
     without: Vec<(String, PathBuf)>,
 }
 
-/// Why pictures below a class folder, or beside the class folders of a writer, are not used.
-const TOO_DEEP: &str = "not in a class folder, or in folders inside one";
+/// Why pictures are not used.
+const LOOSE: &str = "not in a class folder";
+const TOO_DEEP: &str = "in folders inside a class folder";
 
 /// Returns true if the pictures are a level deeper: every folder that has any has most of them there, and in more than one
 /// folder if it has some of its own.
@@ -256,7 +258,7 @@ fn passed(place: &Path, pictures: usize, why: &'static str) -> Option<PassedOver
 /// Pictures beside the folders of classes or parts.
 fn loose(path: &Path) -> Vec<PassedOver> {
     let count = pictures_in(path).map_or(0, |pictures| pictures.len());
-    passed(path, count, "not in a class folder").into_iter().collect()
+    passed(path, count, LOOSE).into_iter().collect()
 }
 
 /// Folders in a folder; unreadable folders and links count as empty.
