@@ -291,7 +291,10 @@ fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
         let entry = entry.map_err(|e| unreadable(path, e))?;
         let inner = entry.path();
         // A link to a folder around it has no end.
-        let is_loop = || inner.is_symlink() && inner.canonicalize().is_ok_and(|inner| path.canonicalize().is_ok_and(|path| path.starts_with(inner)));
+        let is_loop = || {
+            inner.is_symlink()
+                && inner.canonicalize().is_ok_and(|inner| path.canonicalize().is_ok_and(|path| path.starts_with(inner)))
+        };
         if !inner.is_dir() || is_loop() {
             continue;
         }
