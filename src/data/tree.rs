@@ -223,7 +223,8 @@ fn pictures_of(
         for (_, folder) in nested {
             files.extend(pictures_in(folder)?);
         }
-        unused = nested.iter().flat_map(|(_, folder)| folders_below(folder)).collect();
+        unused.retain(|folder| nested.iter().all(|(_, used)| used != folder));
+        unused.extend(nested.iter().flat_map(|(_, folder)| folders_below(folder)));
     }
     let below = unused.iter().map(|inner| pictures_below(inner)).sum();
     passed_over.extend(passed(class, below, TOO_DEEP));
@@ -406,6 +407,16 @@ mod tests {
             let (found, named, _) = listed(files);
             assert_eq!((&found[..], &named[..]), (&strings(writers)[..], &strings(classes)[..]), "{files:?}");
         }
+        // Whatever is used or not is counted.
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["a/1.png", "b/x/2.png", "b/y/z/3.png", "b/x/w/4.png", "5.png"] {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let tree = Tree::of(folder.path()).unwrap();
+        assert_eq!(merged(tree.train).values().map(Vec::len).sum::<usize>(), 2);
+        assert_eq!(tree.passed_over.iter().map(|one| one.pictures).sum::<usize>(), 3);
         // Of a class folder, pictures directly in it are used.
         assert_eq!(listed(&["0/a.png", "0/old/b.png", "1/c.png", "1/d.png"]).2, 3);
     }
