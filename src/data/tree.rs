@@ -355,6 +355,8 @@ mod tests {
         }
         assert!(has_classes_below(folder.path()), "{files:?}");
         let tree = Tree::of(folder.path()).unwrap();
+        let tested = tree.test.unwrap_or_default();
+        assert!(tested.keys().all(|class| tree.train.values().any(|own| own.contains_key(class))), "{files:?}");
         let writers = tree.train.keys().cloned().collect();
         let classes = merged(tree.train);
         (writers, classes.keys().cloned().collect(), classes.values().map(Vec::len).sum())

@@ -206,6 +206,8 @@ fn grad_cam_shows_where_the_live_channel_is() {
     set("conv1.weight", 9 + 4, 0.5);
     (0..36).for_each(|cell| set("fc1.weight", cell, 1.0));
     (36..72).for_each(|cell| set("fc1.weight", cell, -1.0));
+    // It speaks against the second class.
+    (72..108).for_each(|cell| set("fc1.weight", cell, -1.0));
     let mut image = vec![0.0_f32; 64];
     image[3 * 8 + 5] = 1.0;
     let mut twin = Twin::of(&model);
