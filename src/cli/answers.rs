@@ -20,7 +20,7 @@ pub struct Answers<'a> {
 /// A table of answers, and its file.
 struct Table<'a> {
     file: &'a Path,
-    /// Whether its columns are those of Kaggle's competitions: the number of an image, from 1, and its class.
+    /// Use Kaggle's submission format: `ImageId`, which counts from 1, and `Label`.
     is_numbered: bool,
     rows: Vec<[String; 4]>,
 }

@@ -1,13 +1,11 @@
 //! `eval`: how accurate a model is, overall and for each class.
 
 use super::{Console, DeviceArgs, LISTED, SourceArgs, recipe, train::model_path};
-use crate::data::{DataSet, Part, Pictures, SplitBy};
+use crate::data::{DataSet, Part, Pictures};
 use crate::model::Model;
-use crate::settings::seed;
 use crate::text::Shown;
-use crate::train::{Confusion, evaluate_model, image_size, wilson};
+use crate::train::{Confusion, as_trained, evaluate_model, image_size, wilson};
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -41,21 +39,16 @@ pub fn run(args: &EvalArgs, console: &Console) -> anyhow::Result<()> {
     let model = super::train::loaded(&path, console)?;
     let wanted = recipe::data(&args.source.settings.recipe);
     let whole = args.split.is_none() && !was_trained_on(&model, wanted);
-    let config = &model.training["config"];
+    let settings = &args.source.settings.recipe;
+    // If a test part is split off, it must be the one of the training.
+    let trained = as_trained(Pictures::default(), &model);
     let pictures = Pictures {
         whole,
-        prepare: super::agreed(args.source.settings.recipe.prepare, Some(&model))?,
-        skip_bad: args.source.settings.recipe.skip_bad.unwrap_or(false),
-        // If the test part is split off by seed, it must be the one of the training.
-        seed: seed::deserialize(&config["seed"]).unwrap_or(0),
-        split_by: args
-            .source
-            .settings
-            .recipe
-            .split_by
-            .or(SplitBy::deserialize(&config["split-by"]).ok())
-            .unwrap_or_default(),
+        prepare: super::agreed(settings.prepare, Some(&model))?,
+        skip_bad: settings.skip_bad.unwrap_or(false),
+        split_by: settings.split_by.unwrap_or(trained.split_by),
         size: Some(image_size(&model.network)),
+        ..trained
     };
     let source = args.source.cache.locate(wanted, pictures, console)?;
     let loaded = source.load(if args.split == Some(Split::Train) { Part::Train } else { Part::Test })?;

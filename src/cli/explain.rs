@@ -161,7 +161,7 @@ fn largest(values: &[f32]) -> f32 {
 const ZOOM: usize = 4;
 const GAP: usize = 6;
 const IN_ROW: usize = 5;
-/// What speaks for the class and against it: colours that differ for the colour-blind, too.
+/// Colours of positive and negative attributions, chosen to be distinguishable for colour-blind readers.
 const FOR: [f32; 3] = [230.0, 97.0, 1.0];
 const AGAINST: [f32; 3] = [33.0, 102.0, 172.0];
 

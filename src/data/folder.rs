@@ -26,7 +26,7 @@ pub struct Folder {
     pub passed_over: Vec<PassedOver>,
     /// True if the folder has no test part.
     pub is_undivided: bool,
-    /// What was found besides class folders.
+    /// Message about folders of writers, if there are any.
     pub notice: Option<String>,
 }
 
@@ -51,27 +51,25 @@ impl Folder {
         let Tree { path, train, validation, test, passed_over } = Tree::of(path)?;
         let is_undivided = validation.is_none() && test.is_none();
         let writers = train.len();
-        let classes: Vec<String> = merged(train.clone()).into_keys().collect();
         let mut by_writer = 0;
         let parts = match (validation, test) {
             (Some(validation), Some(test)) => [merged(train), validation, test],
             (None, Some(test)) | (Some(test), None) => [merged(train), Classes::new(), test],
-            (None, None) if pictures.whole => [merged(train.clone()), Classes::new(), merged(train)],
             (None, None) => {
                 let (parts, tested) = divided(&path, train, pictures)?;
                 by_writer = tested;
                 parts
             }
         };
-        let notice = match (writers, by_writer) {
-            (..2, _) => None,
-            (_, 0) => Some(format!("it has folders of {writers} writers with the classes {}", listed(&classes))),
-            (_, tested) => Some(format!(
-                "it has folders of {writers} writers, {tested} of whom are kept for testing, with the classes {}",
-                listed(&classes)
-            )),
+        let folder = Folder::of(&path, parts, passed_over, is_undivided)?;
+        let tested = match by_writer {
+            0 => String::new(),
+            tested => format!(", {tested} of whom are kept for testing,"),
         };
-        Ok(Folder { notice, ..Folder::of(&path, parts, passed_over, is_undivided)? })
+        let classes = listed(&folder.classes);
+        let notice =
+            (writers > 1).then(|| format!("it has folders of {writers} writers{tested} with the classes {classes}"));
+        Ok(Folder { notice, ..folder })
     }
 
     /// The pictures that a table in a folder lists, split as [`Folder::open`] does.
@@ -80,11 +78,8 @@ impl Folder {
     /// If the table cannot be used, or as [`Folder::open`].
     pub fn listed(table: &Path, pictures: Pictures) -> Result<Folder, DataError> {
         let path = table.parent().unwrap_or(Path::new("."));
-        let classes = super::listed::classes_of(table)?;
-        let parts = match pictures.whole {
-            true => [classes.clone(), Classes::new(), classes],
-            false => split(path, classes, pictures.seed)?,
-        };
+        let unknown_writer = Writers::from([(String::new(), super::listed::classes_of(table)?)]);
+        let (parts, _) = divided(path, unknown_writer, pictures)?;
         Folder::of(path, parts, Vec::new(), true)
     }
 
@@ -180,8 +175,13 @@ impl Folder {
     }
 }
 
-/// Training, no validation, and test; and the number of writers whose pictures are the test part, if it is split by them.
+/// Training, no validation, and test; and the number of writers whose pictures are the test part, if it is split by them. All
+/// pictures are in both parts if the set is needed as a whole.
 fn divided(path: &Path, writers: Writers, pictures: Pictures) -> Result<([Classes; 3], usize), DataError> {
+    if pictures.whole {
+        let all = merged(writers);
+        return Ok(([all.clone(), Classes::new(), all], 0));
+    }
     let mut rest = writers;
     let mut tested = Writers::new();
     if pictures.split_by == SplitBy::Writer && rest.len() > 1 {

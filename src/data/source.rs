@@ -152,12 +152,13 @@ impl Locator {
         }
         let own = path.file_name().map_or("data".into(), |name| Shown::from(name).to_string());
         let source = |name, kind, notice| Source { name, wanted: path.clone(), kind, notice };
-        let inner = if has_arrays(&path) { None } else { below(&path) };
-        let has_none = inner.is_none() && !has_arrays(&path);
+        let has_own = has_arrays(&path);
+        let inner = if has_own { None } else { below(&path) };
+        let has_none = inner.is_none() && !has_own;
         if has_classes(&path) || (has_none && has_classes_below(&path)) {
             let (folder, reading) = self.read(Folder::open(&path, self.pictures)?)?;
             let ignored = "the pictures in this folder are used, and the arrays in it are ignored";
-            let notice = folder.notice.clone().into_iter().chain(has_arrays(&path).then(|| ignored.into()));
+            let notice = folder.notice.clone().into_iter().chain(has_own.then(|| ignored.into()));
             let notice = joined(notice.collect());
             return Ok(source(own, Kind::Pictures(folder, reading), notice));
         }

@@ -5,7 +5,7 @@ use crate::random::{Purpose, Stream};
 use crate::words::words;
 
 words! {
-    /// What the test part of a set with folders of writers is split off by.
+    /// How the test part of a set with folders of writers is chosen.
     pub enum SplitBy {
         /// A fifth of the writers, so that all hands of the test part are new
         writer Writer,

@@ -17,7 +17,7 @@ pub fn is_table(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
-/// What separates the cells of a table: whatever is most frequent in its first row.
+/// The column separator of a table, detected from its first row: comma, semicolon or tab.
 pub fn separator(row: &str) -> char {
     let count = |c: char| row.matches(c).count();
     if count(';').max(count('\t')) <= count(',') {
@@ -136,7 +136,7 @@ fn are_consecutive(words: &[&str]) -> bool {
     first.is_some_and(|first| words.iter().enumerate().all(|(at, word)| word.parse() == Ok(first + at)))
 }
 
-/// What the columns of a table are.
+/// Roles of the columns of a table.
 #[derive(Clone, Copy)]
 struct Columns {
     count: usize,

@@ -25,7 +25,7 @@ impl Display for PassedOver {
     }
 }
 
-/// What a folder of pictures contains.
+/// The pictures of a folder by part, writer and class.
 pub struct Tree {
     /// The folder, or the one below it that has everything.
     pub path: PathBuf,

@@ -6,12 +6,12 @@ use crate::layers::Layer;
 use crate::model::{Model, Network};
 use crate::plan::{Plan, names};
 use crate::recorder::{Options, Work, record};
-use crate::train::TrainError;
+use crate::train::{TrainError, bits, floats};
 
 /// Images in a batch.
 const BATCH: usize = 32;
 
-/// What is known of a network at an image.
+/// Logits and gradients of a network for one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slope {
     pub logits: Vec<f32>,
@@ -80,8 +80,7 @@ impl<'a> Device<'a> {
     /// If the model does not fit the device.
     pub fn new(device: &'a gpu::Device, model: &Model) -> Result<Device<'a>, TrainError> {
         let plan = plan(&model.network, BATCH, device.tiles)?;
-        let bits: Vec<u32> = model.parameters.iter().map(|value| value.to_bits()).collect();
-        let parameters = device.upload(names::PARAMETERS, &bits)?;
+        let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
         let player = Player::trusted(device, plan, &[(names::PARAMETERS, &parameters)])?;
         Ok(Device { device, player, buffers: Buffers::of(&model.network) })
     }
@@ -91,10 +90,9 @@ impl<'a> Device<'a> {
         let rows = images.len();
         let mut seeds = vec![0_f32; BATCH * of];
         classes.iter().enumerate().for_each(|(row, &class)| seeds[row * of + class] = 1.0);
-        let words = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
         let gradient = |name: &str| format!("{name}.grad");
-        self.device.write(self.player.buffer("input"), &words(&images.concat()));
-        self.device.write(self.player.buffer(&gradient(logits)), &words(&seeds));
+        self.device.write(self.player.buffer("input"), &bits(&images.concat()));
+        self.device.write(self.player.buffer(&gradient(logits)), &bits(&seeds));
         self.device.write(self.player.buffer(names::CURSOR), &[0, 0, BATCH as u32]);
         let mut encoder = self.device.encoder();
         self.player.encode(&mut encoder, 1);
@@ -110,7 +108,7 @@ impl<'a> Device<'a> {
         let row = |at: usize, row: usize| {
             let words: &[u32] = read.get(at).map_or(&[], |words| words);
             let len = words.len() / rows;
-            words[row * len..][..len].iter().map(|&word| f32::from_bits(word)).collect::<Vec<f32>>()
+            floats(&words[row * len..][..len])
         };
         let slope = |at| Slope { logits: row(1, at), input: row(2, at), map: row(3, at), map_gradient: row(4, at) };
         Ok((0..rows).map(slope).collect())

@@ -22,7 +22,7 @@ impl Default for Settings {
     }
 }
 
-/// What speaks for a class in an image.
+/// The attribution map of an image for a class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
     pub class: usize,
@@ -46,10 +46,11 @@ pub fn explain(
     blank: f32,
     class: Option<usize>,
 ) -> Result<Map, ExplainError> {
-    let first = slope(network, image, class.unwrap_or(0))?;
+    let guess = class.unwrap_or(0);
+    let first = slope(network, image, guess)?;
     let most = first.logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let class = class.or_else(|| first.logits.iter().position(|&logit| logit == most)).unwrap_or(0);
-    let first = if class == 0 { first } else { slope(network, image, class)? };
+    let first = if class == guess { first } else { slope(network, image, class)? };
     let logit = first.logits[class];
     let values = match method {
         Method::Saliency => first.input,

@@ -81,9 +81,9 @@ pub struct Model {
     pub prepare: Prepare,
     /// How the model was trained; nothing depends on it.
     pub training: serde_json::Value,
-    /// What the training images look like to the network, if there were enough.
+    /// Novelty detector fitted to the training images; `None` if there were too few.
     pub novelty: Option<Novelty>,
-    /// What was done to the names of a file's tensors to load it, such as a prefix that was removed.
+    /// Changes to tensor names made while loading, such as a removed prefix.
     pub notices: Vec<String>,
 }
 

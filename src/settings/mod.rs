@@ -57,7 +57,7 @@ settings! {
     /// Skip pictures that cannot be read
     skip_bad: bool = false => flag((), "").of_pictures().on_resume();
 
-    /// What the test part is split off by, where pictures are in folders of writers
+    /// How to split off a test part where pictures are in folders of writers
     ///
     /// Such a set has one folder per writer with one folder per class in it, or the other way round.
     split_by: SplitBy = SplitBy::Writer => flag((), "WHAT").of_data();

@@ -130,11 +130,11 @@ fn outputs(plan: &Plan) -> impl Iterator<Item = usize> {
 }
 
 /// The bits of float32 values as words.
-pub(super) fn bits(values: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
 /// Words reinterpreted as float32 values.
-pub(super) fn floats(bits: &[u32]) -> Vec<f32> {
+pub(crate) fn floats(bits: &[u32]) -> Vec<f32> {
     bits.iter().map(|&b| f32::from_bits(b)).collect()
 }

@@ -18,6 +18,7 @@ mod score;
 mod setup;
 
 pub use evaluate::{Evaluator, Summary};
+pub(crate) use evaluate::{bits, floats};
 pub use events::{EpochReport, Event};
 pub use folder::{BEST, MODEL, RunFolder, check_free};
 pub use gpu_set::GpuSet;

@@ -73,19 +73,29 @@ impl Trainer<'_> {
 
     /// Adds the novelty of images to the models that are kept.
     pub(super) fn keep_novelty(&mut self) -> Result<(), TrainError> {
-        if self.run.model.novelty.is_none() {
-            self.run.model.novelty = novelty(self.device, &self.run.model, &self.sample)?;
-        }
+        let (device, sample) = (self.device, &self.sample);
+        // Returns true if the model had none.
+        let add = |model: &mut Model| {
+            let lacks = model.novelty.is_none();
+            if lacks {
+                model.novelty = novelty(device, model, sample)?;
+            }
+            Ok::<bool, TrainError>(lacks)
+        };
+        let is_new = add(&mut self.run.model)?;
         if let Some(best) = &mut self.best {
-            best.novelty = novelty(self.device, best, &self.sample)?;
+            add(best)?;
         }
         let Some((folder, _)) = &self.kept else { return Ok(()) };
-        self.run.model.save(&folder.path().join(MODEL))?;
+        if is_new {
+            self.run.model.save(&folder.path().join(MODEL))?;
+        }
         let file = folder.path().join(BEST);
         if file.exists() {
             let mut best = Model::load(&file)?;
-            best.novelty = novelty(self.device, &best, &self.sample)?;
-            best.save(&file)?;
+            if add(&mut best)? {
+                best.save(&file)?;
+            }
         }
         Ok(())
     }
