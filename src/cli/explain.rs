@@ -5,7 +5,7 @@ use super::flags::{self, Flags};
 use super::prediction::{Picture, Place};
 use super::{Console, DeviceArgs, predict, train::model_or_pretrained};
 use crate::data::{Image, Reading};
-use crate::explain::{Device, Map, Method, Settings, explain};
+use crate::explain::{Device, Map, Method, Settings, colour, explain, largest};
 use crate::files;
 use crate::model::Model;
 use crate::text::{self, Shown};
@@ -151,20 +151,10 @@ impl Explained<'_> {
     }
 }
 
-/// The largest magnitude, or 1 if all values are 0.
-fn largest(values: &[f32]) -> f32 {
-    let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-    if largest > 0.0 { largest } else { 1.0 }
-}
-
 /// Pixels of the sheet for each pixel of an image, pixels between images, and pictures in a row.
 const ZOOM: usize = 4;
 const GAP: usize = 6;
 const IN_ROW: usize = 5;
-/// Colours of positive and negative attributions, chosen to be distinguishable for colour-blind readers.
-const FOR: [f32; 3] = [230.0, 97.0, 1.0];
-const AGAINST: [f32; 3] = [33.0, 102.0, 172.0];
-
 /// For each picture the image, with dark ink, and beside it the map over a faint copy.
 fn sheet(all: &[Explained], [height, width]: [usize; 2]) -> image::RgbImage {
     let (row, column) = (height * ZOOM + GAP, width * ZOOM + GAP);
@@ -178,12 +168,7 @@ fn sheet(all: &[Explained], [height, width]: [usize; 2]) -> image::RgbImage {
         let (panel, left, top) = (x / column, x % column / ZOOM, y % row / ZOOM);
         let at = y / row * IN_ROW + panel / 2;
         let Some(one) = all.get(at).filter(|_| left < width && top < height) else { return white };
-        let (ink, value) = (f32::from(one.image.bytes[top * width + left]), one.map.values[top * width + left]);
-        if panel % 2 == 0 {
-            return image::Rgb([(255.0 - ink) as u8; 3]);
-        }
-        let share = (value.abs() / scales[at]).sqrt();
-        let colour = if value > 0.0 { FOR } else { AGAINST };
-        image::Rgb(colour.map(|colour| ((255.0 - 0.25 * ink) * (1.0 - share) + colour * share).round() as u8))
+        let (ink, value) = (one.image.bytes[top * width + left], one.map.values[top * width + left]);
+        image::Rgb(if panel % 2 == 0 { [255 - ink; 3] } else { colour(ink, value / scales[at]) })
     })
 }

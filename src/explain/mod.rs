@@ -3,11 +3,13 @@
 //! Every method looks at the logit of one class. Most of them use its gradient with respect to the image, which is a plan of
 //! its own: the backward kernels of a training step, down to the image, without those for parameters.
 
+mod colours;
 mod gradient;
 mod methods;
 
+pub use colours::{colour, largest};
 pub use gradient::{Buffers, Device, Differentiable, Slope, plan};
-pub use methods::{Map, Settings, explain};
+pub use methods::{Map, Settings, explain, explain_all};
 
 use crate::text::Shown;
 use crate::train::TrainError;
