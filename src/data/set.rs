@@ -43,12 +43,17 @@ impl DataSet {
 
     /// At most so many of the chosen images, and bytes of them, evenly spread.
     pub fn sample(&self, chosen: &[u32], [images, bytes]: [usize; 2]) -> DataSet {
-        let Images { height, width, .. } = self.images;
         let most = images.min(bytes / self.images.pixels().max(1)).min(chosen.len());
         let spread: Vec<u32> = (0..most).map(|at| chosen[at * chosen.len() / most]).collect();
-        let mut sample = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
-        sample.insert(0, self, &spread);
-        sample
+        self.chosen(&spread)
+    }
+
+    /// Some of the images.
+    pub fn chosen(&self, chosen: &[u32]) -> DataSet {
+        let Images { height, width, .. } = self.images;
+        let mut set = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
+        set.insert(0, self, chosen);
+        set
     }
 
     /// Inserts some images of another set with the same size of images.

@@ -15,4 +15,4 @@ pub use find::{model_file, names_model, newest_run};
 pub use init::initialise;
 pub use network::{NETWORKS, Network, NetworkError, hidden_layers, tutorial_layers};
 pub use normalisation::Normalisation;
-pub use novelty::Novelty;
+pub use novelty::{Novelty, directions};

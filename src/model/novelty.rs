@@ -125,7 +125,7 @@ impl Plane {
         };
         let differences: Vec<Vec<f32>> = chosen.iter().map(difference).collect();
         let dimensions = DIMENSIONS.min(features / 4).min(chosen.len() / 10);
-        Plane { basis: directions(&differences, features, dimensions), means }
+        Plane { basis: directions(&differences, features, dimensions, ROUNDS), means }
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -147,14 +147,14 @@ impl Plane {
     }
 }
 
-/// The directions in which vectors are largest, by orthogonal iteration: a product with their covariance, and
+/// The directions in which vectors are largest, by orthogonal iteration: in each round a product with their covariance, and
 /// orthonormalisation.
-fn directions(vectors: &[Vec<f32>], features: usize, dimensions: usize) -> Vec<Vec<f32>> {
+pub fn directions(vectors: &[Vec<f32>], features: usize, dimensions: usize, rounds: usize) -> Vec<Vec<f32>> {
     let mut stream = Stream::new(0, Purpose::Novelty, 0);
     // One row per feature, so that the inner loops are over dimensions.
     let mut basis: Vec<f32> = (0..features * dimensions).map(|_| stream.uniform(-1.0, 1.0)).collect();
     let mut along = vec![0.0_f32; dimensions];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let mut next = vec![0.0_f32; basis.len()];
         if dimensions > 0 {
             for vector in vectors {
@@ -302,7 +302,7 @@ mod tests {
                 vector
             })
             .collect();
-        let found = directions(&vectors, 8, 2);
+        let found = directions(&vectors, 8, 2, ROUNDS);
         assert!(found[0][0].abs() > 0.99 && found[1][1].abs() > 0.97, "{found:?}");
     }
 }

@@ -197,6 +197,21 @@ pub fn hidden(net: &Network, options: &Options) -> Option<(String, usize)> {
     stages(net, options, "").into_iter().find(|stage| stage.name == name).map(|stage| (stage.x, len))
 }
 
+/// The outputs that the plan stores: names of a layer and of the tensor, for the last layer of each kernel.
+pub fn stored(net: &Network, options: &Options) -> Vec<(String, String)> {
+    let stages = stages(net, options, "");
+    let nodes: Vec<&str> = net.nodes().iter().filter(|n| !n.layer.is_random()).map(|n| n.name.as_str()).collect();
+    let first = |stage: &Stage| nodes.iter().position(|name| *name == stage.node.name).unwrap_or(0);
+    let ends = stages.iter().skip(1).map(first).chain([nodes.len()]);
+    stages.iter().zip(ends).map(|(stage, end)| (nodes[end - 1].to_string(), stage.y())).collect()
+}
+
+/// The tensor that the last layer reads, and its elements per image.
+pub fn last_hidden(net: &Network, options: &Options) -> Option<(String, usize)> {
+    let last = stages(net, options, "").pop()?;
+    Some((last.x, last.node.input.iter().product()))
+}
+
 /// Records the kernel that loads the stored features of a batch.
 fn load_features(last: &Stage, options: &Options, to: &mut Builder) -> Result<(), PlanError> {
     let (len, set, rows) = (last.count() as u32, options.set as u32, options.rows as u32);

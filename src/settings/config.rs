@@ -96,6 +96,13 @@ impl Config {
         list.join(", ")
     }
 
+    /// Key and value of every setting that is present, as they are shown to the user.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        let mut entries = Entries(Vec::new());
+        let Ok(()) = Recipe::from(self.clone()).visit(&mut entries);
+        entries.0
+    }
+
     /// The settings of the optimizer.
     pub fn optimizer_settings(&self) -> optimizers::Settings {
         let Config { lr, momentum, nesterov, weight_decay, beta1, beta2, eps, .. } = *self;
@@ -161,6 +168,18 @@ impl Visit for Summary<'_> {
         {
             self.list.push(format!("{} {}", setting.key.replace('-', " "), value.shown()));
         }
+        Ok(())
+    }
+}
+
+/// Lists the settings that are present.
+struct Entries(Vec<(&'static str, String)>);
+
+impl Visit for Entries {
+    type Error = Infallible;
+
+    fn setting<T: Value>(&mut self, setting: &Setting<T>, value: &mut Option<T>) -> Result<(), Infallible> {
+        self.0.extend(value.as_ref().map(|value| (setting.key, value.shown())));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::{EpochReport, Event, TrainError};
 use crate::files::{self, Lock, Log};
 use crate::settings::{Config, Recipe, TileSizes};
 use crate::text::Shown;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -110,10 +111,7 @@ impl RunFolder {
     pub fn begin(&mut self, config: &Config, reports: &[EpochReport]) -> Result<Log, TrainError> {
         let log = self.open_log(reports)?;
         let recipe = self.path.join(RECIPE);
-        // It repeats with the same tile sizes, even if others are found by `tune` later.
-        let mut written = Recipe::from(config.clone());
-        written.tiles.get_or_insert(TileSizes::OfClass);
-        let text = toml::to_string(&written).map_err(|e| failed(&recipe, std::io::Error::other(e)))?;
+        let text = recipe_text(config).map_err(|e| failed(&recipe, std::io::Error::other(e)))?;
         files::replace(&recipe, text.as_bytes()).map_err(|e| failed(&recipe, e))?;
         self.unbegun = None;
         Ok(log)
@@ -126,6 +124,16 @@ impl RunFolder {
             let _ = std::fs::remove_file(self.path.join(name));
         }
     }
+}
+
+/// The recipe that repeats a run, with the same tile sizes even if others are found by `tune` later.
+///
+/// # Errors
+/// If it cannot be written as TOML, which does not happen for settings of this program.
+pub fn recipe_text(config: &Config) -> Result<String, toml::ser::Error> {
+    let mut recipe = Recipe::from(config.clone());
+    recipe.tiles.get_or_insert(TileSizes::OfClass);
+    toml::to_string(&recipe)
 }
 
 impl Drop for RunFolder {
@@ -190,17 +198,53 @@ fn is_ours(folder: &Path) -> bool {
 
 /// The epochs in a log.
 fn epochs_told(log: &Path) -> std::io::Result<Vec<usize>> {
+    let mut epochs = Vec::new();
+    each_event(log, |event| {
+        if event["event"] == "epoch" {
+            epochs.extend(event["epoch"].as_u64().map(|epoch| epoch as usize));
+        }
+    })?;
+    Ok(epochs)
+}
+
+/// What the log of a run tells, other than its epochs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The adapter that it was last trained on, as JSON.
+    pub adapter: serde_json::Value,
+    /// Losses of the logged steps, in order.
+    pub steps: Vec<(u64, f64)>,
+}
+
+impl History {
+    /// Reads the log of a run. A step that was repeated after a resumption counts once.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(run: &Path) -> Result<History, TrainError> {
+        let log = run.join(EVENTS);
+        let (mut history, mut steps) = (History::default(), BTreeMap::new());
+        let read = each_event(&log, |mut event| match event["event"].as_str() {
+            Some("start") => history.adapter = event["adapter"].take(),
+            Some("step") => steps.extend(event["step"].as_u64().zip(event["loss"].as_f64())),
+            _ => {}
+        });
+        read.map_err(|reason| TrainError::Log { path: log.into(), reason: Shown::new(reason) })?;
+        Ok(History { steps: steps.into_iter().collect(), ..history })
+    }
+}
+
+/// Calls a function for each event of a log. Lines that are not JSON are passed over.
+fn each_event(log: &Path, mut each: impl FnMut(serde_json::Value)) -> std::io::Result<()> {
     let (file, _) = files::open(log)?;
-    let mut reader = BufReader::new(file);
-    let (mut epochs, mut line) = (Vec::new(), Vec::new());
+    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
     loop {
         line.clear();
         if reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
-            return Ok(epochs);
+            return Ok(());
         }
-        let Ok(event) = serde_json::from_slice::<serde_json::Value>(&line) else { continue };
-        if event["event"] == "epoch" {
-            epochs.extend(event["epoch"].as_u64().map(|epoch| epoch as usize));
+        if let Ok(event) = serde_json::from_slice(&line) {
+            each(event);
         }
     }
 }
@@ -235,6 +279,25 @@ mod tests {
         assert!(matches!(RunFolder::make(&own), Err(TrainError::Exists(_))));
         assert_eq!(std::fs::read_to_string(own.join(RECIPE)).unwrap(), "mine");
         assert!(check_free(Path::new("")).is_err());
+    }
+
+    #[test]
+    fn a_history_tells_each_step_once_and_the_last_adapter() {
+        let root = tempfile::tempdir().unwrap();
+        let lines = [
+            r#"{"event":"start","adapter":{"name":"first"}}"#,
+            r#"{"event":"step","step":10,"loss":2.5}"#,
+            r#"{"event":"step","step":20,"loss":1.5}"#,
+            "{\"event\":\"st",
+            r#"{"event":"start","adapter":{"name":"second"}}"#,
+            r#"{"event":"step","step":20,"loss":1.25}"#,
+        ];
+        std::fs::write(root.path().join(EVENTS), lines.join("\n")).unwrap();
+        let history = History::of(root.path()).unwrap();
+        assert_eq!(history.steps, [(10, 2.5), (20, 1.25)]);
+        assert_eq!(history.adapter["name"], "second");
+        let error = History::of(&root.path().join("none")).unwrap_err().to_string();
+        assert!(error.contains("events.jsonl"), "{error}");
     }
 
     #[test]

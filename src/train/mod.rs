@@ -6,6 +6,7 @@ mod events;
 mod exam;
 mod features;
 mod folder;
+mod forward;
 mod gpu_set;
 mod learner;
 mod old;
@@ -13,6 +14,7 @@ mod pace;
 mod parts;
 mod predict;
 mod record;
+mod recorded;
 mod run;
 mod score;
 mod setup;
@@ -20,12 +22,14 @@ mod setup;
 pub use evaluate::{Evaluator, Summary};
 pub(crate) use evaluate::{bits, floats};
 pub use events::{EpochReport, Event};
-pub use folder::{BEST, MODEL, RunFolder, check_free};
+pub use folder::{BEST, History, MODEL, RunFolder, check_free, recipe_text};
+pub use forward::{Forward, Output, logits, softmax};
 pub use gpu_set::GpuSet;
 pub use old::{Forgetting, Old, as_trained};
 pub use parts::{Sources, check_size};
 pub use predict::{Answer, Predictor};
 pub use record::{OldRecord, Record};
+pub use recorded::{Recorded, Reread};
 pub use run::{Outcome, Trainer};
 pub use score::{Confusion, Scores, evaluate_model, wilson};
 pub use setup::{Position, Prepared, image_size};
@@ -104,6 +108,8 @@ pub enum TrainError {
     PartialImage { bytes: usize, pixels: usize },
     #[error("{0} is not a run folder; give one that `mnist-gpu train` or `finetune` created")]
     NoRun(Shown),
+    #[error("cannot read {path}: {reason}")]
+    Log { path: Shown, reason: Shown },
     #[error("cannot write {path}: {reason}")]
     Folder { path: Shown, reason: Shown },
     #[error("the data of {run} has changed: {text}; resume with the same {}", Argument("data"))]

@@ -7,6 +7,7 @@ use crate::random::{Purpose, Stream};
 use crate::settings::Config;
 use crate::text::Shown;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// The data sets of a run.
 pub struct Sources {
@@ -54,6 +55,8 @@ pub fn parts(train: &DataSet, held_out: usize, config: &Config) -> Result<(Vec<u
 pub struct Data {
     pub train: DataSet,
     pub test: DataSet,
+    /// The file of each training and test image, if they come from picture files.
+    pub files: [Vec<PathBuf>; 2],
     pub held_out: usize,
     pub unfit: Unfit,
     pub classes: Classes,
@@ -77,14 +80,19 @@ pub fn load(config: &Config, sources: &Sources, known: &[String]) -> Result<Data
     };
     let mut unfit = train.unfit;
     unfit.extend(test.unfit);
+    let mut files = [train.files, test.files];
     let (mut train, test, held_out) = (train.set, test.set, train.held_out);
     // Classes come from all of the labels, regardless of the limit.
     let classes = source.classes(&train, &test, config.classes)?;
     if let Some(limit) = config.limit {
+        let end = train.labels.len() - held_out;
         train.limit(limit, held_out);
+        if !files[0].is_empty() && limit < end {
+            files[0].drain(limit..end);
+        }
     }
     check_parts(&train, &test)?;
-    let data = Data { train, test, held_out, unfit, classes, old: None, replayed: 0..0 };
+    let data = Data { train, test, files, held_out, unfit, classes, old: None, replayed: 0..0 };
     match &sources.old {
         Some(old) => with_old(config, data, source, old, known),
         None => Ok(data),
@@ -135,6 +143,9 @@ fn with_old(
     let at = data.train.labels.len() - data.held_out;
     data.train.insert(at, &replayed.set, &chosen);
     data.replayed = at..at + chosen.len();
+    if !data.files[0].is_empty() {
+        data.files[0].splice(at..at, chosen.iter().map(|_| PathBuf::new()));
+    }
     data.classes = Classes::of(&source.name, Some(all), &data.train, &data.test, None)?;
     data.old = Some(OldTest { name: old.name.clone(), set: test, classes: others });
     Ok(data)

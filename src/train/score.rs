@@ -5,6 +5,7 @@ use crate::data::DataSet;
 use crate::gpu::Device;
 use crate::model::Model;
 use crate::plan::names;
+use serde::Serialize;
 
 /// A model's predictions for a whole set, in file order. Takes the images out of the set.
 ///
@@ -35,14 +36,15 @@ impl Summary {
 }
 
 /// Confusion matrix of labels and predictions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Confusion {
     /// `counts[label][prediction]`.
     pub counts: Vec<Vec<usize>>,
 }
 
 /// Scores of a class; a ratio with a zero denominator is 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Scores {
     pub precision: f64,
     pub recall: f64,

@@ -1,11 +1,11 @@
 //! Prepares a run from its settings or from a run to resume: data, network, split, normalisation.
 
 use super::classes::fit_classes;
-use super::folder::{RESUME, RunFolder};
+use super::folder::RunFolder;
 use super::old::Old;
 use super::parts::{Data, Sources, check_parts, check_size, load, parts};
-use super::{EpochReport, Record, TrainError};
-use crate::data::{Classes, DataError, DataSet, Images, Locator, Pictures, Source, Unfit, fingerprint};
+use super::{EpochReport, Record, Recorded, Reread, TrainError};
+use crate::data::{Classes, DataSet, Images, Locator, Source, Unfit, fingerprint};
 use crate::model::{
     ArchitectureError, Model, Network, NetworkError, Normalisation, Resume, initialise, load_parameters,
     numbered_classes,
@@ -92,7 +92,16 @@ impl Prepared {
         let test = test.unwrap_or_else(|| DataSet { images: none(), labels: Vec::new() });
         check_parts(&train, &test)?;
         let classes = Classes::of("the data", None, &train, &test, config.classes)?;
-        let data = Data { train, test, held_out: 0, unfit: Unfit::default(), classes, old: None, replayed: 0..0 };
+        let data = Data {
+            train,
+            test,
+            files: Default::default(),
+            held_out: 0,
+            unfit: Unfit::default(),
+            classes,
+            old: None,
+            replayed: 0..0,
+        };
         match model {
             Some(model) => {
                 model.network.check_frozen(&config.freeze)?;
@@ -150,7 +159,7 @@ impl Prepared {
     }
 
     fn further(config: Config, source: Option<Source>, data: Data, mut model: Model) -> Result<Prepared, TrainError> {
-        let Data { mut train, mut test, held_out, unfit, classes, old, replayed } = data;
+        let Data { mut train, mut test, held_out, unfit, classes, old, replayed, .. } = data;
         check_size(&model.network, &train)?;
         let mut notes = classes.remarks(config.class_weights.is_some());
         notes.extend(old.as_ref().and_then(|old| old.replay_note(&replayed)));
@@ -176,14 +185,10 @@ impl Prepared {
     ) -> Result<Prepared, TrainError> {
         // The lock keeps other processes from changing what is read from now on.
         let folder = RunFolder::reopen(run)?;
-        let model = Model::load(run)?;
-        let states = |record: &Record| record.config.optimizer.definition().states;
-        let state: Resume<Record> = Resume::load(&run.join(RESUME), &model.network, states)?;
-        let bad = |reason: String| TrainError::BadRecord { run: run.into(), reason: reason.into() };
-        state.record.check(&model.network, state.losses.len()).map_err(bad)?;
-        let Record { command, mut config, fingerprint: known, step, epoch, rows, reports, old: remembered, .. } =
-            state.record;
-        let (epochs, recorded) = (config.epochs, config.data.clone());
+        let recorded = Recorded::load(run)?;
+        let Record { config, step, epoch, rows, reports, .. } = recorded.state.record.clone();
+        let mut config = config;
+        let epochs = config.epochs;
         change(&mut config);
         if config.schedule.knows_its_end() && config.epochs != epochs {
             return Err(TrainError::Scheduled { run: run.into(), schedule: config.schedule, epochs });
@@ -202,65 +207,24 @@ impl Prepared {
         if let Some(steps) = config.steps.filter(|&steps| step >= steps) {
             return Err(TrainError::PastSteps { run: run.into(), step, steps });
         }
-        let pictures = Pictures {
-            prepare: Some(model.prepare),
-            seed: config.seed,
-            size: Some(image_size(&model.network)),
-            skip_bad: config.skip_bad,
-            split_by: config.split_by,
-            whole: false,
-        };
-        let locator = Locator { pictures, ..locator.clone() };
-        let found = locator.locate(&config.data, progress);
-        let data = found.map_err(|error| match error {
-            DataError::Unknown(data) if config.data == recorded => {
-                TrainError::Moved { run: run.into(), data, setting: "data" }
-            }
-            error => error.into(),
-        })?;
-        config.data = data.wanted.clone();
-        let old = match config.keep_testing.as_deref() {
-            None => None,
-            Some(place) => {
-                let split = remembered.as_ref().map(|old| (old.seed, old.split_by));
-                let (seed, split_by) = split.unwrap_or((config.seed, config.split_by));
-                let locator = Locator { pictures: Pictures { seed, split_by, ..pictures }, ..locator.clone() };
-                Some(locator.locate(place, progress).map_err(|error| match error {
-                    DataError::Unknown(data) => TrainError::Moved { run: run.into(), data, setting: "keep-testing" },
-                    error => error.into(),
-                })?)
-            }
-        };
-        let sources = Sources { data, old };
-        let Data { mut train, mut test, held_out, unfit, old, .. } = load(&config, &sources, &model.class_names)?;
-        let source = sources.data;
-        check_size(&model.network, &train)?;
-        for set in [&mut train, &mut test] {
-            // Several sets have the classes of the model already.
-            if config.replay.is_none() {
-                source.relabel(set, &model.class_names)?;
-            }
-            set.check(&source.name, model.network.classes())?;
-        }
-        let old = old.map(|old| Old::resumed(old, remembered, &model.class_names)).transpose()?;
-        let (indices, held_out) = parts(&train, held_out, &config)?;
-        config.check_patience(held_out.len()).map_err(TrainError::Idle)?;
-        let model = Model { parameters: state.parameters, ..model };
-        let command = if command == "finetune" { "finetune" } else { "train" };
+        let data = recorded.reread(run, &config, locator, progress)?;
+        config.data = data.source.wanted.clone();
+        config.check_patience(data.held_out.len()).map_err(TrainError::Idle)?;
+        let Reread { source, train, test, indices, held_out, unfit, old, .. } = data;
+        let model = Model { parameters: recorded.state.parameters.clone(), ..recorded.model.clone() };
+        let command = if recorded.state.record.command == "finetune" { "finetune" } else { "train" };
         let mut prepared = Prepared::new(command, config, Some(source), model, train, test, indices, held_out, unfit);
-        if prepared.fingerprint != known {
-            let text = format!("its images and labels now have SHA-256 {}", prepared.fingerprint);
-            return Err(TrainError::OtherData { run: run.into(), text });
-        }
+        recorded.check_fingerprint(run, &prepared.fingerprint)?;
         let batch = prepared.config.batch.min(prepared.indices.len());
         let of_epoch = prepared.indices.len().div_ceil(batch) as u64;
         let stands = (epoch as u64 - 1) * of_epoch + rows.div_ceil(batch) as u64;
         if !rows.is_multiple_of(batch) || rows >= prepared.indices.len() || step != stands {
             let all = prepared.indices.len();
-            return Err(bad(format!("step {step}, but epoch {epoch} and {rows} of its {all} images, {batch} a batch")));
+            let reason = format!("step {step}, but epoch {epoch} and {rows} of its {all} images, {batch} a batch");
+            return Err(TrainError::BadRecord { run: run.into(), reason: reason.into() });
         }
-        let losses = state.losses;
-        prepared.progress = Position { states: state.states, step, epoch, losses, reports };
+        let Resume { states, losses, .. } = recorded.state;
+        prepared.progress = Position { states, step, epoch, losses, reports };
         prepared.resume = Some(folder);
         prepared.old = old;
         prepared.completed()

@@ -8,6 +8,7 @@ use crate::model::Architecture;
 use crate::optimizers::Optimizer;
 use crate::random::{Purpose, Stream};
 use crate::settings::{Augment, ClassWeights, Count, Range, Rates, Recipe, Schedule, Setting, TileSizes, Value, Visit};
+use crate::train::folder::RESUME;
 use std::any::Any;
 use std::convert::Infallible;
 
