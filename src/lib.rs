@@ -33,6 +33,7 @@
 //! | [`settings`] | the settings of a training, each defined once |
 //! | [`train`] | the training loop: submissions, events, evaluation, checkpoints, resuming |
 //! | [`mod@fit`], [`mod@explain`] | training on images in memory; which pixels speak for an answer |
+//! | `report` | a page about a run: curves, mistakes, calibration, what the layers have learned |
 //! | `bench` | what a device can do, timings of kernels, steps, epochs and start-up, and the search for tile sizes |
 //! | `cli` | one file per command |
 //!
@@ -65,6 +66,8 @@ pub mod random;
 pub mod recorder;
 #[doc(hidden)]
 pub mod reference;
+#[cfg(feature = "cli")]
+pub mod report;
 pub mod settings;
 pub mod text;
 pub mod threads;

@@ -18,6 +18,7 @@ const ROWS: &[&[&str]] = &[
     &["settings"],
     &["train"],
     &["fit", "explain"],
+    &["report"],
     &["bench"],
     &["cli"],
 ];

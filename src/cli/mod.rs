@@ -11,11 +11,13 @@ mod draw;
 mod eval;
 mod explain;
 mod flags;
+mod kept;
 mod network;
 mod plan;
 mod predict;
 mod prediction;
 mod recipe;
+mod report;
 mod run;
 mod show;
 mod train;
@@ -58,6 +60,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Predict(predict::PredictArgs),
     Explain(explain::ExplainArgs),
+    Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Plan(plan::PlanArgs),
     Network(network::NetworkArgs),
@@ -81,7 +84,7 @@ struct Output {
     verbose: bool,
 }
 
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Device")]
 struct DeviceArgs {
     /// Adapter: auto, vulkan, metal, dx12, gl, an index from `adapters`, or part of a name
@@ -142,7 +145,7 @@ impl DeviceArgs {
         let wanted = self.wanted().or(config.tiles).or(resumed.then_some(TileSizes::OfClass));
         let device = with_tiles(device, wanted, console);
         config.tiles = (device.tiles != of_class).then_some(TileSizes::Table(device.tiles));
-        if wanted.is_none() && !device.info.is_software() && matches!(Tuned::load(&device.info), Ok(None)) {
+        if wanted.is_none() && !device.info.is_software() && matches!(kept::load::<Tuned>(&device.info), Ok(None)) {
             console.note("`mnist-gpu tune` finds the tile sizes that suit this device best, in less than a minute");
         }
         Ok(device)
@@ -175,7 +178,7 @@ fn with_tiles(mut device: Device, wanted: Option<TileSizes>, console: &Console) 
             console.note(format!("tile sizes {tiles}"));
             tiles
         }
-        None => match Tuned::load(&device.info) {
+        None => match kept::load::<Tuned>(&device.info) {
             Ok(Some(tuned)) if tuned.tiles != device.tiles => {
                 console.note(format!("tile sizes {}, found by `mnist-gpu tune`", tuned.tiles));
                 tuned.tiles
@@ -390,6 +393,7 @@ fn run(command: Command, console: &Console, began: Instant) -> anyhow::Result<()
         Command::Eval(args) => eval::run(&args, console),
         Command::Predict(args) => predict::run(&args, console),
         Command::Explain(args) => explain::run(&args, console),
+        Command::Report(args) => report::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::Plan(args) => plan::run(&args, console),
         Command::Network(args) => network::run(&args, console),

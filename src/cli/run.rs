@@ -1,6 +1,6 @@
 //! A run in the terminal: its messages, progress and report.
 
-use super::{Console, DeviceArgs, listed};
+use super::{CacheArgs, Console, DeviceArgs, listed};
 use crate::gpu::Device;
 use crate::settings::Config;
 use crate::text::{Shown, quoted};
@@ -19,14 +19,15 @@ pub fn carry_out(
     mut prepared: Prepared,
     out: &Path,
     device: &DeviceArgs,
+    page: Option<&CacheArgs>,
     console: &Console,
     began: Instant,
 ) -> anyhow::Result<()> {
     let device = device.open_for_run(&mut prepared.config, prepared.resume.is_some(), console)?;
-    carry_out_on(&device, prepared, out, console, began)
+    carry_out_on(&device, prepared, out, page, console, began)
 }
 
-/// Carries out a run on a device that is open.
+/// Carries out a run on a device that is open. `page` locates the data for the page about the run, if one is wanted.
 ///
 /// # Errors
 /// Any error.
@@ -34,6 +35,7 @@ pub fn carry_out_on(
     device: &Device,
     prepared: Prepared,
     out: &Path,
+    page: Option<&CacheArgs>,
     console: &Console,
     began: Instant,
 ) -> anyhow::Result<()> {
@@ -87,7 +89,13 @@ pub fn carry_out_on(
         _ => {}
     }
     advice(&outcome, command, counts[0], guess, &config).iter().for_each(|note| console.warn(note));
-    report(&outcome, command, described, device, &config.freeze, [setup, began.elapsed()], console);
+    let times = [setup, began.elapsed()];
+    let page = page.map(|cache| super::report::of_run(out, cache, device, console)).transpose();
+    let drawn = page.as_ref().ok().and_then(|page| page.as_deref());
+    report(&outcome, command, described, device, &config.freeze, times, drawn, console);
+    if page?.is_none() {
+        console.note(format!("a page about it: mnist-gpu report {}", quoted(out)));
+    }
     Ok(())
 }
 
@@ -191,6 +199,7 @@ fn tell(event: &Event, console: &Console, config: &Config) {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "everything that is told of a run")]
 fn report(
     outcome: &Outcome,
     command: &str,
@@ -198,6 +207,7 @@ fn report(
     device: &Device,
     frozen: &[String],
     [setup, total]: [std::time::Duration; 2],
+    page: Option<&Path>,
     console: &Console,
 ) {
     let (tested, model) = (outcome.test.predicted.len(), outcome.folder.join(MODEL));
@@ -214,6 +224,9 @@ fn report(
             console.result(format!("old set {}: {before}{:.2} % after", Shown::from(name), 100.0 * after));
         }
         console.result(format!("model {}", Shown::from(&model)));
+        if let Some(page) = page {
+            console.result(format!("page {}", Shown::from(page)));
+        }
         return;
     }
     let network = &outcome.model.network;
@@ -245,6 +258,9 @@ fn report(
     });
     if let Some(old) = &outcome.old {
         result["old"] = json!(old);
+    }
+    if let Some(page) = page {
+        result["page"] = page.display().to_string().into();
     }
     console.result_json(&result);
 }

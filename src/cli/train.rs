@@ -45,6 +45,9 @@ struct Common<S: Select> {
     /// Continue the run in this folder where it stopped or ended; --epochs is the new total
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
+    /// Write a page about the run into its folder at the end, as `report` does
+    #[arg(long)]
+    report: bool,
     #[command(flatten)]
     cache: CacheArgs,
     #[command(flatten)]
@@ -52,6 +55,11 @@ struct Common<S: Select> {
 }
 
 impl<S: Select> Common<S> {
+    /// What locates the data for the page about the run, if one is wanted.
+    fn page(&self) -> Option<&CacheArgs> {
+        self.report.then_some(&self.cache)
+    }
+
     /// The recipe file, which is empty if none is given.
     fn file(&self) -> anyhow::Result<RecipeFile> {
         self.recipe.as_deref().map_or_else(|| Ok(RecipeFile::default()), recipe::find)
@@ -82,7 +90,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     let (began, common) = (Instant::now(), args.common);
     if let Some(run) = &common.resume {
         let prepared = common.resume(run, console)?;
-        return carry_out(prepared, run, &common.device, console, began);
+        return carry_out(prepared, run, &common.device, common.page(), console, began);
     }
     let out = out_folder(common.out.as_deref())?;
     let wanted = recipe::merged(&common.settings.recipe, common.file()?, None)?;
@@ -99,7 +107,7 @@ pub fn train(args: TrainArgs, console: &Console) -> anyhow::Result<()> {
     let held_out = default_validation(&wanted, &source)?;
     let given = Recipe { validation: wanted.validation.or(Some(held_out)), ..wanted };
     let prepared = Prepared::train(recipe::located(given, &source)?.config(), source)?;
-    carry_out(prepared, &out, &common.device, console, began)
+    carry_out(prepared, &out, &common.device, common.page(), console, began)
 }
 
 /// Size of the set's own validation part if it has one; otherwise 5000 images, or half of a set below 10,000.
@@ -121,7 +129,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     let (began, common) = (Instant::now(), args.common);
     if let Some(run) = &common.resume {
         let prepared = common.resume(run, console)?;
-        return carry_out(prepared, run, &common.device, console, began);
+        return carry_out(prepared, run, &common.device, common.page(), console, began);
     }
     let out = out_folder(common.out.as_deref())?;
     common.settings.recipe.clone().visit(&mut NotFixed).map_err(anyhow::Error::msg)?;
@@ -178,7 +186,7 @@ pub fn finetune(args: FinetuneArgs, console: &Console) -> anyhow::Result<()> {
     if few {
         be_gentle(&device, &mut prepared, console)?;
     }
-    carry_out_on(&device, prepared, &out, console, began)
+    carry_out_on(&device, prepared, &out, common.page(), console, began)
 }
 
 /// Lowers the learning rate for few images that the model reads already: it has more to lose from them than to gain.

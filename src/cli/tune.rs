@@ -1,7 +1,7 @@
 //! `tune`: measures which tile sizes suit this device, and keeps them.
 
 use super::tuned::Tuned;
-use super::{Console, DeviceArgs, flags::parser};
+use super::{Console, DeviceArgs, flags::parser, kept};
 use crate::bench::{self, Setting};
 use crate::kernels::Tiles;
 use crate::model::{Architecture, Network};
@@ -48,7 +48,7 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
     // The search starts from the table.
     let device = args.device.open_untuned(console)?;
     if args.reset {
-        let path = Tuned::discard(&device.info)?;
+        let path = kept::discard::<Tuned>(&device.info)?;
         let text = match &path {
             Some(path) => format!("discarded {}", Shown::from(path)),
             None => "nothing is kept for this device".into(),
@@ -58,7 +58,7 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
     }
     let table = Tiles::of(device.info.class());
     if args.show {
-        let kept = Tuned::load(&device.info)?;
+        let kept = kept::load::<Tuned>(&device.info)?;
         let text = match &kept {
             Some(kept) => format!(
                 "{}\nmeasured with {}, batch {}: {:.3} of the time of a step with the table",
@@ -94,7 +94,7 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
         console.bar("tune", elapsed.as_millis() as u64, Some(limit.as_millis() as u64), template, message);
     };
     // A folder that cannot be written is reported before anything is measured.
-    Tuned::prepare()?;
+    kept::prepare::<Tuned>()?;
     let found = bench::tune(&device, &settings, table, limit, tell);
     console.clear_bar();
     let found = found?;
@@ -104,8 +104,8 @@ pub fn run(args: &TuneArgs, console: &Console) -> anyhow::Result<()> {
     if !found.finished {
         console.note(format!("time ran out after {} candidates; --seconds sets another limit", found.tried));
     }
-    let kept = Tuned::new(&device.info, found.tiles, names, args.batch as usize, found.ratio);
-    let path = kept.save(&device.info)?;
+    let tuned = Tuned { tiles: found.tiles, networks: names, batch: args.batch as usize, ratio: found.ratio };
+    let path = kept::save(&device.info, &tuned)?;
     let text = match found.tiles == table {
         true => format!("no faster sizes than those of the table were found; candidates tried: {}", found.tried),
         false => format!(

@@ -1,7 +1,9 @@
 //! `verify`: checks that this device computes correctly.
 
+use super::kept::{self, OfDevice};
 use super::{Console, DeviceArgs};
 use crate::kernels::Tiles;
+use crate::report::Verified;
 use crate::verify::{STEMS, kernel, steps};
 use clap::Args;
 use serde_json::json;
@@ -11,6 +13,10 @@ use serde_json::json;
 pub struct VerifyArgs {
     #[command(flatten)]
     device: DeviceArgs,
+}
+
+impl OfDevice for Verified {
+    const FOLDER: &'static str = "verified";
 }
 
 /// Runs `verify`.
@@ -49,6 +55,13 @@ pub fn run(args: &VerifyArgs, console: &Console) -> anyhow::Result<()> {
 
     let cases: usize = reports.iter().map(|r| r.cases).sum::<usize>() + step.cases;
     let passed: usize = reports.iter().map(|r| r.passed).sum::<usize>() + step.passed;
+    // Reports quote it.
+    if args.device.tiles.is_none() && !args.device.checked {
+        let kept = kept::prepare::<Verified>().and_then(|()| kept::save(&device.info, &Verified { cases, passed }));
+        if let Err(error) = kept {
+            console.warn(format!("reports will not know of this: {error:#}"));
+        }
+    }
     if console.json {
         let kernels: Vec<_> = reports
             .iter()

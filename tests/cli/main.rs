@@ -9,6 +9,7 @@ mod folders;
 mod learning;
 mod pictures;
 mod recipes;
+mod report;
 mod runs;
 mod tune;
 #[cfg(unix)]
