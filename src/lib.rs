@@ -32,8 +32,8 @@
 //! | [`verify`] | kernels and whole steps on a device against the reference |
 //! | [`settings`] | the settings of a training, each defined once |
 //! | [`train`] | the training loop: submissions, events, evaluation, checkpoints, resuming |
-//! | [`mod@fit`], [`mod@explain`] | training on images in memory; which pixels speak for an answer |
-//! | `report` | a page about a run: curves, mistakes, calibration, what the layers have learned |
+//! | [`mod@fit`], [`mod@explain`], [`notes`] | training on images in memory; which pixels speak for an answer; why it may be wrong |
+//! | `report`, `serve` | a page about a run; the page to draw on, and the server behind it |
 //! | `bench` | what a device can do, timings of kernels, steps, epochs and start-up, and the search for tile sizes |
 //! | `cli` | one file per command |
 //!
@@ -56,6 +56,7 @@ pub mod kernels;
 #[doc(hidden)]
 pub mod layers;
 pub mod model;
+pub mod notes;
 #[doc(hidden)]
 pub mod optimizers;
 pub mod paths;
@@ -68,6 +69,8 @@ pub mod recorder;
 pub mod reference;
 #[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "cli")]
+pub mod serve;
 pub mod settings;
 pub mod text;
 pub mod threads;

@@ -17,8 +17,8 @@ const ROWS: &[&[&str]] = &[
     &["verify"],
     &["settings"],
     &["train"],
-    &["fit", "explain"],
-    &["report"],
+    &["fit", "explain", "notes"],
+    &["report", "serve"],
     &["bench"],
     &["cli"],
 ];

@@ -19,6 +19,7 @@ mod prediction;
 mod recipe;
 mod report;
 mod run;
+mod serve;
 mod show;
 mod train;
 mod tune;
@@ -61,6 +62,7 @@ enum Command {
     Predict(predict::PredictArgs),
     Explain(explain::ExplainArgs),
     Report(report::ReportArgs),
+    Serve(serve::ServeArgs),
     Verify(verify::VerifyArgs),
     Plan(plan::PlanArgs),
     Network(network::NetworkArgs),
@@ -394,6 +396,7 @@ fn run(command: Command, console: &Console, began: Instant) -> anyhow::Result<()
         Command::Predict(args) => predict::run(&args, console),
         Command::Explain(args) => explain::run(&args, console),
         Command::Report(args) => report::run(&args, console),
+        Command::Serve(args) => serve::run(&args, console),
         Command::Verify(args) => verify::run(&args, console),
         Command::Plan(args) => plan::run(&args, console),
         Command::Network(args) => network::run(&args, console),

@@ -1,29 +1,13 @@
 //! What `predict` says of a picture.
 
-use crate::data::{Character, Doubt, Image};
+use crate::data::{Character, Image};
 use crate::model::Model;
+use crate::notes::{NO_INK, is_unlike, is_unsure, note};
 use crate::text::Shown;
 use crate::train::Answer;
 use serde_json::{Value, json};
 use std::fmt::{self, Display};
 use std::path::Path;
-
-/// Probability below which the network is reported as unsure: of MNIST's test images, 27 of the 48 that are read wrong and
-/// 47 of the others.
-const SURE: f64 = 0.85;
-/// Probability below which what was found in the picture is reported.
-const CERTAIN: f64 = 0.99;
-
-/// An image is reported as unlike the training images from the first novelty on, which grows by the second for every factor of
-/// ten by which the probability is closer to 1, up to the third. Of MNIST's test images that notes 0.5 % besides those that the
-/// network is unsure of, and of scribbles three in four.
-const UNLIKE: [f64; 3] = [2.2, 0.15, 6.0];
-
-fn is_unlike(answer: &Answer, probability: f64) -> bool {
-    let [least, step, most] = UNLIKE;
-    let sure = -libm::log10((1.0 - probability).max(1e-9));
-    answer.novelty.is_some_and(|novelty| novelty > least + step * sure.min(most))
-}
 
 /// A picture of one character, or the characters of a picture.
 pub enum Picture {
@@ -96,7 +80,7 @@ impl<'a> Prediction<'a> {
         match picture {
             Picture::One(image) => {
                 let top = top(&answers[0].probabilities, model);
-                let warning = warning(image, top[0].1, is_unlike(&answers[0], top[0].1));
+                let warning = note(image, &answers[0], "; crop the picture to one, or use --each");
                 Prediction { place, top, characters: Vec::new(), warning }
             }
             Picture::Each(found) => {
@@ -105,7 +89,7 @@ impl<'a> Prediction<'a> {
                     Seen { class, probability, is_unlike: is_unlike(answer, probability), place: character.place }
                 };
                 let characters: Vec<Seen> = found.iter().zip(answers).map(read).collect();
-                let unsure = characters.iter().filter(|read| read.probability < SURE || read.is_unlike).count();
+                let unsure = characters.iter().filter(|read| is_unsure(read.probability) || read.is_unlike).count();
                 let warning = match (characters.len(), unsure) {
                     (0, _) => Some(NO_INK.into()),
                     (_, 0) => None,
@@ -165,24 +149,5 @@ impl<'a> Prediction<'a> {
             report["warning"] = warning.as_str().into();
         }
         report
-    }
-}
-
-const NO_INK: &str = "no ink was found in the picture";
-
-/// Why the most probable class may be wrong: what was found in the picture, or how probable it is.
-fn warning(image: &Image, probability: f64, is_unlike: bool) -> Option<String> {
-    match image.doubt {
-        _ if !image.ink => Some(NO_INK.into()),
-        Some(Doubt::Several(count)) => {
-            Some(format!("{count} characters are in view; crop the picture to one, or use --each"))
-        }
-        _ if is_unlike => Some("this is unlike what the model was trained on, and may be none of its classes".into()),
-        _ if probability < SURE => Some("the network is unsure".into()),
-        Some(Doubt::Cut) if probability < CERTAIN => {
-            Some("the ink reaches a side of the picture, so a part may be missing".into())
-        }
-        Some(Doubt::Lined) if probability < CERTAIN => Some("there are lines on the paper".into()),
-        _ => None,
     }
 }

@@ -134,7 +134,7 @@ fn advice(outcome: &Outcome, command: &str, images: usize, guess: f64, config: &
 
 /// Sets `stop` on Ctrl-C, SIGTERM and SIGHUP, unless SIGHUP is ignored, as under `nohup`. A second signal ends the
 /// program at once.
-fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
+pub(super) fn listen_for_signals(stop: &'static AtomicBool) -> anyhow::Result<()> {
     let handler = || {
         if stop.swap(true, Ordering::Relaxed) {
             super::end_at_once(130);

@@ -238,15 +238,20 @@ pub(super) fn model_path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(crate::model::model_file(&run)?)
 }
 
-/// The model that was named, or the newest run's, or the one inside the program; and what it is called.
-pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> anyhow::Result<(String, Model)> {
-    let path = match model_path(named) {
+/// The model that was named, or the newest run's, or the one inside the program.
+pub(super) fn path_or_pretrained(named: Option<&Path>, console: &Console) -> anyhow::Result<PathBuf> {
+    match model_path(named) {
         Err(_) if named.is_none() => {
             console.note("there is no run under ./runs, so the pretrained network is used");
-            PathBuf::from(PRETRAINED)
+            Ok(PathBuf::from(PRETRAINED))
         }
-        path => path?,
-    };
+        path => path,
+    }
+}
+
+/// The model at [`path_or_pretrained`], and what it is called.
+pub(super) fn model_or_pretrained(named: Option<&Path>, console: &Console) -> anyhow::Result<(String, Model)> {
+    let path = path_or_pretrained(named, console)?;
     Ok((Shown::from(&path).to_string(), loaded(&path, console)?))
 }
 

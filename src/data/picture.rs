@@ -65,7 +65,11 @@ impl Grey {
         Grey::decode(bytes).map_err(unreadable)
     }
 
-    fn decode(bytes: Vec<u8>) -> Result<Grey, String> {
+    /// Decodes the content of a picture file.
+    ///
+    /// # Errors
+    /// As [`Grey::read`], without the path.
+    pub fn decode(bytes: Vec<u8>) -> Result<Grey, String> {
         if bytes.is_empty() {
             return Err("it is empty".into());
         }
@@ -113,6 +117,12 @@ impl Grey {
         let mut picture = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
         picture.apply_orientation(orientation);
         Ok(Grey::of(&picture))
+    }
+
+    /// A drawing on white paper, from the ink of each pixel.
+    pub fn drawn(ink: &[u8], width: usize) -> Grey {
+        let values = ink.iter().map(|&ink| 1.0 - f32::from(ink) / 255.0).collect();
+        Grey { height: ink.len() / width.max(1), width, values, step: 1 }
     }
 
     /// Luminance (Rec. 709), averaged down to [`DETAIL`]. Pixels are read in place: a copy of a large picture would

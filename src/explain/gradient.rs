@@ -6,9 +6,9 @@ use crate::layers::Layer;
 use crate::model::{Model, Network};
 use crate::plan::{Plan, names};
 use crate::recorder::{Options, Work, record};
-use crate::train::{TrainError, bits, floats};
+use crate::train::{Output, TrainError, bits, floats};
 
-/// Images in a batch.
+/// Images in a batch, unless stated otherwise.
 const BATCH: usize = 32;
 
 /// Logits and gradients of a network for one image.
@@ -39,6 +39,7 @@ pub struct Device<'a> {
     device: &'a gpu::Device,
     player: Player,
     buffers: Buffers,
+    batch: usize,
 }
 
 /// Names and sizes of the buffers that are written or read.
@@ -79,21 +80,39 @@ impl<'a> Device<'a> {
     /// # Errors
     /// If the model does not fit the device.
     pub fn new(device: &'a gpu::Device, model: &Model) -> Result<Device<'a>, TrainError> {
-        let plan = plan(&model.network, BATCH, device.tiles)?;
+        Device::with_batch(device, model, BATCH)
+    }
+
+    /// Uploads a model, for batches of this many images: of one, if a single image must be fast.
+    ///
+    /// # Errors
+    /// If the model does not fit the device.
+    pub fn with_batch(device: &'a gpu::Device, model: &Model, batch: usize) -> Result<Device<'a>, TrainError> {
+        let plan = plan(&model.network, batch, device.tiles)?;
         let parameters = device.upload(names::PARAMETERS, &bits(&model.parameters))?;
         let player = Player::trusted(device, plan, &[(names::PARAMETERS, &parameters)])?;
-        Ok(Device { device, player, buffers: Buffers::of(&model.network) })
+        Ok(Device { device, player, buffers: Buffers::of(&model.network), batch })
+    }
+
+    /// Outputs of layers for the first image of the last batch: names of tensors, and their elements per image.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn outputs(&self, wanted: &[Output]) -> Result<Vec<Vec<f32>>, TrainError> {
+        let reads: Vec<_> = wanted.iter().map(|(name, len)| (self.player.buffer(name), 0, *len)).collect();
+        let read = self.device.wait(self.device.submit(self.device.encoder(), &reads))?;
+        Ok(read.iter().map(|words| floats(words)).collect())
     }
 
     fn batch(&self, images: &[Vec<f32>], classes: &[usize]) -> Result<Vec<Slope>, TrainError> {
         let Buffers { logits, classes: of, pixels, map } = &self.buffers;
         let rows = images.len();
-        let mut seeds = vec![0_f32; BATCH * of];
+        let mut seeds = vec![0_f32; self.batch * of];
         classes.iter().enumerate().for_each(|(row, &class)| seeds[row * of + class] = 1.0);
         let gradient = |name: &str| format!("{name}.grad");
         self.device.write(self.player.buffer("input"), &bits(&images.concat()));
         self.device.write(self.player.buffer(&gradient(logits)), &bits(&seeds));
-        self.device.write(self.player.buffer(names::CURSOR), &[0, 0, BATCH as u32]);
+        self.device.write(self.player.buffer(names::CURSOR), &[0, 0, self.batch as u32]);
         let mut encoder = self.device.encoder();
         self.player.encode(&mut encoder, 1);
         let mut wanted =
@@ -118,7 +137,7 @@ impl<'a> Device<'a> {
 impl Differentiable for Device<'_> {
     fn slopes(&mut self, images: &[Vec<f32>], classes: &[usize]) -> Result<Vec<Slope>, ExplainError> {
         let mut all = Vec::with_capacity(images.len());
-        for (images, classes) in images.chunks(BATCH).zip(classes.chunks(BATCH)) {
+        for (images, classes) in images.chunks(self.batch).zip(classes.chunks(self.batch)) {
             all.extend(self.batch(images, classes)?);
         }
         Ok(all)

@@ -93,6 +93,24 @@ pub fn explain_all(
     Ok(maps)
 }
 
+/// Integrated gradients of a class that is known, without its logit: one batch, if the network takes as many images as there
+/// are points.
+///
+/// # Errors
+/// If the device fails.
+pub fn integrated_gradients(
+    settings: &Settings,
+    network: &mut dyn Differentiable,
+    image: &[f32],
+    size: [usize; 2],
+    blank: f32,
+    class: usize,
+) -> Result<Vec<f32>, ExplainError> {
+    let probes = probes(Method::IntegratedGradients, settings, image, size, blank);
+    let slopes = network.slopes(&probes, &vec![class; probes.len()])?;
+    Ok(integrated(image, &slopes, blank))
+}
+
 /// The class to explain of each image, and its slope there.
 fn firsts(
     network: &mut dyn Differentiable,

@@ -9,7 +9,7 @@ mod methods;
 
 pub use colours::{colour, largest};
 pub use gradient::{Buffers, Device, Differentiable, Slope, plan};
-pub use methods::{Map, Settings, explain, explain_all};
+pub use methods::{Map, Settings, explain, explain_all, integrated_gradients};
 
 use crate::text::Shown;
 use crate::train::TrainError;

@@ -11,6 +11,7 @@ mod pictures;
 mod recipes;
 mod report;
 mod runs;
+mod serve;
 mod tune;
 #[cfg(unix)]
 mod unix;
