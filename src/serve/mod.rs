@@ -1,7 +1,7 @@
 //! A page to draw on, served on this machine alone, with the device behind it.
 //!
-//! [`http`] reads requests, [`guard`] decides who may ask, [`routes`] answers them; what needs the device waits in a [`queue`]
-//! for the [`studio`], which owns the model and the drawings. A connection has a thread of its own.
+//! `http` reads requests, `guard` decides who may ask, `routes` answers them; what needs the device waits in a `queue`
+//! for the `studio`, which owns the model and the drawings. A connection has a thread of its own.
 
 mod drawings;
 mod guard;
