@@ -1,6 +1,6 @@
 //! A run on one page: a self-contained HTML file with its curves, its mistakes, and what the network has learned.
 //!
-//! [`Report::of`] gathers everything about a run, [`html`] draws the page of one or several. The same run on the same adapter
+//! [`Report::of`] gathers everything about a run, [`html()`] draws the page of one or several. The same run on the same adapter
 //! gives the same bytes.
 
 mod calibration;

@@ -78,7 +78,7 @@ pub fn html(reports: &[Report]) -> String {
     page.into_string()
 }
 
-/// Returns true if a file is a page that [`html`] drew.
+/// Returns true if a file is a page that [`html()`] drew.
 pub fn is_report(path: &std::path::Path) -> bool {
     let mut start = Vec::new();
     let read = crate::files::open(path).and_then(|(file, _)| file.take(1024).read_to_end(&mut start));
