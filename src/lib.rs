@@ -25,6 +25,7 @@
 //! | [`data`] | images and labels on the host: reading, downloading, generating, splitting |
 //! | [`kernels`], [`optimizers`] | kernels: sizes, bindings, dispatch, cost, cases, faults, tile sizes; update rules |
 //! | [`plan`] | a step as data, its builder, and the shader loader |
+//! | [`portable`] | plans as JSON with their shaders, for players outside this program |
 //! | [`layers`] | the layers: words, shapes, tensors, forward and backward steps |
 //! | [`model`] | a network: a sequence of layers, initialisation, checkpoint |
 //! | [`recorder`] | records a network as a plan |
@@ -62,6 +63,8 @@ pub mod optimizers;
 pub mod paths;
 #[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
+pub mod portable;
 pub mod random;
 #[doc(hidden)]
 pub mod recorder;

@@ -9,6 +9,7 @@ const ROWS: &[&[&str]] = &[
     &["data"],
     &["kernels", "optimizers"],
     &["plan"],
+    &["portable"],
     &["layers"],
     &["model"],
     &["recorder"],

@@ -1,6 +1,6 @@
 // The page of `mnist-gpu serve`: joins the drawing, the answers, teaching and the runs with the server.
 
-import { Pad, SIDE } from "./canvas.js";
+import { Pad, SIDE, addSegment } from "./canvas.js";
 import { element, percent, showBars, showImage, showLayers, showWhy } from "./answer.js";
 import { drawChart } from "./chart.js";
 
@@ -321,6 +321,36 @@ async function showRuns() {
   at("runs").hidden = rows.length === 0;
   const live = runs.find((run) => run.state === "running");
   if (live && watched === null) watch(live.name);
+}
+
+// Self-test
+
+/** Draws a bar without a pointer and follows it through the server: its answer, its image and every layer. */
+async function selftest() {
+  const bar = new Uint8Array(SIDE * SIDE);
+  const [from, to] = [60, 220].map((y) => ({ x: SIDE / 2, y, radius: 10 }));
+  addSegment(bar, SIDE, from, to);
+  const area = bar.reduce((sum, ink) => sum + ink, 0) / 255;
+  const expected = 20 * 160 + Math.PI * 100;
+  if (Math.abs(area - expected) > 0.01 * expected) throw new Error(`a bar of ${expected} pixels has the area ${area}`);
+  const [state, answer] = [await ask("/state"), await ask(`/look?width=${SIDE}`, bar)];
+  const sum = answer.classes.reduce((sum, one) => sum + one.probability, 0);
+  if (!answer.ink || !(Math.abs(sum - 1) < 1e-6)) throw new Error(`the probabilities add up to ${sum}`);
+  if (answer.classes.length !== state.classes.length) throw new Error("a class has no probability");
+  for (const { name, shape, values } of answer.layers) {
+    const wanted = shape.reduce((product, side) => product * side, 1);
+    if (atob(values).length !== wanted) throw new Error(`${name} has not ${wanted} outputs`);
+  }
+  if (!(await ask(`/look?width=${SIDE}`, new Uint8Array(SIDE * SIDE))).ink) return;
+  throw new Error("an empty drawing is not empty");
+}
+
+if (location.hash === "#selftest") {
+  const { dataset } = document.documentElement;
+  selftest().then(
+    () => (dataset.selftest = "passed"),
+    (error) => (dataset.selftest = `failed: ${error.message}`),
+  );
 }
 
 ask("/state").then(showState, (error) => problem("state", error.message));

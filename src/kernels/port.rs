@@ -1,7 +1,10 @@
 //! Bindings and cost of a kernel.
 
+use serde::{Deserialize, Serialize};
+
 /// The element type of a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Element {
     F32,
     U32,

@@ -11,7 +11,7 @@ mod steps;
 
 pub use cases::{Case, cases};
 pub use compare::{Judgement, compare};
-pub use run::run;
+pub use run::{Trial, run};
 pub use steps::{StepReport, network, networks, step_agrees, steps};
 
 pub use crate::kernels::{Fill, STEMS};

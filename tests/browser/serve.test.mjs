@@ -70,6 +70,14 @@ test("a drawing is answered, shown and explained", async (t) => {
   assert.match(await page.textContent("#problem"), /does not answer/);
 });
 
+test("the page tests itself", async (t) => {
+  const { address } = await serve(t, folder(t), "pretrained");
+  const page = await open(t, `${address}#selftest`);
+  await page.waitForFunction(() => document.documentElement.dataset.selftest !== "");
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.selftest), "passed");
+  assert.deepEqual(page.problems, []);
+});
+
 test("mouse, finger and pen draw the same strokes at every resolution", async (t) => {
   const { address } = await serve(t, folder(t), "pretrained");
   const [one, fine] = [await open(t, address), await open(t, address, { deviceScaleFactor: 3 })];
