@@ -8,11 +8,13 @@ use mnist_gpu::data::synthetic;
 use mnist_gpu::gpu::{Device, Player, Selection};
 use mnist_gpu::kernels::{DeviceClass, STEMS, Tiles};
 use mnist_gpu::model::{Network, Normalisation, initialise};
+use mnist_gpu::optimizers::Optimizer;
 use mnist_gpu::plan::{Plan, names};
-use mnist_gpu::portable::{Portable, decoded, encoded};
-use mnist_gpu::recorder::{Options, record};
-use mnist_gpu::verify::{Case, Trial, cases};
+use mnist_gpu::portable::{Portable, Shader, decoded, encoded};
+use mnist_gpu::recorder::{Options, Work, record};
+use mnist_gpu::verify::{Case, Trial, cases, networks};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -121,6 +123,54 @@ fn every_case_of_every_kernel_agrees_with_its_twin() {
     }
     assert!(wrong.is_empty(), "{} of {count} cases differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(count > 1000, "{count}");
+}
+
+/// Shaders that are compiled together.
+const TOGETHER: usize = 100;
+
+#[test]
+fn every_shader_of_every_network_and_option_is_compiled() {
+    let Some(mut browser) = Browser::start() else { return };
+    let mut seen = HashSet::new();
+    let mut waiting = Portable::of(&[]).unwrap();
+    let compile = |browser: &mut Browser, shaders: Vec<Shader>| {
+        let portable = Portable { shaders, ..Portable::of(&[]).unwrap() };
+        browser.play(&portable, &[]).unwrap_or_else(|error| panic!("{error}"));
+    };
+    for (name, network) in networks() {
+        for class in [DeviceClass::Software, DeviceClass::Integrated, DeviceClass::Discrete] {
+            for options in options(&network, class) {
+                let plan = record(&network, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
+                for shader in Portable::of(&[("plan", &plan)]).unwrap().shaders {
+                    if seen.insert(shader.clone()) {
+                        waiting.shaders.push(shader);
+                    }
+                }
+                if waiting.shaders.len() >= TOGETHER {
+                    compile(&mut browser, std::mem::take(&mut waiting.shaders));
+                }
+            }
+        }
+    }
+    compile(&mut browser, waiting.shaders);
+    assert!(seen.len() > 500, "{}", seen.len());
+}
+
+/// Everything that a plan of a network can be recorded for.
+fn options(network: &Network, class: DeviceClass) -> Vec<Options> {
+    let base = |batch: usize| Options::new(batch, 60_000, 55_000, Tiles::of(class));
+    let first = vec![network.learning_layers()[0].clone()];
+    let mut all = vec![base(64), base(1024), Options { unfused: true, ..base(64) }];
+    all.extend([Work::Infer, Work::Explain].map(|work| Options { work, unfused: work == Work::Explain, ..base(64) }));
+    all.push(Options { frozen: first.clone(), work: Work::TrainOnFeatures, ..base(64) });
+    all.push(Options { augment: true, clip: true, weighted: true, ..base(64) });
+    all.push(Options { teacher: Some(network.clone()), ..base(64) });
+    all.extend(Optimizer::ALL.iter().map(|&optimizer| Options {
+        optimizer,
+        hyper: optimizer.definition().defaults,
+        ..base(64)
+    }));
+    all
 }
 
 /// Images of a batch, and batches.

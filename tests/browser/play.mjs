@@ -1,6 +1,6 @@
 // Plays plans in Chromium, on SwiftShader, for `tests/tint.rs`. Each line of the input is
 // {"file": a file of plans, "jobs": [{"plan", "batches", "write": [[name, base64]], "read": [[name, start, length]]}]},
-// and each line of the output a list of base64 for each job, or {"error"}.
+// and each line of the output a list of base64 for each job, or {"error"}. Without jobs, the shaders of the file are compiled.
 
 import { chromium } from "playwright-core";
 import fs from "node:fs";
@@ -31,6 +31,7 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
       const { file, jobs } = JSON.parse(line);
       globalThis.device ??= (await openDevice()).device;
       const session = new Session(globalThis.device, file);
+      if (jobs.length === 0) await Promise.all(file.shaders.map((_, at) => session.pipeline(at)));
       const results = [];
       for (const { plan: name, batches, write, read } of jobs) {
         const plan = await session.plan(name);
