@@ -107,6 +107,7 @@ export class Pad {
   }
 
   undo() {
+    this.pointer = null;
     this.strokes.pop();
     this.ink.fill(0);
     for (const stroke of this.strokes) {
@@ -118,6 +119,8 @@ export class Pad {
   }
 
   clear() {
+    // A stroke that is under way ends here.
+    this.pointer = null;
     this.strokes = [];
     this.ink.fill(0);
     this.show();

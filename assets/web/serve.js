@@ -172,7 +172,7 @@ function showTaught({ drawings, old, seconds }) {
   const lines = [
     `Your drawings: ${drawings.before} of ${drawings.of} right before, ${drawings.after} after.`,
     old.name
-      ? `${old.name}, which it learned before: ${accuracy(old.before)} right before, ${accuracy(old.after)} after.`
+      ? `${old.name}, ${old.instead ? "in place of the set that it has learned from" : "which it has learned before"}: ${accuracy(old.before)} right before, ${accuracy(old.after)} after.`
       : `What it forgets cannot be measured: ${old.missing}. Start with --keep-testing SET, the set that it has learned from.`,
     `It took ${seconds.toFixed(1)} s.`,
   ];
@@ -192,8 +192,12 @@ async function change(path, body = "") {
 }
 
 async function keep(name) {
+  if (file) return problem("change", "A picture that was opened is not a drawing; put the file into a folder of its class.");
   if (pad.isEmpty) return problem("change", "Draw something first.");
-  if (await change(`/keep?width=${SIDE}&class=${encodeURIComponent(name)}`, pad.ink)) pad.clear();
+  const strokes = [...pad.strokes];
+  const isKept = await change(`/keep?width=${SIDE}&class=${encodeURIComponent(name)}`, pad.ink.slice());
+  // Another drawing may have been begun meanwhile.
+  if (isKept && strokes.length === pad.strokes.length && strokes.every((stroke, at) => stroke === pad.strokes[at])) pad.clear();
 }
 
 at("keep-form").addEventListener("submit", (event) => {
@@ -208,18 +212,22 @@ at("unteach").addEventListener("click", async () => {
   }
 });
 at("save").addEventListener("click", () => change("/save"));
-at("halt").addEventListener("click", () => change("/halt").catch(() => {}));
+at("halt").addEventListener("click", () => ask("/halt", "").catch((error) => problem("change", error.message)));
 at("teach-now").addEventListener("click", async () => {
   at("taught").replaceChildren(element("p", "", "Teaching…"));
-  if (await change("/teach")) look();
+  at("teach-now").disabled = true;
+  const isTaught = await change("/teach");
+  at("teach-now").disabled = false;
+  if (isTaught) look();
   else at("taught").replaceChildren();
 });
 
-const events = new EventSource("/events");
-events.addEventListener("message", async (message) => {
-  const event = JSON.parse(message.data);
-  at("halt").hidden = event.event === "idle" || event.event === "model";
-  if (event.event === "teaching") losses = [];
+let isTeaching = false;
+
+async function happened(event) {
+  if (event.event === "teaching") [losses, isTeaching] = [[], true];
+  if (event.event === "idle") isTeaching = false;
+  at("halt").hidden = !isTeaching;
   if (event.event === "epoch") {
     losses.push([event.epoch, event.loss]);
     at("teaching-curve").hidden = false;
@@ -229,46 +237,58 @@ events.addEventListener("message", async (message) => {
     showState(await ask("/state"));
     look();
   }
-});
+}
 
 // Runs
 
 let watched = null;
 let stream = null;
+let run = null;
+let isDirty = false;
+
+/** Listens to what happens and, if one is watched, to a run. A page has one stream, and none while nobody sees it. */
+function listen() {
+  stream?.close();
+  stream = null;
+  if (document.hidden) return;
+  stream = new EventSource(watched === null ? "/events" : `/events?run=${encodeURIComponent(watched)}`);
+  // A stream that is opened again tells everything of a run again.
+  stream.addEventListener("open", () => (run = { steps: [], train: [], validation: [], accuracy: [], batches: 0, epochs: 1, batch: 1, told: "" }));
+  stream.addEventListener("message", (message) => happened(JSON.parse(message.data)));
+  stream.addEventListener("run", (message) => tellRun(JSON.parse(message.data)));
+}
+
+document.addEventListener("visibilitychange", listen);
+listen();
 
 function watch(name) {
-  stream?.close();
   watched = name;
   at("run").hidden = false;
   at("run-name").textContent = name;
-  const run = { steps: [], train: [], validation: [], accuracy: [], batches: 0, epochs: 1, told: "" };
-  let isDirty = false;
-  stream = new EventSource(`/run?name=${encodeURIComponent(name)}`);
-  // A stream that is opened again tells everything again.
-  stream.addEventListener("open", () => Object.assign(run, { steps: [], train: [], validation: [], accuracy: [] }));
-  stream.addEventListener("message", (message) => {
-    const event = JSON.parse(message.data);
-    if (event.event === "start") {
-      run.epochs = event.config.epochs;
-      run.told = `${event.command}, ${event.config.epochs} epochs, on ${event.adapter.name}`;
-    } else if (event.event === "step") {
-      run.steps.push([event.step, event.loss]);
-    } else if (event.event === "epoch") {
-      run.batches = run.steps.length > 0 ? run.steps[run.steps.length - 1][0] / event.epoch : 0;
-      run.train.push([event.epoch, event.train_loss]);
-      if (event.validation_loss !== null) run.validation.push([event.epoch, event.validation_loss]);
-      if (event.validation_accuracy !== null) run.accuracy.push([event.epoch, event.validation_accuracy]);
-    } else if (event.event === "end") {
-      run.told += `; test accuracy ${accuracy(event.accuracy)}`;
-    } else if (event.event === "stopped") {
-      run.told += `; stopped: ${event.reason}`;
-    }
-    if (isDirty) return;
-    isDirty = true;
-    requestAnimationFrame(() => {
-      isDirty = false;
-      if (watched === name) showRun(run);
-    });
+  listen();
+}
+
+function tellRun(event) {
+  if (event.event === "start") {
+    [run.epochs, run.batch] = [event.config.epochs, event.config.batch];
+    run.told = `${event.command}, ${event.config.epochs} epochs, on ${event.adapter.name}`;
+  } else if (event.event === "step") {
+    run.steps.push([event.step, event.loss]);
+  } else if (event.event === "epoch") {
+    run.batches ||= Math.ceil(Math.round(event.images_per_second * event.seconds) / run.batch);
+    run.train.push([event.epoch, event.train_loss]);
+    if (event.validation_loss !== null) run.validation.push([event.epoch, event.validation_loss]);
+    if (event.validation_accuracy !== null) run.accuracy.push([event.epoch, event.validation_accuracy]);
+  } else if (event.event === "end") {
+    run.told += `; test accuracy ${accuracy(event.accuracy)}`;
+  } else if (event.event === "stopped") {
+    run.told += `; stopped: ${event.reason}`;
+  }
+  if (isDirty) return;
+  isDirty = true;
+  requestAnimationFrame(() => {
+    isDirty = false;
+    showRun(run);
   });
 }
 
@@ -315,9 +335,11 @@ async function showRuns() {
     row.append(cell);
     return row;
   });
-  // The focus must survive the refreshing of the list.
+  // The focus survives the refreshing of the list.
   const list = at("run-list");
-  if (!list.contains(document.activeElement)) list.replaceChildren(...(rows.length > 0 ? [head, ...rows] : []));
+  const focused = list.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
+  list.replaceChildren(...(rows.length > 0 ? [head, ...rows] : []));
+  if (focused) [...list.querySelectorAll("button")].find((button) => button.ariaLabel === focused)?.focus();
   at("runs").hidden = rows.length === 0;
   const live = runs.find((run) => run.state === "running");
   if (live && watched === null) watch(live.name);

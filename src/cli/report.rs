@@ -43,7 +43,10 @@ const FILE: &str = "report.html";
 /// If a run cannot be read, the device fails, or the page cannot be written.
 pub fn run(args: &ReportArgs, console: &Console) -> anyhow::Result<()> {
     let runs = match args.runs.is_empty() {
-        true => vec![newest_run(Path::new("runs"))?],
+        true => {
+            let none = "there is no run under ./runs; train one with `mnist-gpu train`, or give the folder of a run";
+            vec![newest_run(Path::new("runs")).context(none)?]
+        }
         false => args.runs.clone(),
     };
     let out = match (&args.out, &runs[..]) {

@@ -65,21 +65,9 @@ pub fn run(args: &ServeArgs, console: &Console) -> anyhow::Result<()> {
     let server = Server::bind(args.port)?;
     let device = args.device.open(console)?;
     super::run::listen_for_signals(&STOP)?;
-    let address = server.address();
-    console.note(format!("model {name}"));
-    match console.json {
-        true => console.result_json(&json!({"command": "serve", "address": address, "adapter": device.info})),
-        false => console.result(&address),
-    }
-    console.note("press Ctrl-C to end");
-    if !args.no_open
-        && let Err(error) = open::that_detached(&address)
-    {
-        console.note(format!("open this address in a browser; it could not be opened from here: {error}"));
-    }
     let runs = run.map_or_else(|| Path::new("runs").to_path_buf(), |run| crate::files::folder_of(run).to_path_buf());
     let shown = Shown {
-        name,
+        name: name.clone(),
         model,
         followed,
         drawings: args.drawings.clone(),
@@ -88,7 +76,21 @@ pub fn run(args: &ServeArgs, console: &Console) -> anyhow::Result<()> {
         runs,
         run: run.map(Path::to_path_buf),
     };
-    server.run(&device, shown, &STOP)?;
+    let address = server.address();
+    let ready = || {
+        match console.json {
+            true => console.result_json(&json!({"command": "serve", "address": address, "adapter": device.info})),
+            false => console.result(&address),
+        }
+        console.note("press Ctrl-C to end");
+        if !args.no_open
+            && let Err(error) = open::that_detached(&address)
+        {
+            console.note(format!("open this address in a browser; it could not be opened from here: {error}"));
+        }
+    };
+    console.note(format!("model {name}"));
+    server.run(&device, shown, &STOP, ready)?;
     console.note("ended");
     Ok(())
 }

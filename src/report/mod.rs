@@ -44,6 +44,8 @@ pub struct Report {
     pub data: String,
     pub classes: Vec<String>,
     pub steps: u64,
+    /// Whether the run has come to its end; one that was stopped, or is still going on, has not.
+    pub ended: bool,
     pub epochs: Vec<EpochReport>,
     /// The epoch with the best validation.
     pub best: Option<usize>,
@@ -96,10 +98,12 @@ impl Report {
     ) -> Result<Report, ExplainError> {
         let Recorded { model, state } = recorded;
         let Record { command, config, step, epoch, reports, .. } = state.record;
-        let recipe = recipe_text(&config).unwrap_or_default();
-        let (images, name) = match &data {
-            Ok(data) => (Some(data.indices.len()), data.source.name.clone()),
-            Err(_) => (None, model.training["data"].as_str().unwrap_or("unknown").into()),
+        let (images, name, moved) = match &data {
+            Ok(data) => {
+                let place = Some(data.source.wanted.clone()).filter(|place| *place != config.data);
+                (Some(data.indices.len()), data.source.name.clone(), place)
+            }
+            Err(_) => (None, model.training["data"].as_str().unwrap_or("unknown").into(), None),
         };
         // Without the data, the record tells how many steps an epoch has, if one was finished.
         let batches = match images {
@@ -124,6 +128,14 @@ impl Report {
             },
             Err(reason) => (None, Some(reason)),
         };
+        let ended = epoch > config.epochs || config.is_stalled(&reports);
+        let mut repeat = format!("mnist-gpu {command} --recipe {}", quoted(run.join("recipe.toml")));
+        if !ended {
+            repeat.push_str(&format!(" --steps {step}"));
+        }
+        if let Some(place) = moved {
+            repeat.push_str(&format!(" --data {}", quoted(place)));
+        }
         let network = &model.network;
         let row = |node: &crate::layers::Node| LayerRow {
             name: node.name.clone(),
@@ -135,15 +147,16 @@ impl Report {
         };
         Ok(Report {
             run: run.display().to_string(),
-            repeat: format!("mnist-gpu {command} --recipe {}", quoted(run.join("recipe.toml"))),
+            repeat,
             command,
-            recipe,
+            recipe: recipe_text(&config).unwrap_or_default(),
             trained_on: history.adapter,
             adapter: device.info.clone(),
             verified,
             data: name,
             classes: model.class_names.clone(),
             steps: step,
+            ended,
             best: Config::best(&reports),
             epochs: reports,
             batch_losses: thinned(&batch_losses),

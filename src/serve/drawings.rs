@@ -69,6 +69,11 @@ impl Drawings {
         let folder = self.folder.join(class);
         let cannot = |path: &Path, error: std::io::Error| format!("cannot write {}: {error}", Shown::from(path));
         std::fs::create_dir_all(&folder).map_err(|error| cannot(&folder, error))?;
+        // Where case does not count, or accents are written in one way, another class may have this folder.
+        let real = std::fs::canonicalize(&folder).map_err(|error| cannot(&folder, error))?;
+        if let Some(other) = real.file_name().map(|name| name.to_string_lossy()).filter(|name| *name != class) {
+            return Err(format!("on this system, class {class:?} would have the folder of class {other:?}"));
+        }
         for number in 1..=MOST {
             let path = folder.join(format!("{number:05}.png"));
             let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
@@ -119,7 +124,7 @@ impl Drawings {
         let mut set = DataSet { images: Images { height, width, bytes: Vec::new() }, labels: Vec::new() };
         let read = read_pictures(&paths, Reading { prepare, size, skip_bad: false });
         for ((class, _), image) in all.iter().zip(read) {
-            let Image { bytes, .. } = image.map_err(|error| error.to_string())?;
+            let Image { bytes, .. } = image.map_err(|error| format!("{error}; remove the file"))?;
             let label = classes.iter().position(|known| known == *class);
             set.labels.push(label.ok_or_else(|| format!("class {class:?} is new"))? as u8);
             set.images.bytes.extend(bytes);
@@ -165,6 +170,21 @@ pub fn check_name(class: &str) -> Result<(), String> {
              at its ends"
         ));
     }
+    // They write other text than they show.
+    if Shown::new(class).to_string() != class
+        || class.chars().any(|c| matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}'))
+    {
+        return Err("the name of the class has characters that cannot be seen; leave them out".into());
+    }
+    let stem = class.split('.').next().unwrap_or("").to_lowercase();
+    let is_numbered = |name: &str| {
+        ["com", "lpt"]
+            .iter()
+            .any(|port| name.strip_prefix(port).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit()))
+    };
+    if ["con", "prn", "aux", "nul"].contains(&&*stem) || is_numbered(&stem) {
+        return Err(format!("{class:?} is the name of a device on Windows; give the class another name"));
+    }
     if PARTS.contains(&class.to_lowercase().as_str()) {
         return Err(format!("{class:?} means a part of a data set; give the class another name"));
     }
@@ -197,10 +217,29 @@ mod tests {
 
     #[test]
     fn a_class_has_a_name_that_every_system_takes() {
-        for name in ["A", "é", "日本", "a b", "7"] {
+        for name in ["A", "é", "日本", "a b", "7", "console", "com", "lpt10"] {
             assert_eq!(check_name(name), Ok(()), "{name}");
         }
-        for name in ["", "..", ".", ".x", "a/b", "a\\b", "a:", "Test", "train", "x.", " x", "a\n", &"x".repeat(65)] {
+        for name in [
+            "",
+            "..",
+            ".",
+            ".x",
+            "a/b",
+            "a\\b",
+            "a:",
+            "Test",
+            "train",
+            "x.",
+            " x",
+            "a\n",
+            "CON",
+            "lpt1",
+            "nul.x",
+            "a\u{202e}",
+            "\u{200b}",
+            &"x".repeat(65),
+        ] {
             assert!(check_name(name).is_err(), "{name}");
         }
     }

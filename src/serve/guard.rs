@@ -50,7 +50,8 @@ impl Guard {
         if let Some(site) = request.header("sec-fetch-site")
             && !["same-origin", "none"].contains(&site)
         {
-            return Err(Response::error(403, "another page may not ask this server"));
+            let text = "another page may not ask this server; paste its address into the browser's address bar";
+            return Err(Response::error(403, text));
         }
         if !["GET", "POST"].contains(&request.method.as_str()) {
             return Err(Response::error(405, "only GET and POST are known"));
@@ -72,14 +73,17 @@ impl Guard {
         }
         // A form of another page cannot send these types without being asked first.
         let kinds = ["application/json", "application/octet-stream"];
-        if request.method == "POST" && !kinds.contains(&request.header("content-type").unwrap_or("")) {
+        let kind = request.header("content-type").unwrap_or("").split(';').next().unwrap_or("").trim();
+        if request.method == "POST" && !kinds.contains(&kind) {
             return Err(Response::error(415, "a body must be JSON or an octet stream"));
         }
         Ok(None)
     }
 
     fn is_here(&self, host: &str) -> bool {
-        ["127.0.0.1", "localhost", "[::1]"].iter().any(|known| host == format!("{known}:{}", self.port))
+        // Port 80 is left out by browsers.
+        let is_known = |name: &str| ["127.0.0.1", "localhost", "[::1]"].contains(&name);
+        host.strip_suffix(&format!(":{}", self.port)).is_some_and(is_known) || self.port == 80 && is_known(host)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::data::Locator;
 use crate::explain::ExplainError;
 use crate::gpu::Device;
 use crate::model::Model;
+use crate::text::Argument;
 use crate::train::TrainError;
 use guard::Guard;
 use http::Response;
@@ -66,6 +67,8 @@ pub enum ServeError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Model(#[from] ExplainError),
+    #[error("{0}; give the set that the model has learned from, or omit {argument}", argument = Argument("keep-testing"))]
+    Old(String),
 }
 
 impl Server {
@@ -85,11 +88,17 @@ impl Server {
         self.guard.address()
     }
 
-    /// Answers until `stop` is set.
+    /// Answers until `stop` is set. `ready` is called when the first request can be answered.
     ///
     /// # Errors
     /// If the model does not fit the device, or the device fails.
-    pub fn run(self, device: &Device, shown: Shown, stop: &'static AtomicBool) -> Result<(), ServeError> {
+    pub fn run(
+        self,
+        device: &Device,
+        shown: Shown,
+        stop: &'static AtomicBool,
+        ready: impl FnOnce(),
+    ) -> Result<(), ServeError> {
         static HALT: AtomicBool = AtomicBool::new(false);
         let Shown { model, name, followed, drawings, old, locator, runs, run } = shown;
         let (queue, hub) = (Arc::new(Queue::default()), Arc::new(Hub::default()));
@@ -105,6 +114,7 @@ impl Server {
         let (listener, routes) = (self.listener, Arc::new(routes));
         // It ends with the process: nothing else wakes it while it waits for a connection.
         std::thread::spawn(move || accept(&listener, &routes));
+        ready();
         Ok(studio.run(&queue)?)
     }
 }

@@ -27,8 +27,8 @@ const FILES: [(&str, &str, &str); 8] = [
 /// Maximum size of a body, and of a picture file.
 const BODY: usize = 1 << 20;
 const PICTURE: usize = 32 << 20;
-/// Longest side of a drawing.
-const SIDE: usize = 1000;
+/// Sides of a drawing.
+const SIDES: std::ops::RangeInclusive<usize> = 28..=1000;
 /// How often a growing log is read, and how often a stream shows that it is alive.
 const READ_LOG: Duration = Duration::from_millis(200);
 const ALIVE: Duration = Duration::from_secs(5);
@@ -55,10 +55,9 @@ impl Routes {
         let response = match http::read(connection, limit) {
             Err(refused) => refused,
             Ok(_) if early.is_some() => early.unwrap_or_else(|| Response::error(500, "")),
-            Ok(request) if request.path == "/events" => return self.events(connection),
-            Ok(request) if request.path == "/run" => match self.runs.find(request.query("name").unwrap_or("")) {
-                Some(run) => return self.run(connection, &run),
-                None => Response::error(404, "there is no such run"),
+            Ok(request) if request.path == "/events" => match request.query("run").map(|name| self.runs.find(name)) {
+                Some(None) => Response::error(404, "there is no such run"),
+                run => return self.events(connection, run.flatten().as_deref()),
             },
             Ok(request) => self.route(request),
         };
@@ -72,11 +71,14 @@ impl Routes {
             return if method == "GET" { Response::new(200, kind, *text) } else { not_allowed() };
         }
         let width = request.query("width").and_then(|width| width.parse::<usize>().ok()).unwrap_or(0);
-        let drawn =
-            || match (1..=SIDE).contains(&width) && body.len().is_multiple_of(width) && body.len() / width <= SIDE {
-                true if !body.is_empty() => Ok(body.clone()),
-                _ => Err(Response::error(400, "a drawing has a byte for each pixel, and a width")),
-            };
+        let is_side = |side: usize| SIDES.contains(&side);
+        let is_drawing = is_side(width) && body.len().is_multiple_of(width) && is_side(body.len() / width);
+        let drawn = || match is_drawing {
+            true => Ok(body.clone()),
+            false => {
+                Err(Response::error(400, "a drawing has a byte for each of 28x28 to 1000x1000 pixels, and a width"))
+            }
+        };
         let ask = match (&**method, &**path) {
             ("GET", "/state") => Ask::State,
             ("GET", "/runs") => return Response::json(&self.runs.list()),
@@ -116,28 +118,24 @@ impl Routes {
         }
     }
 
-    /// Tells a page what happens, as server-sent events.
-    fn events(&self, connection: &TcpStream) {
+    /// Tells a page what happens, as server-sent events, and the events of a run, those that are in its log and those to come. A
+    /// page has one stream, since browsers open few connections to a server.
+    fn events(&self, connection: &TcpStream, run: Option<&Path>) {
         let events = self.hub.listen();
-        self.stream(connection, |to| match events.recv_timeout(READ_LOG) {
-            Ok(event) => send(to, &event),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => true,
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => false,
-        });
-    }
-
-    /// Tells a page the events of a run, those that are in its log and those to come.
-    fn run(&self, connection: &TcpStream, run: &Path) {
-        let mut tail = Tail::new(run);
+        let mut tail = run.map(Tail::new);
         self.stream(connection, |to| {
-            let lines = tail.lines().unwrap_or_default();
+            let lines = tail.as_mut().and_then(Tail::lines).unwrap_or_default();
             // Lines that are no JSON are not from this program.
-            let mut events = lines.iter().filter(|line| serde_json::from_str::<Value>(line).is_ok());
-            let sent = events.all(|line| send(to, line));
-            if sent && lines.is_empty() {
-                std::thread::sleep(READ_LOG);
+            let mut of_run = lines.iter().filter(|line| serde_json::from_str::<Value>(line).is_ok());
+            if !of_run.all(|line| send(to, "run", line)) {
+                return false;
             }
-            sent
+            let patience = if lines.is_empty() { READ_LOG } else { Duration::ZERO };
+            match events.recv_timeout(patience) {
+                Ok(event) => send(to, "message", &event),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => true,
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => false,
+            }
         });
     }
 
@@ -165,6 +163,6 @@ fn not_allowed() -> Response {
 }
 
 /// Sends an event; false if nobody listens.
-fn send(mut to: &TcpStream, event: &str) -> bool {
-    to.write_all(format!("data: {event}\n\n").as_bytes()).is_ok()
+fn send(mut to: &TcpStream, kind: &str, event: &str) -> bool {
+    to.write_all(format!("event: {kind}\ndata: {event}\n\n").as_bytes()).is_ok()
 }

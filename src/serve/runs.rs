@@ -1,5 +1,6 @@
 //! Runs that are going on or have ended, read from their logs.
 
+use crate::train::LOCK;
 use serde_json::{Value, json};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -28,8 +29,9 @@ impl Runs {
             |path: &PathBuf| std::fs::metadata(log(path)).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         all.sort_by_key(|path| std::cmp::Reverse(key(path)));
         all.truncate(MOST);
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
         if let Some(named) = &self.named
-            && !all.contains(named)
+            && !all.iter().any(|path| real(path) == real(named))
         {
             all.insert(0, named.clone());
         }
@@ -69,10 +71,19 @@ impl Runs {
                     }
                 }
             }
+            if told["state"] == "running" && !is_in_use(&path) {
+                told["state"] = "broken off".into();
+            }
             told
         };
         self.all().into_iter().map(told).collect()
     }
+}
+
+/// Whether a process holds the lock of a run. Where files cannot be locked, none can be told to be over.
+fn is_in_use(run: &Path) -> bool {
+    let Ok((file, _)) = crate::files::open(&run.join(LOCK)) else { return false };
+    file.try_lock_shared().is_err()
 }
 
 fn log(run: &Path) -> PathBuf {
@@ -131,7 +142,10 @@ mod tests {
         log.write_all(b"och\",\"epoch\":1,\"validation_accuracy\":0.5}\n").unwrap();
         assert_eq!(tail.lines().unwrap(), ["{\"event\":\"epoch\",\"epoch\":1,\"validation_accuracy\":0.5}"]);
 
-        let runs = Runs::new(root.path().into(), None);
+        let runs = Runs::new(root.path().into(), Some(root.path().join(".").join("a")));
+        assert_eq!((runs.list().as_array().unwrap().len(), &runs.list()[0]["state"]), (1, &"broken off".into()));
+        let lock = std::fs::File::create(run.join("run.lock")).unwrap();
+        lock.try_lock().unwrap();
         let told = runs.list();
         assert_eq!(
             (&told[0]["name"], &told[0]["state"], &told[0]["epoch"]),

@@ -1,14 +1,14 @@
 //! The device and what belongs to it: the model, the drawings, and the jobs on them, one at a time.
 
+use super::ServeError;
 use super::drawings::Drawings;
 use super::look::Eye;
 use super::queue::{Ask, Hub, Queue, Reply};
-use super::teach::{OldSet, teach};
+use super::teach::{KNOWN, OldSet, Right, Taught, teach};
 use crate::data::{Grey, Locator};
-use crate::explain::ExplainError;
 use crate::gpu::Device;
 use crate::model::Model;
-use crate::train::TrainError;
+use crate::train::{EpochReport, TrainError};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ pub struct Studio<'a> {
     old: Option<Result<OldSet, String>>,
     finding: Option<JoinHandle<Result<OldSet, String>>>,
     old_accuracy: Option<f64>,
+    wanted_old: Option<PathBuf>,
+    locator: Locator,
     /// The file of a run's model, which a training may replace, and when it was read.
     followed: Option<(PathBuf, Option<SystemTime>)>,
 }
@@ -59,11 +61,9 @@ impl<'a> Studio<'a> {
         drawings: PathBuf,
         wanted_old: Option<PathBuf>,
         locator: Locator,
-    ) -> Result<Studio<'a>, ExplainError> {
+    ) -> Result<Studio<'a>, ServeError> {
         let eye = Eye::new(device, &model)?;
-        let learned = model.clone();
-        let finding = std::thread::spawn(move || OldSet::find(&learned, wanted_old.as_deref(), &locator));
-        Ok(Studio {
+        let mut studio = Studio {
             device,
             hub,
             stop,
@@ -74,13 +74,28 @@ impl<'a> Studio<'a> {
             earlier: Vec::new(),
             drawings: Drawings::new(drawings),
             old: None,
-            finding: Some(finding),
+            finding: None,
             old_accuracy: None,
+            wanted_old,
+            locator,
             followed: followed.map(|path| {
                 let written = written(&path);
                 (path, written)
             }),
-        })
+        };
+        studio.find_old();
+        // A set that was named is missed now, not when it is needed.
+        if let (true, Err(reason)) = (studio.wanted_old.is_some(), studio.old()) {
+            return Err(ServeError::Old(reason.clone()));
+        }
+        Ok(studio)
+    }
+
+    /// Looks for the set that the model has learned from, while other things are done.
+    fn find_old(&mut self) {
+        let (model, wanted, locator) = (self.model.clone(), self.wanted_old.clone(), self.locator.clone());
+        self.finding = Some(std::thread::spawn(move || OldSet::find(&model, wanted.as_deref(), &locator)));
+        (self.old, self.old_accuracy) = (None, None);
     }
 
     /// Does jobs until it is stopped.
@@ -91,6 +106,7 @@ impl<'a> Studio<'a> {
         let mut idle = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             let Some((ask, reply)) = queue.next(PATIENCE) else {
+                self.follow();
                 if idle.elapsed() > IDLE {
                     self.prepare_to_teach();
                 }
@@ -109,7 +125,10 @@ impl<'a> Studio<'a> {
     fn answer(&mut self, ask: Ask) -> Result<Reply, String> {
         match ask {
             Ask::Look { ink, width } => self.look(&Grey::drawn(&ink, width)),
-            Ask::LookAtFile(bytes) => self.look(&Grey::decode(bytes)?),
+            Ask::LookAtFile(bytes) => {
+                let grey = Grey::decode(bytes).map_err(|reason| format!("the picture cannot be used: {reason}"))?;
+                self.look(&grey)
+            }
             Ask::Keep { class, ink, width } => {
                 let file = self.drawings.keep(&class, &ink, width)?;
                 Ok(self.state_with("kept", file.display().to_string().into()))
@@ -160,7 +179,9 @@ impl<'a> Studio<'a> {
         if let Ok(model) = Model::load(&path)
             && self.show(model).is_ok()
         {
+            self.name = path.display().to_string();
             self.followed = Some((path, now));
+            self.find_old();
             self.hub.tell(&json!({"event": "model"}));
         }
     }
@@ -182,47 +203,68 @@ impl<'a> Studio<'a> {
 
     /// Tests the model on the old set while nobody waits. Errors are told when a training needs it.
     fn prepare_to_teach(&mut self) {
-        if self.old_accuracy.is_some() || self.finding.as_ref().is_some_and(|finding| !finding.is_finished()) {
-            return;
+        if self.old_accuracy.is_none() && self.finding.as_ref().is_none_or(JoinHandle::is_finished) {
+            let _ = self.test_on_old();
         }
+    }
+
+    /// Tests the model on the old set. A set in the place of another is dropped if the model does not know it.
+    fn test_on_old(&mut self) -> Result<(), String> {
         let (device, model) = (self.device, self.model.clone());
-        self.old_accuracy = self.old().as_ref().ok().and_then(|old| old.accuracy(device, &model).ok());
+        let Ok(old) = self.old() else { return Ok(()) };
+        let (accuracy, instead) = (old.accuracy(device, &model)?, old.instead.clone());
+        match instead {
+            Some(reason) if accuracy < KNOWN && self.earlier.is_empty() => self.old = Some(Err(reason)),
+            _ => self.old_accuracy = Some(accuracy),
+        }
+        Ok(())
     }
 
     fn teach(&mut self) -> Result<Reply, String> {
         self.halt.store(false, Ordering::Relaxed);
-        let began = Instant::now();
         self.hub.tell(&json!({"event": "teaching"}));
-        self.old();
+        let began = Instant::now();
+        let taught = self.taught();
+        self.hub.tell(&json!({"event": "idle"}));
+        let (drawings, old, losses) = taught?;
+        let seconds = began.elapsed().as_secs_f64();
+        let told = json!({"drawings": drawings, "old": old, "losses": losses, "seconds": seconds});
+        Ok(self.state_with("taught", told))
+    }
+
+    /// Replaces the model by one that has learned the drawings. Returns what came of it.
+    fn taught(&mut self) -> Result<(Right, Value, Vec<f64>), String> {
+        if self.old_accuracy.is_none() {
+            self.test_on_old()?;
+        }
+        let before = self.old_accuracy;
+        if let (Some(Err(reason)), 1) = (&self.old, self.drawings.files().len()) {
+            return Err(format!(
+                "drawings of one class alone would be all that the network still knows: keep some of another class, too, or start \
+                 with --keep-testing SET, the set that it has learned from ({reason})"
+            ));
+        }
         let old = self.old.as_ref().and_then(|old| old.as_ref().ok());
-        let before = match (old, self.old_accuracy) {
-            (Some(old), None) => Some(old.accuracy(self.device, &self.model)?),
-            (_, known) => known,
-        };
         let (stop, halt, hub) = (self.stop, self.halt, self.hub);
-        let taught = teach(self.device, &self.model, &self.drawings, old, |report, of| {
+        let tell = |report: &EpochReport, of: usize| {
             hub.tell(&json!({"event": "epoch", "epoch": report.epoch, "of": of, "loss": report.train_loss}));
             match stop.load(Ordering::Relaxed) || halt.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
-        });
-        let taught = taught.inspect_err(|_| hub.tell(&json!({"event": "idle"})))?;
-        let after = old.map(|old| old.accuracy(self.device, &taught.model)).transpose()?;
+        };
+        let Taught { model, drawings, epochs } = teach(self.device, &self.model, &self.drawings, old, tell)?;
+        let after = old.map(|old| old.accuracy(self.device, &model)).transpose()?;
         let old = match &self.old {
-            Some(Ok(old)) => json!({"name": old.name, "before": before, "after": after}),
+            Some(Ok(old)) => json!({"name": old.name, "instead": old.instead, "before": before, "after": after}),
             Some(Err(reason)) => json!({"missing": reason}),
             None => Value::Null,
         };
-        let losses: Vec<f64> = taught.epochs.iter().map(|epoch| epoch.train_loss).collect();
-        let earlier = std::mem::replace(&mut self.model, taught.model.clone());
+        let earlier = self.model.clone();
+        self.show(model)?;
         self.earlier.push(earlier);
-        self.show(taught.model)?;
         self.old_accuracy = after;
-        let seconds = began.elapsed().as_secs_f64();
-        self.hub.tell(&json!({"event": "idle"}));
-        let taught = json!({"drawings": taught.drawings, "old": old, "losses": losses, "seconds": seconds});
-        Ok(self.state_with("taught", taught))
+        Ok((drawings, old, epochs.iter().map(|epoch| epoch.train_loss).collect()))
     }
 
     /// Writes the model beside the drawings' folder, under a name that is free.

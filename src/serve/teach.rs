@@ -21,12 +21,16 @@ const COPIES: usize = 20;
 const REPLAYED: usize = 2000;
 const OF_CLASS: usize = 200;
 const EPOCHS: usize = 8;
+/// Least accuracy of a model on a set that takes the place of its own: below it, the set has other classes.
+pub const KNOWN: f64 = 0.8;
 /// Digits for a network that has learned digits which are not at hand: as many as are replayed.
 const SYNTHETIC: &str = "synthetic:2000";
 
-/// The set that a model has learned from.
+/// The set that a model has learned from, or one that may take its place.
 pub struct OldSet {
     pub name: String,
+    /// Why this is not the set itself.
+    pub instead: Option<String>,
     /// The value of `--data` for it.
     wanted: PathBuf,
     /// Images to replay, and the test part; their labels are those of the model.
@@ -48,12 +52,14 @@ impl OldSet {
         let are_digits = model.class_names.starts_with(&numbered_classes(10));
         let others = ["mnist", SYNTHETIC].map(PathBuf::from).into_iter().filter(|_| are_digits);
         let offline = Locator { offline: true, ..locator.clone() };
-        let mut reason = "the model does not tell which set it has learned from".to_string();
-        for (number, wanted) in own.into_iter().chain(others).enumerate() {
-            match OldSet::load(model, &wanted, &offline) {
-                Ok(set) => return Ok(set),
-                Err(error) if number == 0 => reason = error,
-                Err(_) => {}
+        let own = own.ok_or_else(|| "the model does not tell which set it has learned from".to_string());
+        let reason = match own.and_then(|own| OldSet::load(model, &own, &offline)) {
+            Err(reason) => reason,
+            found => return found,
+        };
+        for other in others {
+            if let Ok(set) = OldSet::load(model, &other, &offline) {
+                return Ok(OldSet { instead: Some(reason), ..set });
             }
         }
         Err(reason)
@@ -81,7 +87,7 @@ impl OldSet {
         Stream::new(0, Purpose::Replay, 0).shuffle(&mut chosen);
         chosen.truncate(wanted_images);
         let train = train.set.chosen(&chosen);
-        Ok(OldSet { name: source.name.clone(), wanted: wanted.into(), train, test })
+        Ok(OldSet { name: source.name.clone(), instead: None, wanted: wanted.into(), train, test })
     }
 
     /// Accuracy of a model that has at least the classes of the set.

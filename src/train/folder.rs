@@ -18,7 +18,7 @@ const RECIPE: &str = "recipe.toml";
 /// Files that are first written under a temporary name.
 const WRITTEN: [&str; 4] = [MODEL, BEST, RESUME, RECIPE];
 const EVENTS: &str = "events.jsonl";
-const LOCK: &str = "run.lock";
+pub const LOCK: &str = "run.lock";
 
 /// First bytes of every line of a log.
 const BEGINNING: &[u8] = b"{\"event\":";

@@ -22,7 +22,7 @@ mod setup;
 pub use evaluate::{Evaluator, Summary};
 pub(crate) use evaluate::{bits, floats};
 pub use events::{EpochReport, Event};
-pub use folder::{BEST, History, MODEL, RunFolder, check_free, recipe_text};
+pub use folder::{BEST, History, LOCK, MODEL, RunFolder, check_free, recipe_text};
 pub use forward::{Forward, Output, logits, softmax};
 pub use gpu_set::GpuSet;
 pub use old::{Forgetting, Old, as_trained};

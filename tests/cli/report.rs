@@ -156,6 +156,20 @@ fn names_of_classes_and_files_are_text_and_nothing_else() {
 }
 
 #[test]
+fn a_run_that_was_stopped_is_repeated_up_to_there() {
+    let place = Place::new();
+    trained(&place, "run", &["--steps", "7"]);
+    let told = place.json(&["report", "run"])["runs"][0].clone();
+    assert_eq!((&told["ended"], &told["steps"]), (&false.into(), &7.into()));
+    let repeat = told["repeat"].as_str().unwrap();
+    assert!(repeat.ends_with(" --steps 7"), "{repeat}");
+    assert!(page(&place, "run/report.html").contains("stopped before the end of 3 epochs"));
+    let words: Vec<&str> = repeat.split(' ').skip(1).chain(["--out", "again"]).collect();
+    assert_eq!(place.run(&words).code, Some(0));
+    assert_eq!(crate::sha(&place.path("run/model.safetensors")), crate::sha(&place.path("again/model.safetensors")));
+}
+
+#[test]
 fn without_its_data_a_run_has_a_page_without_pictures() {
     let place = Place::new();
     let set = place.digits("set");

@@ -189,9 +189,15 @@ fn requests_have_limits() {
     assert_eq!(server.send(long.as_bytes()).status, 401);
     assert_eq!(server.send(format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(20_000)).as_bytes()).status, 431);
     assert_eq!(server.send(b"\x16\x03\x01 hello\r\n\r\n").status, 400);
-    for (path, body) in
-        [("/look?width=0", 10), ("/look?width=280", 281), ("/look", 280), ("/look?width=1", 5000), ("/look?width=9", 0)]
-    {
+    for (path, body) in [
+        ("/look?width=0", 10),
+        ("/look?width=280", 281),
+        ("/look", 280),
+        ("/look?width=1", 5000),
+        ("/look?width=1", 1000),
+        ("/look?width=280", 280 * 27),
+        ("/look?width=9", 0),
+    ] {
         assert_eq!(server.post(path, &vec![0; body]).status, 400, "{path}");
     }
     // One that says nothing is cut off, and does not keep others from being answered.
@@ -323,6 +329,8 @@ fn a_run_is_shown_while_it_goes_on() {
     std::fs::create_dir_all(&run).unwrap();
     let start = r#"{"event":"start","command":"train","adapter":{"name":"x"},"config":{"epochs":2},"step":0}"#;
     std::fs::write(run.join("events.jsonl"), format!("{start}\n")).unwrap();
+    let lock = std::fs::File::create(run.join("run.lock")).unwrap();
+    lock.try_lock().unwrap();
     let server = Server::start(&place, &["runs/new"]);
     let listed = server.get("/runs").json();
     assert_eq!(
@@ -330,10 +338,10 @@ fn a_run_is_shown_while_it_goes_on() {
         (&"new".into(), &"running".into(), &2.into())
     );
     assert_eq!(server.get("/state").json()["model"], "pretrained");
-    assert_eq!((server.get("/run?name=..").status, server.get("/run?name=other").status), (404, 404));
+    assert_eq!((server.get("/events?run=..").status, server.get("/events?run=other").status), (404, 404));
     let mut stream = server.connect();
     stream
-        .write_all(format!("GET /run?name=new HTTP/1.1\r\n{}{}\r\n", server.host(), server.cookie()).as_bytes())
+        .write_all(format!("GET /events?run=new HTTP/1.1\r\n{}{}\r\n", server.host(), server.cookie()).as_bytes())
         .unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap).filter(|line| line.starts_with("data: "));
     assert_eq!(lines.next().unwrap(), format!("data: {start}"));
@@ -341,6 +349,9 @@ fn a_run_is_shown_while_it_goes_on() {
     log.write_all(b"{\"event\":\"step\",\"step\":1,").unwrap();
     log.write_all(b"\"loss\":2.5}\n").unwrap();
     assert_eq!(lines.next().unwrap(), "data: {\"event\":\"step\",\"step\":1,\"loss\":2.5}");
+    // A process that is gone has left its run.
+    drop(lock);
+    assert_eq!(server.get("/runs").json()[0]["state"], "broken off");
     // Its model is taken as soon as there is one.
     place.json(&["train", "--data", &digits(), "--epochs", "1", "--classes", "12", "--out", "other"]);
     std::fs::copy(place.path("other/model.safetensors"), run.join("model.safetensors")).unwrap();
@@ -350,6 +361,38 @@ fn a_run_is_shown_while_it_goes_on() {
         assert!(Instant::now() < until, "the model of the run is not taken");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Digits that were drawn by this program take the place of a set that is missing only for a network that reads them.
+#[test]
+fn a_network_is_not_taught_the_classes_of_another_set() {
+    let place = Place::new();
+    for class in 0..10_usize {
+        let folder = place.path(&format!("signs/{class}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        for number in 0..4 {
+            let paper: Vec<u8> = bar(20 * class + number).iter().map(|ink| 255 - ink).collect();
+            image::GrayImage::from_raw(280, 280, paper).unwrap().save(folder.join(format!("{number}.png"))).unwrap();
+        }
+    }
+    place.json(&["train", "--data", "signs", "--epochs", "3", "--out", "run"]);
+    std::fs::rename(place.path("signs"), place.path("moved")).unwrap();
+    let server = Server::start(&place, &["run"]);
+    server.post("/keep?width=280&class=ring", &closed(true, 70.0));
+    let refused = server.post("/teach", b"");
+    assert!(
+        refused.status == 422 && refused.json()["error"].as_str().unwrap().contains("--keep-testing"),
+        "{refused:?}"
+    );
+    server.post("/keep?width=280&class=3", &bar(60));
+    let taught = server.post("/teach", b"").json()["taught"].clone();
+    assert!(taught["old"]["missing"].as_str().unwrap().contains("signs"), "{taught}");
+    drop(server);
+    // Named, it is used.
+    let server = Server::start(&place, &["run", "--keep-testing", "moved", "--drawings", "others"]);
+    server.post("/keep?width=280&class=ring", &closed(true, 70.0));
+    let taught = server.post("/teach", b"").json()["taught"].clone();
+    assert_eq!((&taught["old"]["name"], &taught["old"]["instead"]), (&"moved".into(), &Value::Null), "{taught}");
 }
 
 #[cfg(unix)]
@@ -377,4 +420,5 @@ fn a_port_that_is_taken_is_an_error() {
     let port = taken.local_addr().unwrap().port().to_string();
     place.fails(&["serve", "pretrained", "--no-open", "--port", &port], &["port", &port, "--port"]);
     place.fails(&["serve", "nowhere", "--no-open"], &["nowhere"]);
+    place.fails(&["serve", "pretrained", "--no-open", "--keep-testing", "nowhere"], &["nowhere", "--keep-testing"]);
 }

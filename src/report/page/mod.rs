@@ -188,7 +188,7 @@ impl Run<'_> {
 
     /// How many pictures a list may have, if `alone` is what a page of a single run has.
     fn share(&self, alone: usize) -> usize {
-        (alone / self.of).max(8)
+        (alone / self.of).max(4)
     }
 }
 

@@ -28,7 +28,7 @@ pub fn panel(run: Run) -> Option<Markup> {
     // A path of points for each class is much shorter than a circle for each.
     let mut dots = vec![String::new(); classes];
     let mut sums = vec![[0.0, 0.0, 0.0]; classes];
-    for (point, &image) in map.points.iter().zip(&seen.projected) {
+    for (point, &image) in map.points.iter().zip(&seen.projected).step_by(run.of) {
         let (class, [x, y]) = (usize::from(seen.set.labels[image]), place(point));
         // Writing to a string cannot fail.
         let _ = write!(dots[class], "M{} {}h0", at(x), at(y));

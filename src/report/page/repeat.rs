@@ -8,7 +8,7 @@ use serde_json::Value;
 pub fn panel(run: Run) -> Option<Markup> {
     let report = run.report;
     Some(html! {
-        p { "With the same adapter and version of the program this command gives the same model to the bit:" }
+        p { "With the same adapter, driver and version of the program this command gives the same model to the bit:" }
         pre { code { (report.repeat) } }
         dl {
             dt { "Program" } dd { (report.model.training["program"].as_str().unwrap_or("unknown")) }

@@ -24,7 +24,13 @@ pub fn panel(run: Run) -> Option<Markup> {
         dl {
             dt { "Data" } dd { (report.data) }
             dt { "Training" }
-            dd { (report.command) ", " (report.epochs.len()) " epochs, " (report.steps) " steps" }
+            dd {
+                (report.command) ", " (counted(report.epochs.len(), "epoch")) ", " (counted(report.steps as usize, "step"))
+                @if !report.ended { "; stopped before the end of " (counted(report.config.epochs, "epoch")) }
+            }
+            @if let Some(best) = report.best.filter(|best| *best < report.epochs.len()) {
+                dt { "Model" } dd { "of the last epoch; that of the best one, epoch " (best) ", is in best.safetensors" }
+            }
             dt { "Optimizer" } dd { (report.config.summary()) }
             dt { "Network" }
             dd { (report.layers.len()) " layers, " (report.parameters) " parameters" (frozen) }
@@ -32,6 +38,11 @@ pub fn panel(run: Run) -> Option<Markup> {
             dt { "Driver checked" } dd { (super::repeat::verified(report)) }
         }
     })
+}
+
+/// `1 epoch`, `2 epochs`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Results and settings of several runs in one table, and their curves in one chart each.
@@ -55,7 +66,7 @@ pub fn differences(runs: &[Run]) -> Markup {
                     (row("Parameters", &|run| run.report.parameters.to_string()))
                     (row("Steps", &|run| run.report.steps.to_string()))
                     (row("Seconds of training", &|run| {
-                        format!("{:.1}", run.report.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>())
+                        format!("{:.2}", run.report.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>())
                     }))
                     @for (key, values) in settings(runs) {
                         tr { th scope="row" { code { (key) } } @for value in values { td { (value) } } }
@@ -102,7 +113,10 @@ fn against(first: &Run, run: &Run) -> String {
         seen.answers.iter().zip(&seen.set.labels).map(|((class, _), &label)| *class == usize::from(label)).collect()
     };
     let found = paired(right(a), right(b));
-    let verdict = if found.p < 0.05 { "a real difference" } else { "may be chance" };
+    if found.only_first + found.only_second == 0 {
+        return "no difference".into();
+    }
+    let verdict = if found.p < 0.05 { "probably a real difference" } else { "may be chance" };
     let p = if found.p < 0.001 { "p < 0.001".into() } else { format!("p = {:.3}", found.p) };
     format!("{} more right, {} more wrong, {p}: {verdict}", found.only_second, found.only_first)
 }
