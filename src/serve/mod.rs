@@ -100,17 +100,10 @@ impl Server {
         ready: impl FnOnce(),
     ) -> Result<(), ServeError> {
         static HALT: AtomicBool = AtomicBool::new(false);
-        let Shown { model, name, followed, drawings, old, locator, runs, run } = shown;
+        let runs = Runs::new(shown.runs.clone(), shown.run.clone());
         let (queue, hub) = (Arc::new(Queue::default()), Arc::new(Hub::default()));
-        let studio = Studio::new(device, &hub, stop, &HALT, model, name, followed, drawings, old, locator)?;
-        let routes = Routes {
-            guard: self.guard,
-            queue: queue.clone(),
-            hub: hub.clone(),
-            halt: &HALT,
-            stop,
-            runs: Runs::new(runs, run),
-        };
+        let studio = Studio::new(device, &hub, stop, &HALT, shown)?;
+        let routes = Routes { guard: self.guard, queue: queue.clone(), hub: hub.clone(), halt: &HALT, stop, runs };
         let (listener, routes) = (self.listener, Arc::new(routes));
         // It ends with the process: nothing else wakes it while it waits for a connection.
         std::thread::spawn(move || accept(&listener, &routes));

@@ -1,10 +1,10 @@
 //! The device and what belongs to it: the model, the drawings, and the jobs on them, one at a time.
 
-use super::ServeError;
 use super::drawings::Drawings;
 use super::look::Eye;
 use super::queue::{Ask, Hub, Queue, Reply};
 use super::teach::{KNOWN, OldSet, Right, Taught, teach};
+use super::{ServeError, Shown};
 use crate::data::{Grey, Locator};
 use crate::gpu::Device;
 use crate::model::Model;
@@ -49,19 +49,14 @@ impl<'a> Studio<'a> {
     ///
     /// # Errors
     /// If it does not fit.
-    #[expect(clippy::too_many_arguments, reason = "everything that jobs work on")]
     pub fn new(
         device: &'a Device,
         hub: &'a Hub,
         stop: &'a AtomicBool,
         halt: &'a AtomicBool,
-        model: Model,
-        name: String,
-        followed: Option<PathBuf>,
-        drawings: PathBuf,
-        wanted_old: Option<PathBuf>,
-        locator: Locator,
+        shown: Shown,
     ) -> Result<Studio<'a>, ServeError> {
+        let Shown { model, name, followed, drawings, old: wanted_old, locator, .. } = shown;
         let eye = Eye::new(device, &model)?;
         let mut studio = Studio {
             device,

@@ -136,6 +136,20 @@ test("a picture can be opened in place of a drawing", async (t) => {
   assert.ok(await page.locator("#keep").isDisabled());
   await page.locator("#shown").click();
   assert.match(await answer(page, ONE), /^1, /);
+  // Dropped and pasted, too.
+  const bytes = [...fs.readFileSync(path.join(ROOT, "assets/handwriting.png"))];
+  for (const kind of ["drop", "paste"]) {
+    await page.evaluate(([kind, bytes]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], "x.png", { type: "image/png" }));
+      const event = kind === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true }) : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+      document.body.dispatchEvent(event);
+    }, [kind, bytes]);
+    await page.waitForSelector('#answer[aria-busy="false"]');
+    assert.ok(await page.locator("#shown").isVisible(), kind);
+    await page.click("#clear");
+    assert.ok(!(await page.locator("#shown").isVisible()));
+  }
   // What is no picture is told in words, and the page goes on.
   await page.setInputFiles("#file", { name: "x.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
   await page.waitForSelector("#problem:visible");
