@@ -76,6 +76,9 @@ fn a_page_shows_what_eval_tells() {
         let cell = format!("id=\"r0-{}-{}\"", one["label"], one["predicted"]);
         let group = page.split(cell.as_str()).nth(1).and_then(|rest| rest.split("class=\"cell").next()).unwrap();
         assert!(group.contains(&format!("alt=\"picture {}\"", one["index"])), "{one}");
+        // The most confident one comes first.
+        let shares = group.split("<br>").skip(1).map(|rest| rest.split(' ').next().unwrap().parse::<f64>().unwrap());
+        assert!(shares.collect::<Vec<_>>().is_sorted_by(|a, b| a >= b), "{group}");
     }
     assert_eq!(run["epochs"].as_array().unwrap().len(), 3);
     assert!(page.contains(&format!("best epoch: {}", run["best"])) && page.contains("mnist-gpu train --recipe run"));
