@@ -1,7 +1,7 @@
 //! Notes on an answer: why the most probable class may be wrong.
 
 use crate::data::{Doubt, Image};
-use crate::train::Answer;
+use crate::train::{Answer, most_probable};
 
 /// Probability below which the network is reported as unsure: of MNIST's test images, 27 of the 48 that are read wrong and
 /// 47 of the others.
@@ -31,7 +31,7 @@ pub const NO_INK: &str = "no ink was found in the picture";
 /// Why the most probable class of an image may be wrong: what was found in the picture, or how probable it is. `remedy` is
 /// what to do about several characters.
 pub fn note(image: &Image, answer: &Answer, remedy: &str) -> Option<String> {
-    let probability = answer.probabilities.iter().copied().fold(0.0, f64::max);
+    let (_, probability) = most_probable(&answer.probabilities);
     match image.doubt {
         _ if !image.ink => Some(NO_INK.into()),
         Some(Doubt::Several(count)) => Some(format!("{count} characters are in view{remedy}")),

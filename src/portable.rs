@@ -200,7 +200,7 @@ impl Portable {
     }
 }
 
-/// What every version of the format has.
+/// The fields that all versions of the format have.
 #[derive(Deserialize)]
 struct Head {
     format: String,

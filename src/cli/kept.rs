@@ -1,6 +1,6 @@
-//! What is known of a device, kept in the cache folder: a file per adapter, driver and version of the program.
+//! Per-device results in the cache folder: one file for each adapter, driver and version of the program.
 
-use crate::data::Locator;
+use crate::data::{Locator, hex};
 use crate::files;
 use crate::gpu::AdapterInfo;
 use crate::text::Shown;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-/// Something that is known of a device.
+/// A result that depends on the device.
 pub trait OfDevice: Serialize + DeserializeOwned {
     /// Folder in the cache.
     const FOLDER: &'static str;
@@ -35,11 +35,10 @@ fn folder<T: OfDevice>() -> anyhow::Result<PathBuf> {
 /// The file of a device.
 fn path<T: OfDevice>(info: &AdapterInfo) -> anyhow::Result<PathBuf> {
     let key = [&info.name, info.backend, &info.driver, env!("CARGO_PKG_VERSION")].join("\n");
-    let hash: String = Sha256::digest(key).iter().take(8).map(|b| format!("{b:02x}")).collect();
-    Ok(folder::<T>()?.join(hash + ".json"))
+    Ok(folder::<T>()?.join(hex(&Sha256::digest(key)[..8]) + ".json"))
 }
 
-/// What is kept for a device, if anything.
+/// The stored result for a device, if there is one.
 ///
 /// # Errors
 /// If the file is damaged or cannot be read.
@@ -65,7 +64,7 @@ pub fn prepare<T: OfDevice>() -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", Shown::from(&folder)))
 }
 
-/// Keeps it, in place of what was kept before. Returns the file.
+/// Stores a result, replacing an earlier one. Returns the file.
 ///
 /// # Errors
 /// If there is no cache folder, or it cannot be written.
@@ -78,7 +77,7 @@ pub fn save<T: OfDevice>(info: &AdapterInfo, of: &T) -> anyhow::Result<PathBuf> 
     Ok(path)
 }
 
-/// Removes what is kept for a device. Returns the file, if there was one.
+/// Removes the stored result for a device. Returns the file, if there was one.
 ///
 /// # Errors
 /// If it cannot be removed.

@@ -5,7 +5,7 @@ use super::{CacheArgs, Console, DeviceArgs};
 use crate::model::PRETRAINED;
 use crate::serve::{Server, Shown};
 use crate::text::Shown as Text;
-use crate::train::MODEL;
+use crate::train::{EVENTS, MODEL};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -48,9 +48,8 @@ pub fn run(args: &ServeArgs, console: &Console) -> anyhow::Result<()> {
     static STOP: AtomicBool = AtomicBool::new(false);
     let run = args.model.as_deref().filter(|path| path.is_dir());
     // A run has no model before its first epoch has ended.
-    let waits = run
-        .map(|run| run.join(MODEL))
-        .filter(|model| model.with_file_name("events.jsonl").is_file() && !model.exists());
+    let waits =
+        run.map(|run| run.join(MODEL)).filter(|model| model.with_file_name(EVENTS).is_file() && !model.exists());
     let (path, followed) = match waits {
         Some(model) => {
             console.note("the run has no model yet, so the pretrained network is used until it has one");

@@ -55,7 +55,7 @@ struct Common<S: Select> {
 }
 
 impl<S: Select> Common<S> {
-    /// What locates the data for the page about the run, if one is wanted.
+    /// The cache options for the report, if `--report` is given.
     fn page(&self) -> Option<&CacheArgs> {
         self.report.then_some(&self.cache)
     }

@@ -18,15 +18,17 @@ mod table;
 mod tree;
 
 pub use arrays::{is_array, read_unlabelled};
+#[cfg(feature = "cli")]
+pub(crate) use fetch::hex;
 pub use fetch::{Checking, Fetcher, OnProgress, is_right};
 pub use folder::{Folder, Reading, read_characters, read_pictures};
 pub use idx::{Images, read_first_column, read_images, read_labels};
 pub use known::{Check, File, KNOWN, Known, Layout, find};
 pub use picture::{Grey, is_picture};
 pub use prepare::{Character, Doubt, Image, Prepare, characters};
-pub use set::{Classes, DataSet, Part, fingerprint};
+pub use set::{Classes, DataSet, Part, evenly, fingerprint};
 pub use source::{Loaded, Locator, Pictures, Source, Unfit};
-pub use split::{SplitBy, epoch_order, hold_out};
+pub use split::{SplitBy, epoch_order, hold_out, means_part};
 pub use tree::{PassedOver, is_left_over, pictures_in};
 
 use crate::text::{self, Argument, Shown};

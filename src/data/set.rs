@@ -44,8 +44,7 @@ impl DataSet {
     /// At most so many of the chosen images, and bytes of them, evenly spread.
     pub fn sample(&self, chosen: &[u32], [images, bytes]: [usize; 2]) -> DataSet {
         let most = images.min(bytes / self.images.pixels().max(1)).min(chosen.len());
-        let spread: Vec<u32> = (0..most).map(|at| chosen[at * chosen.len() / most]).collect();
-        self.chosen(&spread)
+        self.chosen(&evenly(most, chosen.len()).map(|at| chosen[at]).collect::<Vec<u32>>())
     }
 
     /// Some of the images.
@@ -101,6 +100,12 @@ impl DataSet {
             None => Ok(()),
         }
     }
+}
+
+/// At most `most` of the numbers below `of`, evenly spread.
+pub fn evenly(most: usize, of: usize) -> impl Iterator<Item = usize> {
+    let count = most.min(of);
+    (0..count).map(move |at| at * of / count)
 }
 
 /// Number and names of the classes of a set.

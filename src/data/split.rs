@@ -4,6 +4,14 @@ use super::DataError;
 use crate::random::{Purpose, Stream};
 use crate::words::words;
 
+/// Folder names of the parts, case-insensitive.
+pub(super) const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
+
+/// Returns true for a name that a folder of a part may have.
+pub fn means_part(name: &str) -> bool {
+    PARTS.iter().flatten().any(|part| *part == name.to_lowercase())
+}
+
 words! {
     /// How the test part of a set with folders of writers is chosen.
     pub enum SplitBy {

@@ -1,5 +1,6 @@
 //! Folders of pictures as they lie on disks: one folder per class, perhaps inside one folder per part, or per writer.
 
+use super::split::PARTS;
 use super::{DataError, is_picture};
 use crate::text::Shown;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,9 +232,6 @@ fn pictures_of(
     passed_over.extend(passed(class, without_ending(class), "without a file extension"));
     if files.is_empty() { Err(DataError::EmptyClass(class.into())) } else { Ok(files) }
 }
-
-/// Folder names of the parts, case-insensitive.
-const PARTS: [[&str; 2]; 3] = [["train", "training"], ["val", "validation"], ["test", "testing"]];
 
 /// Which part a folder is, if any. A part contains folders and no pictures; other folders of that name are classes.
 fn part_of(name: &str, folder: &Path) -> Option<usize> {

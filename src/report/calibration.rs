@@ -1,4 +1,4 @@
-//! Whether a network is right as often as it is sure.
+//! Calibration of predicted probabilities: reliability bins, expected calibration error, temperature scaling.
 
 use crate::train::softmax;
 use serde::Serialize;

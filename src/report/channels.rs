@@ -1,6 +1,6 @@
-//! What the channels of convolutions respond to: for each the parts of images with its largest outputs.
+//! For each channel of the convolutions, the image patches with the largest outputs.
 
-use crate::data::DataSet;
+use crate::data::{DataSet, evenly};
 use crate::gpu::Device;
 use crate::layers::Layer;
 use crate::model::{Model, Network};
@@ -124,17 +124,14 @@ pub fn search(device: &Device, model: &Model, set: &DataSet) -> Result<Vec<Block
     }
     let at_once = (OUTPUTS / of_image.max(1)).clamp(1, images);
     let forward = Forward::new(device, model, &options)?;
-    let chosen: Vec<usize> = (0..images).map(|at| at * set.labels.len() / images).collect();
-    let pixels = set.images.pixels();
+    let chosen: Vec<u32> = evenly(images, set.labels.len()).map(|image| image as u32).collect();
     for chosen in chosen.chunks(at_once) {
-        let bytes: Vec<u8> =
-            chosen.iter().flat_map(|&image| &set.images.bytes[image * pixels..][..pixels]).copied().collect();
-        let outputs = forward.run(device, &bytes, &wanted)?;
+        let outputs = forward.run(device, &set.chosen(chosen).images.bytes, &wanted)?;
         for ((block, found), outputs) in blocks.iter().zip(&mut found).zip(&outputs) {
             let [_, height, width] = block.shape;
             for (&image, maps) in chosen.iter().zip(outputs.chunks(block.output.1)) {
                 for (channel, map) in found.channels.iter_mut().zip(maps.chunks(height * width)) {
-                    channel.consider(image, map, width, block.field);
+                    channel.consider(image as usize, map, width, block.field);
                 }
             }
         }

@@ -1,16 +1,17 @@
-//! What a model says of images that it was not trained on.
+//! Evaluation of a model on held-out images.
 
 use super::calibration::{Bin, bins, expected_error, temperature};
 use super::channels::{Block, search};
 use super::projection::{Projection, project};
 use super::suspects::{Suspect, suspects};
-use crate::data::DataSet;
+use crate::data::{DataSet, evenly};
 use crate::explain::{Device as Explainer, ExplainError, Method, Settings, explain_all};
 use crate::gpu::Device;
 use crate::model::Model;
 use crate::recorder::last_hidden;
-use crate::train::{Confusion, Forward, Reread, TrainError, image_size, logits, softmax, wilson};
+use crate::train::{Confusion, Forward, Reread, TrainError, image_size, logits, most_probable, softmax, wilson};
 use serde::Serialize;
+use std::iter;
 use std::path::PathBuf;
 
 /// Number of mistakes that are explained, and how.
@@ -21,7 +22,7 @@ const ON_LINE: usize = 8;
 /// Maximum number of points of the projection.
 const POINTS: usize = 2000;
 
-/// The examination of a model.
+/// The results of a model on held-out images.
 #[derive(Serialize)]
 pub struct Examined {
     /// `test`, or `validation` if there is no test part.
@@ -77,7 +78,7 @@ pub struct Doubt {
     pub file: Option<String>,
 }
 
-/// Whether probabilities can be taken at their word.
+/// Calibration of the predicted probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
     pub bins: Vec<Bin>,
@@ -116,14 +117,6 @@ impl Outputs {
     }
 }
 
-/// The first of the largest values, and where it is.
-fn largest(values: &[f64]) -> (usize, f64) {
-    values.iter().enumerate().fold((0, f64::NEG_INFINITY), |best, (at, &value)| match value > best.1 {
-        true => (at, value),
-        false => best,
-    })
-}
-
 impl Examined {
     /// Examines a model on the test part of its data, or on the validation part if there is none. `None` without both.
     ///
@@ -144,8 +137,11 @@ impl Examined {
             (true, true) => return Ok(None),
         };
         let classes = model.network.classes();
-        let (tested, validated) = (Outputs::of(device, model, &set)?, Outputs::of(device, model, &validation)?);
-        let answers: Vec<(usize, f64)> = tested.probabilities.iter().map(|row| largest(row)).collect();
+        let validated = Outputs::of(device, model, &validation)?;
+        // The validation part may be the examined one.
+        let other = (part == "test").then(|| Outputs::of(device, model, &set)).transpose()?;
+        let tested = other.as_ref().unwrap_or(&validated);
+        let answers: Vec<(usize, f64)> = tested.probabilities.iter().map(|row| most_probable(row)).collect();
         let predicted: Vec<u32> = answers.iter().map(|(class, _)| *class as u32).collect();
         let confusion = Confusion::new(classes, &set.labels, &predicted);
         let (correct, total) = (confusion.correct(), set.labels.len());
@@ -154,7 +150,7 @@ impl Examined {
         let loss = of_label.map(|p| -libm::log(p.max(f64::MIN_POSITIVE))).sum::<f64>() / total as f64;
         let wrong = wrong(&answers, &set, &files[1]);
         let maps = maps(device, model, &set, &wrong)?;
-        let (projected, projection) = projection(model, &tested, total);
+        let (projected, projection) = projection(model, tested, total);
         Ok(Some(Examined {
             part,
             correct,
@@ -164,8 +160,12 @@ impl Examined {
             loss,
             confusion,
             wrong,
-            calibration: Calibration::of(&tested, &set.labels, &validated, &validation.labels),
-            suspects: doubts(part, classes, [(&validated, &validation, &files[0]), (&tested, &set, &files[1])]),
+            calibration: Calibration::of(tested, &set.labels, &validated, &validation.labels),
+            suspects: doubts(
+                classes,
+                iter::once(("validation", &validated, &validation, &files[0][..]))
+                    .chain(other.as_ref().map(|other| (part, other, &set, &files[1][..]))),
+            ),
             projection,
             projected,
             channels: search(device, model, &set)?,
@@ -200,7 +200,7 @@ impl Calibration {
         let classes = tested.probabilities[0].len();
         let judged = |rows: &[Vec<f64>]| {
             let judged = |(row, &label): (&Vec<f64>, &u8)| {
-                let (class, probability) = largest(row);
+                let (class, probability) = most_probable(row);
                 (probability, class == usize::from(label))
             };
             bins(rows.iter().zip(labels).map(judged))
@@ -215,30 +215,23 @@ impl Calibration {
     }
 }
 
-type Part<'a> = (&'a Outputs, &'a DataSet, &'a [PathBuf]);
+/// Name of a part, the outputs for it, its images, and their files.
+type Part<'a> = (&'static str, &'a Outputs, &'a DataSet, &'a [PathBuf]);
 
-/// The suspects of both parts, or of one if the examined part is that for validation.
-fn doubts(part: &'static str, classes: usize, [validation, test]: [Part; 2]) -> Vec<Doubt> {
-    let mut all = Vec::new();
-    for (name_of_part, (outputs, set, files)) in [("validation", validation), (part, test)] {
-        if name_of_part == part && part == "validation" && !all.is_empty() {
-            continue;
-        }
+/// The suspects of some parts, the least probable label first.
+fn doubts<'a>(classes: usize, parts: impl Iterator<Item = Part<'a>>) -> Vec<Doubt> {
+    let of = |(part, outputs, set, files): Part<'a>| {
         let found = suspects(&outputs.probabilities, &set.labels, classes);
-        all.extend(found.into_iter().map(|suspect| Doubt {
-            part: name_of_part,
-            file: name(files, suspect.image),
-            suspect,
-        }));
-    }
+        found.into_iter().map(move |suspect| Doubt { part, file: name(files, suspect.image), suspect })
+    };
+    let mut all: Vec<Doubt> = parts.flat_map(of).collect();
     all.sort_by(|a, b| a.suspect.of_label.total_cmp(&b.suspect.of_label));
     all
 }
 
 /// The last hidden layer for some images, evenly spread, and which they are.
 fn projection(model: &Model, tested: &Outputs, total: usize) -> (Vec<usize>, Option<Projection>) {
-    let points = total.min(POINTS);
-    let images: Vec<usize> = (0..points).map(|at| at * total / points).collect();
+    let images: Vec<usize> = evenly(POINTS, total).collect();
     let features = tested.features;
     let rows: Vec<f32> =
         images.iter().flat_map(|&image| &tested.hidden[image * features..][..features]).copied().collect();

@@ -44,7 +44,7 @@ pub struct Report {
     pub data: String,
     pub classes: Vec<String>,
     pub steps: u64,
-    /// Whether the run has come to its end; one that was stopped, or is still going on, has not.
+    /// False if the run was stopped or is still in progress.
     pub ended: bool,
     pub epochs: Vec<EpochReport>,
     /// The epoch with the best validation.

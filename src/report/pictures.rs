@@ -37,7 +37,7 @@ fn image(set: &DataSet, index: usize) -> &[u8] {
     &set.images.bytes[index * pixels..][..pixels]
 }
 
-/// What speaks for a class in an image and against it.
+/// The attribution map of an image.
 pub fn attribution(set: &DataSet, index: usize, map: &[f32]) -> Picture {
     let scale = largest(map);
     let pixel = |(&ink, value): (&u8, &f32)| colour(ink, value / scale);

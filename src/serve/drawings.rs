@@ -1,6 +1,6 @@
 //! A folder of drawings: a PNG for each, in a folder for its class, as `finetune --data` takes them.
 
-use crate::data::{DataSet, Image, Images, Prepare, Reading, is_picture, read_pictures};
+use crate::data::{DataSet, Image, Images, Prepare, Reading, is_picture, means_part, read_pictures};
 use crate::text::Shown;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 
 /// Longest name of a class in bytes.
 const LONGEST_NAME: usize = 64;
-/// Names of folders that mean parts of a data set, not classes.
-const PARTS: [&str; 7] = ["train", "training", "val", "valid", "validation", "test", "testing"];
 /// Maximum number of drawings of a class.
 const MOST: usize = 99_999;
 
@@ -185,7 +183,8 @@ pub fn check_name(class: &str) -> Result<(), String> {
     if ["con", "prn", "aux", "nul"].contains(&&*stem) || is_numbered(&stem) {
         return Err(format!("{class:?} is the name of a device on Windows; give the class another name"));
     }
-    if PARTS.contains(&class.to_lowercase().as_str()) {
+    // Other programs call the validation part `valid`.
+    if means_part(class) || class.to_lowercase() == "valid" {
         return Err(format!("{class:?} means a part of a data set; give the class another name"));
     }
     Ok(())

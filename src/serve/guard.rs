@@ -2,6 +2,7 @@
 //! rebinding), so every request must show that it comes from the page of this server.
 
 use super::http::{Request, Response};
+use crate::data::hex;
 
 /// Bytes of a token.
 const TOKEN: usize = 16;
@@ -20,7 +21,7 @@ impl Guard {
     pub fn new(port: u16) -> Result<Guard, getrandom::Error> {
         let mut bytes = [0; TOKEN];
         getrandom::fill(&mut bytes)?;
-        Ok(Guard { port, token: bytes.iter().map(|byte| format!("{byte:02x}")).collect() })
+        Ok(Guard { port, token: hex(&bytes) })
     }
 
     /// The address to open. It is exchanged for a cookie, so that it is not left in the browser's history.

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Time to read a response before the connection ends.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a page of this server may load: only what the server itself sends. WGSL, eval and styles in attributes are not needed.
+/// The content security policy of pages: only files of this server are loaded. WGSL, eval and styles in attributes are not needed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

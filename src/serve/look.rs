@@ -1,12 +1,13 @@
-//! What a model says of one drawing, and why.
+//! The answer to one drawing, with the outputs of all layers and an attribution map.
 
-use crate::data::{Grey, Image};
-use crate::explain::{Device as Explainer, Differentiable, ExplainError, Settings, integrated_gradients};
+use crate::data::Grey;
+use crate::explain::{Device as Explainer, Differentiable, ExplainError, Settings, integrated_gradients, largest};
 use crate::gpu::Device;
-use crate::model::{Model, Network};
+use crate::layers::Node;
+use crate::model::Model;
 use crate::notes::note;
 use crate::recorder::{Options, Work, hidden};
-use crate::train::{Answer, Output, TrainError, image_size, softmax};
+use crate::train::{Answer, Output, TrainError, image_size, most_probable, softmax};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,10 +19,10 @@ const POINTS: usize = 8;
 pub struct Eye<'a> {
     /// For the answer and the outputs of layers.
     one: Explainer<'a>,
-    /// For what speaks for the answer.
+    /// For the attribution map.
     line: Explainer<'a>,
-    /// Outputs of all layers, with their names.
-    layers: Vec<(String, Output)>,
+    /// Layers whose output is stored.
+    nodes: Vec<Node>,
     hidden: Option<Output>,
     byte_values: Vec<f32>,
 }
@@ -33,11 +34,12 @@ impl<'a> Eye<'a> {
     /// If it does not fit the device, or the device fails.
     pub fn new(device: &'a Device, model: &Model) -> Result<Eye<'a>, ExplainError> {
         let options = Options { work: Work::Explain, unfused: true, ..Options::new(1, 1, 1, device.tiles) };
+        let nodes = model.network.nodes().iter().filter(|node| !node.layer.is_random());
         let mut eye = Eye {
             one: Explainer::with_batch(device, model, 1)?,
             line: Explainer::with_batch(device, model, POINTS)?,
-            layers: layers(&model.network),
-            hidden: hidden(&model.network, &options),
+            nodes: nodes.cloned().collect(),
+            hidden: hidden(&model.network, &options).filter(|_| model.novelty.is_some()),
             byte_values: model.normalisation.byte_values(),
         };
         // Drivers compile shaders when they are first used, which the first drawing must not wait for.
@@ -49,8 +51,8 @@ impl<'a> Eye<'a> {
         Ok(eye)
     }
 
-    /// Looks at a picture: the answer with its note, the image that the network gets, the output of each layer, and what speaks
-    /// for the answer.
+    /// Looks at a picture: the answer with its note, the image that the network gets, the output of each layer, and the
+    /// attribution map of the answer.
     ///
     /// # Errors
     /// If the device fails or an output is not finite.
@@ -58,85 +60,49 @@ impl<'a> Eye<'a> {
         let size = image_size(&model.network);
         let image = model.prepare.apply(Path::new("the picture"), grey, size).map_err(TrainError::from)?;
         let pixels: Vec<f32> = image.bytes.iter().map(|&byte| self.byte_values[usize::from(byte)]).collect();
-        let answer = self.answer(model, &pixels)?;
-        let most = answer.probabilities.iter().copied().fold(0.0, f64::max);
-        let class = answer.probabilities.iter().position(|&p| p == most).unwrap_or(0);
-        let outputs: Vec<Output> = self.layers.iter().map(|(_, output)| output.clone()).collect();
-        let outputs = self.one.outputs(&outputs)?;
+        let (answer, outputs) = self.answer(model, &pixels)?;
+        let (class, _) = most_probable(&answer.probabilities);
         let settings = Settings { points: POINTS, ..Settings::default() };
-        let blank = self.byte_values[0];
-        let map = integrated_gradients(&settings, &mut self.line, &pixels, size, blank, class)?;
-        let note = note(&image, &answer, "; draw one");
-        Ok(self.told(model, &image, &answer, class, note, &outputs, &map))
+        let map = integrated_gradients(&settings, &mut self.line, &pixels, size, self.byte_values[0], class)?;
+        let named = model.class_names.iter().zip(&answer.probabilities);
+        let classes: Vec<Value> =
+            named.map(|(class, probability)| json!({"class": class, "probability": probability})).collect();
+        let layer = |(node, output): (&Node, &Vec<f32>)| {
+            let describe = node.layer.describe();
+            json!({"name": node.name, "describe": describe, "shape": node.output, "values": scaled(output)})
+        };
+        Ok(json!({
+            "class": model.class_names[class],
+            "classes": classes,
+            "ink": image.ink,
+            "note": note(&image, &answer, "; draw one"),
+            "image": {"height": image.height, "width": image.width, "bytes": STANDARD.encode(&image.bytes)},
+            "layers": self.nodes.iter().zip(&outputs).map(layer).collect::<Vec<Value>>(),
+            "map": scaled(&map),
+        }))
     }
 
-    /// Probabilities and novelty of an image.
-    fn answer(&mut self, model: &Model, pixels: &[f32]) -> Result<Answer, ExplainError> {
+    /// Probabilities and novelty of an image, and the outputs of the layers.
+    fn answer(&mut self, model: &Model, pixels: &[f32]) -> Result<(Answer, Vec<Vec<f32>>), ExplainError> {
         let logits = self.one.slopes(&[pixels.to_vec()], &[0])?.remove(0).logits;
         let probabilities = softmax(&logits);
         if !probabilities.iter().all(|p| p.is_finite()) {
             return Err(TrainError::NoAnswer { image: 0 }.into());
         }
-        let most = probabilities.iter().copied().fold(0.0, f64::max);
-        let class = probabilities.iter().position(|&p| p == most).unwrap_or(0);
-        let novelty = match (&model.novelty, &self.hidden) {
-            (Some(novelty), Some(hidden)) => {
-                let outputs = self.one.outputs(std::slice::from_ref(hidden))?;
-                novelty.of(&outputs[0], &[class]).first().copied()
-            }
-            _ => None,
-        };
-        Ok(Answer { probabilities, novelty })
+        let of = |node: &Node| (format!("{}.out", node.name), node.output.iter().product());
+        let wanted: Vec<Output> = self.nodes.iter().map(of).chain(self.hidden.clone()).collect();
+        let mut outputs = self.one.outputs(&wanted)?;
+        let hidden = outputs.split_off(self.nodes.len());
+        let (class, _) = most_probable(&probabilities);
+        let known = model.novelty.as_ref().zip(hidden.first());
+        let novelty = known.and_then(|(novelty, hidden)| novelty.of(hidden, &[class]).first().copied());
+        Ok((Answer { probabilities, novelty }, outputs))
     }
-
-    #[expect(clippy::too_many_arguments, reason = "everything that is told of a drawing")]
-    fn told(
-        &self,
-        model: &Model,
-        image: &Image,
-        answer: &Answer,
-        class: usize,
-        note: Option<String>,
-        outputs: &[Vec<f32>],
-        map: &[f32],
-    ) -> Value {
-        let classes: Vec<Value> = model
-            .class_names
-            .iter()
-            .zip(&answer.probabilities)
-            .map(|(class, probability)| json!({"class": class, "probability": probability}))
-            .collect();
-        let layer = |(((name, _), output), node): (((&String, &Output), &Vec<f32>), _)| {
-            let node: &crate::layers::Node = node;
-            json!({
-                "name": name, "describe": node.layer.describe(), "shape": node.output, "values": scaled(output),
-                "largest": output.iter().fold(0.0_f32, |most, x| most.max(x.abs())),
-            })
-        };
-        let nodes = model.network.nodes().iter().filter(|node| !node.layer.is_random());
-        let named = self.layers.iter().map(|(name, output)| (name, output));
-        let layers: Vec<Value> = named.zip(outputs).zip(nodes).map(layer).collect();
-        json!({
-            "class": model.class_names[class],
-            "classes": classes,
-            "ink": image.ink,
-            "note": note,
-            "image": {"height": image.height, "width": image.width, "bytes": STANDARD.encode(&image.bytes)},
-            "layers": layers,
-            "map": scaled(map),
-        })
-    }
-}
-
-/// The stored output of every layer.
-fn layers(network: &Network) -> Vec<(String, Output)> {
-    let nodes = network.nodes().iter().filter(|node| !node.layer.is_random());
-    nodes.map(|node| (node.name.clone(), (format!("{}.out", node.name), node.output.iter().product()))).collect()
 }
 
 /// Values as signed bytes in base64, of which 127 stands for the largest magnitude.
 fn scaled(values: &[f32]) -> String {
-    let largest = crate::explain::largest(values);
+    let largest = largest(values);
     let bytes: Vec<u8> = values.iter().map(|value| (value / largest * 127.0).round() as i8 as u8).collect();
     STANDARD.encode(bytes)
 }

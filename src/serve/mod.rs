@@ -39,7 +39,7 @@ pub struct Server {
     guard: Guard,
 }
 
-/// What a server shows.
+/// The model and folders that a server shows.
 pub struct Shown {
     pub model: Model,
     /// Its name on the page, and the file of a run's model, which is read again when a training replaces it.

@@ -1,4 +1,4 @@
-//! What the device is asked to do, one thing after another. Of several looks only the newest is worth an answer.
+//! The queue of jobs for the device. Of several drawings that wait, only the newest is kept.
 
 use serde_json::Value;
 use std::collections::VecDeque;

@@ -33,7 +33,7 @@ const SIDES: std::ops::RangeInclusive<usize> = 28..=1000;
 const READ_LOG: Duration = Duration::from_millis(200);
 const ALIVE: Duration = Duration::from_secs(5);
 
-/// What requests are answered with.
+/// The state that requests are answered from.
 pub struct Routes {
     pub guard: Guard,
     pub queue: Arc<Queue>,

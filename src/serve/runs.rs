@@ -1,6 +1,6 @@
 //! Runs that are going on or have ended, read from their logs.
 
-use crate::train::LOCK;
+use crate::train::{EVENTS, LOCK, each_event};
 use serde_json::{Value, json};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -45,32 +45,28 @@ impl Runs {
         self.all().into_iter().find(|(known, _)| known == name).map(|(_, path)| path)
     }
 
-    /// The list, each with what its log tells.
+    /// The list: name, state, epochs and accuracy of each run, from its log.
     pub fn list(&self) -> Value {
         let told = |(name, path): (String, PathBuf)| {
-            let mut tail = Tail::new(&path);
             let mut told = json!({"name": name, "state": "waiting"});
-            while let Some(lines) = tail.lines().filter(|lines| !lines.is_empty()) {
-                for event in lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-                    match event["event"].as_str() {
-                        Some("start") => {
-                            told["command"] = event["command"].clone();
-                            told["epochs"] = event["config"]["epochs"].clone();
-                            told["state"] = "running".into();
-                        }
-                        Some("epoch") => {
-                            told["epoch"] = event["epoch"].clone();
-                            told["validation_accuracy"] = event["validation_accuracy"].clone();
-                        }
-                        Some("end") => {
-                            told["state"] = "ended".into();
-                            told["accuracy"] = event["accuracy"].clone();
-                        }
-                        Some("stopped") => told["state"] = "stopped".into(),
-                        _ => {}
-                    }
+            // A run whose log cannot be read has told nothing.
+            let _ = each_event(&log(&path), |event| match event["event"].as_str() {
+                Some("start") => {
+                    told["command"] = event["command"].clone();
+                    told["epochs"] = event["config"]["epochs"].clone();
+                    told["state"] = "running".into();
                 }
-            }
+                Some("epoch") => {
+                    told["epoch"] = event["epoch"].clone();
+                    told["validation_accuracy"] = event["validation_accuracy"].clone();
+                }
+                Some("end") => {
+                    told["state"] = "ended".into();
+                    told["accuracy"] = event["accuracy"].clone();
+                }
+                Some("stopped") => told["state"] = "stopped".into(),
+                _ => {}
+            });
             if told["state"] == "running" && !is_in_use(&path) {
                 told["state"] = "broken off".into();
             }
@@ -80,14 +76,14 @@ impl Runs {
     }
 }
 
-/// Whether a process holds the lock of a run. Where files cannot be locked, none can be told to be over.
+/// Returns true if a process holds the lock of a run, or if the file system has no locks.
 fn is_in_use(run: &Path) -> bool {
     let Ok((file, _)) = crate::files::open(&run.join(LOCK)) else { return false };
     file.try_lock_shared().is_err()
 }
 
 fn log(run: &Path) -> PathBuf {
-    run.join("events.jsonl")
+    run.join(EVENTS)
 }
 
 /// Reads a log as it grows.

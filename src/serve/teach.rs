@@ -9,7 +9,7 @@ use crate::optimizers::Optimizer;
 use crate::random::{Purpose, Stream};
 use crate::reference::image_of;
 use crate::settings::{Augment, Config};
-use crate::train::{EpochReport, Event, Predictor, as_trained, evaluate_model, image_size};
+use crate::train::{EpochReport, Event, Predictor, as_trained, evaluate_model, image_size, most_probable};
 use serde::Serialize;
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -200,9 +200,7 @@ fn right(device: &Device, model: &Model, set: &DataSet, classes: &[String]) -> R
     let predictor = Predictor::new(device, model, set.labels.len()).map_err(|error| error.to_string())?;
     let answers = predictor.run(device, &set.images.bytes).map_err(|error| error.to_string())?;
     let is_right = |(answer, &label): (&crate::train::Answer, &u8)| {
-        let most = answer.probabilities.iter().copied().fold(0.0, f64::max);
-        let class = answer.probabilities.iter().position(|&p| p == most);
-        class.is_some_and(|class| model.class_names[class] == classes[usize::from(label)])
+        model.class_names[most_probable(&answer.probabilities).0] == classes[usize::from(label)]
     };
     Ok(answers.iter().zip(&set.labels).filter(|pair| is_right(*pair)).count())
 }

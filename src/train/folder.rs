@@ -17,7 +17,7 @@ pub const RESUME: &str = "resume.safetensors";
 const RECIPE: &str = "recipe.toml";
 /// Files that are first written under a temporary name.
 const WRITTEN: [&str; 4] = [MODEL, BEST, RESUME, RECIPE];
-const EVENTS: &str = "events.jsonl";
+pub const EVENTS: &str = "events.jsonl";
 pub const LOCK: &str = "run.lock";
 
 /// First bytes of every line of a log.
@@ -207,7 +207,7 @@ fn epochs_told(log: &Path) -> std::io::Result<Vec<usize>> {
     Ok(epochs)
 }
 
-/// What the log of a run tells, other than its epochs.
+/// The adapter and the single losses in the log of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// The adapter that it was last trained on, as JSON.
@@ -235,7 +235,10 @@ impl History {
 }
 
 /// Calls a function for each event of a log. Lines that are not JSON are passed over.
-fn each_event(log: &Path, mut each: impl FnMut(serde_json::Value)) -> std::io::Result<()> {
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn each_event(log: &Path, mut each: impl FnMut(serde_json::Value)) -> std::io::Result<()> {
     let (file, _) = files::open(log)?;
     let (mut reader, mut line) = (BufReader::new(file), Vec::new());
     loop {

@@ -71,6 +71,12 @@ pub fn logits(network: &Network) -> Output {
     (network.nodes().last().map_or(String::new(), |node| format!("{}.out", node.name)), network.classes())
 }
 
+/// The most probable class and its probability; of equal ones, the first.
+pub fn most_probable(probabilities: &[f64]) -> (usize, f64) {
+    let most = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (probabilities.iter().position(|&probability| probability == most).unwrap_or(0), most)
+}
+
 /// Probabilities of the classes.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let most = logits.iter().fold(f64::NEG_INFINITY, |most, &x| most.max(x.into()));

@@ -1,7 +1,7 @@
 //! Answers for images without labels: probabilities of all classes, and how new an image is.
 
 use super::TrainError;
-use super::forward::{Forward, Output, logits, softmax};
+use super::forward::{Forward, Output, logits, most_probable, softmax};
 use crate::data::DataSet;
 use crate::gpu::Device;
 use crate::model::{Model, Novelty};
@@ -57,11 +57,7 @@ impl Predictor {
             }
             all.push(probabilities);
         }
-        let most = |probabilities: &Vec<f64>| {
-            let most = probabilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            probabilities.iter().position(|&probability| probability == most).unwrap_or(0)
-        };
-        let classes: Vec<usize> = all.iter().map(most).collect();
+        let classes: Vec<usize> = all.iter().map(|probabilities| most_probable(probabilities).0).collect();
         let known = self.novelty.as_ref().zip(outputs.get(1)).map(|(novelty, hidden)| novelty.of(hidden, &classes));
         let novelty = |image: usize| known.as_ref().and_then(|known| known.get(image).copied());
         let answer = |(image, probabilities)| Answer { probabilities, novelty: novelty(image) };
@@ -69,7 +65,7 @@ impl Predictor {
     }
 }
 
-/// What training images look like to a model. `None` if there are too few of them.
+/// A novelty detector fitted to training images. `None` if there are too few of them.
 ///
 /// # Errors
 /// If the driver reports an error, or the model does not fit the device.

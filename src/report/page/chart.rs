@@ -88,7 +88,7 @@ fn step(low: f64, high: f64) -> f64 {
 
 /// A line of a chart.
 pub struct Line {
-    /// What it is, for the legend and for screen readers.
+    /// Name in the legend and for screen readers.
     pub name: String,
     /// Number of its colour, and of its dash pattern.
     pub colour: usize,
@@ -98,9 +98,20 @@ pub struct Line {
     pub points: Vec<[f64; 2]>,
 }
 
+impl Line {
+    fn class(&self) -> String {
+        format!("line c{} d{}{}", self.colour % 8, self.dash % 4, if self.is_faint { " faint" } else { "" })
+    }
+}
+
+/// A short piece of a line with this class, for a legend.
+pub fn swatch(class: &str) -> Markup {
+    html! { svg class="swatch" viewBox="0 0 24 8" aria-hidden="true" { path class=(class) d="M0 4L24 4" {} } }
+}
+
 /// A chart.
 pub struct Chart<'a> {
-    /// What the chart shows.
+    /// Heading of the legend.
     pub title: &'a str,
     pub x_title: &'a str,
     pub x: Scale,
@@ -135,8 +146,11 @@ impl Chart<'_> {
         path
     }
 
-    /// Draws the chart with its legend.
+    /// Draws the chart with its legend; nothing if there are no lines.
     pub fn draw(&self) -> Markup {
+        if self.lines.is_empty() {
+            return html! {};
+        }
         let [top, right, bottom, left] = MARGINS;
         let [x_end, y_end] = [WIDTH - right, HEIGHT - bottom];
         html! {
@@ -161,8 +175,7 @@ impl Chart<'_> {
                             text-anchor=(if is_left { "end" } else { "start" }) { (label) }
                     }
                     @for line in &self.lines {
-                        path class={ "line c" (line.colour % 8) " d" (line.dash % 4) @if line.is_faint { " faint" } }
-                            d=(self.path(&line.points)) {}
+                        path class=(line.class()) d=(self.path(&line.points)) {}
                         @if !line.is_faint && line.points.len() <= DOTS {
                             @for &point in &line.points {
                                 @let [x, y] = self.place(point);
@@ -177,9 +190,7 @@ impl Chart<'_> {
                     strong { (self.title) }
                     @for line in &self.lines {
                         span class="key" {
-                            svg class="swatch" viewBox="0 0 24 8" aria-hidden="true" {
-                                path class={ "line c" (line.colour % 8) " d" (line.dash % 4) @if line.is_faint { " faint" } } d="M0 4L24 4" {}
-                            }
+                            (swatch(&line.class()))
                             (line.name)
                         }
                     }

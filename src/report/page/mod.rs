@@ -179,11 +179,7 @@ impl Run<'_> {
 
     /// The colour of the run in charts.
     fn swatch(&self) -> Markup {
-        html! {
-            svg class="swatch" viewBox="0 0 24 8" aria-hidden="true" {
-                path class={ "line c" (self.number % 8) " d" (self.number % 4) } d="M0 4L24 4" {}
-            }
-        }
+        chart::swatch(&format!("line c{} d{}", self.number % 8, self.number % 4))
     }
 
     /// How many pictures a list may have, if `alone` is what a page of a single run has.

@@ -153,9 +153,5 @@ fn curves(
         lines,
         marks: Vec::new(),
     };
-    if chart.lines.is_empty() {
-        html! {}
-    } else {
-        chart.draw()
-    }
+    chart.draw()
 }

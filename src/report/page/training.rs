@@ -36,11 +36,7 @@ pub fn panel(run: Run) -> Option<Markup> {
         let lines: Vec<Line> = lines.into_iter().filter(|line| !line.points.is_empty()).collect();
         let values = lines.iter().flat_map(|line| &line.points).map(|point| point[1]).collect();
         let chart = Chart { title, x_title: "epoch", x, y: y(values), shown, lines, marks };
-        if chart.lines.is_empty() {
-            html! {}
-        } else {
-            chart.draw()
-        }
+        chart.draw()
     };
     Some(html! {
         div class="charts" {

@@ -1,7 +1,7 @@
 //! What a run keeps: its checkpoints and its log.
 
 use super::super::evaluate::floats;
-use super::super::folder::{BEST, MODEL, RESUME};
+use super::super::folder::{BEST, EVENTS, MODEL, RESUME};
 use super::super::predict::novelty;
 use super::super::{Event, Record, TrainError};
 use super::Trainer;
@@ -104,7 +104,7 @@ impl Trainer<'_> {
     pub(super) fn event(&mut self, event: &Event) -> Result<(), TrainError> {
         if let Some((folder, log)) = &mut self.kept {
             let failed = |reason: &dyn std::fmt::Display| TrainError::Folder {
-                path: folder.path().join("events.jsonl").into(),
+                path: folder.path().join(EVENTS).into(),
                 reason: Shown::new(reason),
             };
             let line = serde_json::to_string(event).map_err(|e| failed(&e))?;
